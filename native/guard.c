@@ -1,0 +1,135 @@
+/* Lets the process live when a mapping of ours faults, and remembers that it did.
+ *
+ * SIGBUS: somebody truncated the file under a mapping. The part from the faulting page to the end becomes private zeros.
+ * SIGSEGV: the process wrote to a mapping that it opened read-only. Those are MAP_PRIVATE, so the page becomes a private
+ *   copy; what was written reaches nobody.
+ * Either way the slot's damage is set, TypeScript finds it there and throws CorruptError; any other fault goes to the handler that
+ * was there before (V8 has one for WebAssembly), or to the kernel's default.
+ *
+ * This is the one piece of state that belongs to the process and not to an environment, because signal handlers do. The
+ * handler takes no lock: slots are claimed and freed under a mutex, and read in the handler by atomic loads. */
+#include "guard.h"
+#include "vecino.h"
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct slot {
+  atomic_uintptr_t start; /* 0: free. Written last when claimed, first when freed. */
+  atomic_size_t length;
+  atomic_int damage;
+  atomic_bool read_only;
+  void *owner;
+};
+enum { CHUNK = 256, CHUNKS = 4096 };
+static _Atomic(struct slot *) chunks[CHUNKS];
+static atomic_int slots; /* how many have ever been claimed */
+static pthread_mutex_t claiming = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t installed = PTHREAD_ONCE_INIT;
+static struct sigaction before_bus, before_segv;
+static uintptr_t page_size;
+
+static struct slot *slot_at(int index) {
+  if (index < 0 || index >= atomic_load(&slots)) return NULL;
+  return &atomic_load(&chunks[index / CHUNK])[index % CHUNK];
+}
+
+static void hand_on(int signal, siginfo_t *info, void *context) {
+  const struct sigaction *before = signal == SIGBUS ? &before_bus : &before_segv;
+  if (before->sa_flags & SA_SIGINFO) {
+    before->sa_sigaction(signal, info, context);
+  } else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN) {
+    before->sa_handler(signal);
+  } else {
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigaction(signal, &standard, NULL);      /* a fault faults again on return, and ends the process */
+    if (info->si_code <= 0) raise(signal);   /* one that was sent does not */
+  }
+}
+
+static void on_fault(int signal, siginfo_t *info, void *context) {
+  int saved = errno;
+  uintptr_t address = (uintptr_t)info->si_addr, page = address & ~(page_size - 1);
+  for (int i = 0, n = atomic_load(&slots); i < n && info->si_code > 0; i++) {
+    struct slot *slot = slot_at(i);
+    uintptr_t start = atomic_load(&slot->start), length = atomic_load(&slot->length);
+    if (start == 0 || address < start || address - start >= length) continue;
+    if (signal == SIGBUS) {
+      int protection = atomic_load(&slot->read_only) ? PROT_READ : PROT_READ | PROT_WRITE;
+      size_t rest = start + length - page;
+      if (mmap((void *)page, rest, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) break;
+      atomic_fetch_or(&slot->damage, GUARD_TRUNCATED);
+    } else {
+      if (!atomic_load(&slot->read_only) || mprotect((void *)page, page_size, PROT_READ | PROT_WRITE) != 0) break;
+      atomic_fetch_or(&slot->damage, GUARD_WRITTEN);
+    }
+    errno = saved;
+    return;
+  }
+  errno = saved;
+  hand_on(signal, info, context);
+}
+
+static void install(void) {
+  page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
+  struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGBUS, &action, &before_bus);
+  sigaction(SIGSEGV, &action, &before_segv);
+}
+
+int guard_add(void *start, size_t length, bool read_only, void *owner) {
+  pthread_once(&installed, install);
+  pthread_mutex_lock(&claiming);
+  int count = atomic_load(&slots), index = 0;
+  while (index < count && atomic_load(&slot_at(index)->start) != 0) index++;
+  if (index == count) {
+    struct slot *chunk = index / CHUNK < CHUNKS ? atomic_load(&chunks[index / CHUNK]) : NULL;
+    if (chunk == NULL && index / CHUNK < CHUNKS) {
+      chunk = calloc(CHUNK, sizeof *chunk); /* never freed: the handler may be reading it */
+      atomic_store(&chunks[index / CHUNK], chunk);
+    }
+    if (chunk == NULL) index = -1;
+    else atomic_store(&slots, count + 1);
+  }
+  if (index >= 0) {
+    struct slot *slot = slot_at(index);
+    atomic_store(&slot->length, length);
+    atomic_store(&slot->damage, 0);
+    atomic_store(&slot->read_only, read_only);
+    slot->owner = owner;
+    atomic_store(&slot->start, (uintptr_t)start);
+  }
+  pthread_mutex_unlock(&claiming);
+  return index;
+}
+void guard_remove(int index) {
+  struct slot *slot = slot_at(index);
+  if (slot == NULL) return;
+  pthread_mutex_lock(&claiming);
+  slot->owner = NULL;
+  atomic_store(&slot->start, 0);
+  pthread_mutex_unlock(&claiming);
+}
+void *guard_owner(int index) {
+  struct slot *slot = slot_at(index);
+  return slot == NULL ? NULL : slot->owner;
+}
+int guard_damage(int index) {
+  struct slot *slot = slot_at(index);
+  return slot == NULL ? 0 : atomic_load(&slot->damage);
+}
+
+/* Whether a handler of ours sits in front, for the tests; the mappings themselves are reached through memory.c. */
+static napi_value call_guarded(napi_env env, napi_callback_info info) {
+  int used = 0;
+  for (int i = 0, n = atomic_load(&slots); i < n; i++) used += atomic_load(&slot_at(i)->start) != 0;
+  return give_int(env, used);
+}
+void export_guard(napi_env env, napi_value exports, struct instance *instance) {
+  static const struct method methods[] = {{"mappingCount", call_guarded}};
+  EXPORT_METHODS(methods);
+}

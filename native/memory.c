@@ -1,0 +1,104 @@
+/* mmap(2), munmap(2), memfd_create(2), shm_open(3), shm_unlink(3).
+ *
+ * A mapping becomes one external ArrayBuffer. unmap() detaches it first, so a view that is kept too long has length 0
+ * and never touches memory that is gone. If somebody else detached it (ArrayBuffer.prototype.transfer moves the memory to
+ * another object), unmap() answers EBUSY and the memory goes with that object, when it is collected. */
+#include "guard.h"
+#include "vecino.h"
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct mapping {
+  void *start;
+  size_t length;
+  int slot; /* in the guard's table; -1 once unmapped */
+};
+
+static void mapping_unmap(struct mapping *mapping) {
+  if (mapping->slot < 0) return;
+  guard_remove(mapping->slot); /* first: the address may belong to somebody else at once */
+  munmap(mapping->start, mapping->length);
+  mapping->slot = -1;
+}
+static void mapping_collected(napi_env env, void *data, void *hint) {
+  mapping_unmap(hint);
+  free(hint);
+}
+
+static napi_value call_mmap(napi_env env, napi_callback_info info) { /* length, prot, flags, fd, offset, slot out */
+  ARGUMENTS(6);
+  size_t length = (size_t)arg_int64(env, argv[0]);
+  int prot = arg_int(env, argv[1]), flags = arg_int(env, argv[2]);
+  struct bytes out = arg_bytes(env, argv[5]);
+  if (out.length < sizeof(int32_t)) return give_int(env, -EINVAL);
+  void *start = mmap(NULL, length, prot, flags, arg_int(env, argv[3]), arg_int64(env, argv[4]));
+  if (start == MAP_FAILED) return give_call(env, instance, -1);
+  instance->tally->calls++;
+  struct mapping *mapping = malloc(sizeof *mapping);
+  int slot = mapping == NULL ? -1 : guard_add(start, length, (prot & PROT_WRITE) == 0, mapping);
+  if (slot < 0) {
+    munmap(start, length);
+    free(mapping);
+    return give_int(env, -ENOMEM);
+  }
+  *mapping = (struct mapping){start, length, slot};
+  napi_value buffer;
+  napi_status status = napi_create_external_arraybuffer(env, start, length, mapping_collected, mapping, &buffer);
+  if (status != napi_ok) { /* Electron's V8 forbids external memory */
+    mapping_unmap(mapping);
+    free(mapping);
+    return give_int(env, status == napi_no_external_buffers_allowed ? -EOPNOTSUPP : -ENOMEM);
+  }
+  *(int32_t *)(void *)out.data = slot;
+  return buffer;
+}
+static napi_value call_munmap(napi_env env, napi_callback_info info) { /* slot, buffer */
+  ARGUMENTS(2);
+  void *start;
+  size_t length;
+  struct mapping *mapping = guard_owner(arg_int(env, argv[0]));
+  if (mapping == NULL || napi_get_arraybuffer_info(env, argv[1], &start, &length) != napi_ok) return give_int(env, -EINVAL);
+  if (start != mapping->start || length != mapping->length) return give_int(env, -EBUSY);
+  if (napi_detach_arraybuffer(env, argv[1]) != napi_ok) return give_int(env, -EBUSY);
+  instance->tally->calls++;
+  mapping_unmap(mapping);
+  return give_int(env, 0);
+}
+static napi_value call_mapping_damage(napi_env env, napi_callback_info info) { /* slot: 0, or what happened (guard.h) */
+  ARGUMENTS(1);
+  return give_int(env, guard_damage(arg_int(env, argv[0])));
+}
+static napi_value call_memfd_create(napi_env env, napi_callback_info info) {
+  ARGUMENTS(2);
+  char name[250];
+  if (!arg_text(env, argv[0], name, sizeof name)) return give_int(env, -EINVAL);
+  return give_call(env, instance, memfd_create(name, (unsigned)arg_int(env, argv[1])));
+}
+static napi_value call_shm_open(napi_env env, napi_callback_info info) {
+  ARGUMENTS(3);
+  char name[NAME_MAX + 2];
+  if (!arg_text(env, argv[0], name, sizeof name)) return give_int(env, -ENAMETOOLONG);
+  return give_call(env, instance, shm_open(name, arg_int(env, argv[1]), (mode_t)arg_int(env, argv[2])));
+}
+static napi_value call_shm_unlink(napi_env env, napi_callback_info info) {
+  ARGUMENTS(1);
+  char name[NAME_MAX + 2];
+  if (!arg_text(env, argv[0], name, sizeof name)) return give_int(env, -ENAMETOOLONG);
+  return give_call(env, instance, shm_unlink(name));
+}
+
+void export_memory(napi_env env, napi_value exports, struct instance *instance) {
+  static const struct method methods[] = {
+    {"mmap", call_mmap}, {"munmap", call_munmap}, {"mappingDamage", call_mapping_damage}, {"memfdCreate", call_memfd_create},
+    {"shmOpen", call_shm_open}, {"shmUnlink", call_shm_unlink},
+  };
+  static const struct constant constants[] = {
+    {"PROT_READ", PROT_READ}, {"PROT_WRITE", PROT_WRITE}, {"MAP_SHARED", MAP_SHARED}, {"MAP_PRIVATE", MAP_PRIVATE},
+    {"MAP_POPULATE", MAP_POPULATE}, {"MFD_CLOEXEC", MFD_CLOEXEC}, {"MFD_ALLOW_SEALING", MFD_ALLOW_SEALING},
+  };
+  EXPORT_METHODS(methods);
+  EXPORT_CONSTANTS(constants);
+}

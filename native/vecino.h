@@ -1,0 +1,140 @@
+/* What every file of the addon shares: one call of the kernel per function, its result handed back as an integer.
+ *
+ * Convention: a function returns what the system call returned, or the errno negated. Nothing here throws, retries,
+ * interprets or loops; src/system does. Integers cross the boundary because they cost nothing there: an error object
+ * made for every EAGAIN would cost more than the call. */
+#ifndef VECINO_H
+#define VECINO_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <node_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+/* Counted for each environment (main thread or worker) and read by TypeScript as a Float64Array. */
+struct tally {
+  double calls;        /* system calls made */
+  double bytes_in;     /* copied from the kernel into the process */
+  double bytes_out;    /* copied from the process into the kernel */
+  double bytes_within; /* moved by the kernel on our behalf, never seen by the process */
+};
+
+struct watch;
+struct opener;
+
+/* The state of one environment; it is the `data` of every function, so that no call looks it up. */
+struct instance {
+  napi_env env;
+  struct tally *tally;
+  uint8_t *slab;           /* transfer.c: where small reads land */
+  uint32_t slab_length;
+  struct watch *watches;   /* watch.c: those whose libuv handle is not closed yet */
+  struct opener *openers;  /* opener.c: those whose thread is not joined yet */
+  unsigned closing;        /* libuv handles asked to close that have not closed yet */
+  bool ending;             /* teardown has begun */
+  napi_async_cleanup_hook_handle teardown;
+};
+
+void instance_release(struct instance *instance);
+
+/* ---- arguments ---------------------------------------------------------------------------------------------- */
+
+#define ARGUMENTS(count)                                                              \
+  napi_value argv[count];                                                             \
+  size_t argc = count;                                                                \
+  void *instance_data;                                                                \
+  napi_get_cb_info(env, info, &argc, argv, NULL, &instance_data);                     \
+  struct instance *instance = instance_data;                                          \
+  (void)instance
+
+/* A value of the wrong type reads as -1, an invalid descriptor, so a slip in TypeScript is EBADF and not descriptor 0. */
+static inline int32_t arg_int(napi_env env, napi_value value) {
+  int32_t result = -1;
+  napi_get_value_int32(env, value, &result);
+  return result;
+}
+static inline double arg_double(napi_env env, napi_value value) {
+  double result = -1;
+  napi_get_value_double(env, value, &result);
+  return result;
+}
+static inline int64_t arg_int64(napi_env env, napi_value value) {
+  int64_t result = -1;
+  napi_get_value_int64(env, value, &result);
+  return result;
+}
+
+struct bytes { uint8_t *data; size_t length; };
+
+/* The bytes of any view on an ArrayBuffer; NULL and 0 if it is detached or no view. */
+static inline struct bytes arg_bytes(napi_env env, napi_value value) {
+  struct bytes bytes = {NULL, 0};
+  void *data;
+  bool is_view = false;
+  if (napi_is_buffer(env, value, &is_view) == napi_ok && is_view &&
+      napi_get_buffer_info(env, value, &data, &bytes.length) == napi_ok)
+    bytes.data = data;
+  return bytes;
+}
+static inline struct bytes arg_slice(napi_env env, napi_value view, napi_value offset, napi_value length) {
+  struct bytes bytes = arg_bytes(env, view);
+  double from = arg_double(env, offset), count = arg_double(env, length);
+  if (!(from >= 0 && count >= 0 && from + count <= (double)bytes.length)) return (struct bytes){NULL, 0};
+  return (struct bytes){bytes.data + (size_t)from, (size_t)count};
+}
+/* `buffer` of `size`; false if the text is no string, does not fit or holds a NUL (a path would end there). */
+bool arg_text(napi_env env, napi_value value, char *buffer, size_t size);
+
+/* ---- results ------------------------------------------------------------------------------------------------ */
+
+static inline napi_value give_int(napi_env env, int32_t value) {
+  napi_value result;
+  napi_create_int32(env, value, &result);
+  return result;
+}
+static inline napi_value give_double(napi_env env, double value) {
+  napi_value result;
+  napi_create_double(env, value, &result);
+  return result;
+}
+/* The result of a system call: itself, or errno negated. */
+static inline napi_value give_call(napi_env env, struct instance *instance, long result) {
+  instance->tally->calls++;
+  if (result < 0) result = -errno;
+  return result >= INT32_MIN && result <= INT32_MAX ? give_int(env, (int32_t)result) : give_double(env, (double)result);
+}
+
+/* Milliseconds to a timespec; NULL (for ever) if negative. */
+static inline struct timespec *arg_timeout(napi_env env, napi_value value, struct timespec *spec) {
+  double milliseconds = arg_double(env, value);
+  if (!(milliseconds >= 0)) return NULL;
+  if (milliseconds > 1e12) milliseconds = 1e12;
+  spec->tv_sec = (time_t)(milliseconds / 1e3);
+  spec->tv_nsec = (long)((milliseconds - (double)spec->tv_sec * 1e3) * 1e6);
+  if (spec->tv_nsec > 999999999) spec->tv_nsec = 999999999;
+  return spec;
+}
+
+/* ---- what each file exports --------------------------------------------------------------------------------- */
+
+struct method { const char *name; napi_callback callback; };
+struct constant { const char *name; double value; };
+void export_methods(napi_env env, napi_value exports, struct instance *instance, const struct method *list, size_t count);
+void export_constants(napi_env env, napi_value exports, const struct constant *list, size_t count);
+#define EXPORT_METHODS(list) export_methods(env, exports, instance, list, sizeof(list) / sizeof *(list))
+#define EXPORT_CONSTANTS(list) export_constants(env, exports, list, sizeof(list) / sizeof *(list))
+
+#define MODULES(X) X(file) X(transfer) X(pipe) X(opener) X(memory) X(guard) X(poll) X(watch) X(futex) X(eventfd) X(socket) X(process)
+#define DECLARE(module) void export_##module(napi_env env, napi_value exports, struct instance *instance);
+MODULES(DECLARE)
+#undef DECLARE
+
+/* For teardown, when an environment (a worker, or the program) ends. */
+void watch_close_all(struct instance *instance);
+void opener_cancel_all(struct instance *instance);
+
+#endif

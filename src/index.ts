@@ -1,0 +1,2 @@
+/** vecino: inter-process communication for TypeScript on Linux. */
+export * from './system/index.js';

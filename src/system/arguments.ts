@@ -1,0 +1,51 @@
+/** Checks of what callers pass, made before any system call. */
+import { invalidArgument } from './errors.js';
+
+/** A whole number within `[min, max]`. */
+export function checkInteger(
+  argument: string,
+  value: unknown,
+  min: number,
+  max: number = Number.MAX_SAFE_INTEGER,
+): number {
+  if (typeof value !== 'number') throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'a number', value);
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw invalidArgument('ERR_OUT_OF_RANGE', argument, `a whole number from ${min} to ${max}`, value);
+  }
+  return value;
+}
+/** A descriptor number. */
+export function checkDescriptor(argument: string, value: unknown): number {
+  return checkInteger(argument, value, 0, 0x7fffffff);
+}
+/** Permission bits, `0` to `0o7777`. */
+export function checkMode(argument: string, value: unknown): number {
+  return checkInteger(argument, value, 0, 0o7777);
+}
+
+const NAME = /^[A-Za-z0-9._-]{1,200}$/;
+/** The name of a kernel object, `[A-Za-z0-9._-]{1,200}`; one leading `/` is dropped. */
+export function checkName(argument: string, value: unknown): string {
+  if (typeof value !== 'string') throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'a string', value);
+  const name = value.startsWith('/') ? value.slice(1) : value;
+  if (!NAME.test(name) || name === '.' || name === '..') {
+    const expected = "a name of 1 to 200 of the characters A-Z a-z 0-9 . _ - (one leading '/' is allowed), not . or ..";
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, expected, value);
+  }
+  return name;
+}
+/** A path for the file system: a string, not empty, without NUL. */
+export function checkPath(argument: string, value: unknown): string {
+  if (typeof value !== 'string') throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'a string', value);
+  if (value === '' || value.includes('\0')) {
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, 'a path that is not empty and has no NUL byte', value);
+  }
+  return value;
+}
+/** Bytes to be sent: a `Uint8Array` (a `Buffer` is one). */
+export function checkBytes(argument: string, value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array)) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'a Uint8Array', value);
+  }
+  return value;
+}

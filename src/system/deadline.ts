@@ -1,0 +1,62 @@
+/** How long a wait may take, and who may end it early. */
+import { performance } from 'node:perf_hooks';
+import { isMainThread } from 'node:worker_threads';
+import { invalidArgument, TimeoutError } from './errors.js';
+
+/** For every operation that may have to wait. */
+export interface WaitOptions {
+  /** Milliseconds until the wait fails with {@link TimeoutError}; without it, for ever. 0 means one try. */
+  timeout?: number | undefined;
+  /** Aborting it rejects the wait with the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+/** For the `Sync` forms, which block the thread, so that nothing could abort them. */
+export type SyncWaitOptions = Pick<WaitOptions, 'timeout'>;
+
+/**
+ * A thread of a `Worker` must come back to JavaScript now and then, or `terminate()` and the exit of the program would
+ * wait for it for ever. The main thread needs not, and so never wakes for nothing.
+ */
+const LONGEST_BLOCK = isMainThread ? -1 : 250;
+
+/** One operation's time limit, fixed when it begins: what was waited counts against what comes. */
+export class Deadline {
+  readonly #what: string;
+  readonly #timeout: number;
+  readonly #end: number;
+  readonly signal: AbortSignal | undefined;
+
+  /** @param what the operation, for the message of the time-out: `"read from pipe 5"` */
+  constructor(what: string, options?: WaitOptions) {
+    const timeout = options?.timeout ?? Number.POSITIVE_INFINITY;
+    if (typeof timeout !== 'number')
+      throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.timeout', 'a number of milliseconds', timeout);
+    if (!(timeout >= 0))
+      throw invalidArgument('ERR_OUT_OF_RANGE', 'options.timeout', 'at least 0 milliseconds', timeout);
+    const signal = options?.signal;
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.signal', 'an AbortSignal', signal);
+    }
+    this.#what = what;
+    this.#timeout = timeout;
+    this.#end = timeout === Number.POSITIVE_INFINITY ? timeout : performance.now() + timeout;
+    this.signal = signal;
+  }
+  /** Milliseconds left, never negative; `Infinity` without a time-out. */
+  remaining(): number {
+    return this.#end === Number.POSITIVE_INFINITY ? this.#end : Math.max(0, this.#end - performance.now());
+  }
+  get expired(): boolean {
+    return this.#end !== Number.POSITIVE_INFINITY && performance.now() >= this.#end;
+  }
+  /** The milliseconds that one blocking call may take (-1: for ever); throws when there are none left. */
+  block(): number {
+    if (this.#end === Number.POSITIVE_INFINITY) return LONGEST_BLOCK;
+    const left = this.#end - performance.now();
+    if (left <= 0) throw this.error();
+    return LONGEST_BLOCK < 0 ? left : Math.min(left, LONGEST_BLOCK);
+  }
+  error(): TimeoutError {
+    return new TimeoutError(this.#what, this.#timeout);
+  }
+}

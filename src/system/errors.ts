@@ -1,0 +1,146 @@
+/** What goes wrong, one class for each way of failing. All but argument errors derive from {@link IpcError}. */
+import { constants as os } from 'node:os';
+import { inspect } from 'node:util';
+import { native } from './native.js';
+
+/** The base of vecino's errors; `code` is stable, the message is for people. */
+export class IpcError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+  static {
+    IpcError.prototype.name = 'IpcError';
+  }
+}
+
+const names = new Map<number, string>(Object.entries(os.errno).map(([name, number]) => [number, name]));
+for (const [name, number] of [
+  ['EAGAIN', 11], // also EWOULDBLOCK
+  ['EOPNOTSUPP', 95], // also ENOTSUP
+  ['EOWNERDEAD', 130],
+  ['ENOTRECOVERABLE', 131],
+] as const) {
+  names.set(number, name);
+}
+/** The name of an errno (`2` or `-2`): `'ENOENT'`. */
+export function errnoName(errno: number): string {
+  return names.get(Math.abs(errno)) ?? `E${Math.abs(errno)}`;
+}
+/** Errnos by name, positive, as in errno(3). */
+export const errno: Readonly<Record<string, number>> = Object.freeze(
+  Object.fromEntries([...names].map(([number, name]) => [name, number])),
+);
+
+/** What was being attempted when the kernel said no. */
+export interface SystemErrorContext {
+  /** The path, name or descriptor that the call was about. */
+  path?: string;
+  /** What to do about it, as a sentence. */
+  hint?: string;
+  cause?: unknown;
+}
+
+/** The kernel said no. `errno` is negative and `code` its name, as in Node's own errors; see errno(3). */
+export class SystemError extends IpcError {
+  readonly errno: number;
+  readonly syscall: string;
+  readonly path?: string;
+  constructor(number: number, syscall: string, context: SystemErrorContext = {}) {
+    const code = errnoName(number);
+    const text = native.strerror(Math.abs(number));
+    const about = context.path === undefined ? '' : ` '${context.path}'`;
+    const hint = context.hint === undefined ? '' : `. ${context.hint}`;
+    super(
+      code,
+      `${code}: ${text}, ${syscall}${about}${hint}`,
+      context.cause === undefined ? undefined : { cause: context.cause },
+    );
+    this.errno = -Math.abs(number);
+    this.syscall = syscall;
+    if (context.path !== undefined) this.path = context.path;
+  }
+  static {
+    SystemError.prototype.name = 'SystemError';
+  }
+}
+
+/** The `timeout` of a wait ran out; nothing was done. */
+export class TimeoutError extends IpcError {
+  constructor(what: string, milliseconds: number) {
+    super('ERR_VECINO_TIMEOUT', `${what}: not possible within ${milliseconds} ms`);
+  }
+  static {
+    TimeoutError.prototype.name = 'TimeoutError';
+  }
+}
+
+/** The object was used after `close()`, or closed while it was waited on. */
+export class ClosedError extends IpcError {
+  constructor(what: string) {
+    super('ERR_VECINO_CLOSED', `${what} is closed`);
+  }
+  static {
+    ClosedError.prototype.name = 'ClosedError';
+  }
+}
+
+/** The other process is gone. */
+export class PeerDiedError extends IpcError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_VECINO_PEER_DIED', message, options);
+  }
+  static {
+    PeerDiedError.prototype.name = 'PeerDiedError';
+  }
+}
+
+/** Shared state is not what it must be: truncated, overwritten or made by somebody else. */
+export class CorruptError extends IpcError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_VECINO_CORRUPT', message, options);
+  }
+  static {
+    CorruptError.prototype.name = 'CorruptError';
+  }
+}
+
+/** The message is larger than the channel takes. */
+export class MessageTooLargeError extends IpcError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_VECINO_MESSAGE_TOO_LARGE', message, options);
+  }
+  static {
+    MessageTooLargeError.prototype.name = 'MessageTooLargeError';
+  }
+}
+
+/** This kernel or runtime cannot do it. */
+export class UnsupportedError extends IpcError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_VECINO_UNSUPPORTED', message, options);
+  }
+  static {
+    UnsupportedError.prototype.name = 'UnsupportedError';
+  }
+}
+
+/** The result of a native call, or a {@link SystemError} if it is negative. */
+export function check(result: number, syscall: string, context?: SystemErrorContext): number {
+  if (result < 0) throw new SystemError(result, syscall, context);
+  return result;
+}
+
+/** A `TypeError` or `RangeError` with Node's code for a bad argument. */
+export function invalidArgument(
+  code: 'ERR_INVALID_ARG_TYPE' | 'ERR_INVALID_ARG_VALUE' | 'ERR_OUT_OF_RANGE',
+  argument: string,
+  expected: string,
+  value: unknown,
+): TypeError | RangeError {
+  const shown = inspect(value, { breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60, depth: 0 });
+  const message = `${argument} must be ${expected}; got ${shown}`;
+  const error = code === 'ERR_OUT_OF_RANGE' ? new RangeError(message) : new TypeError(message);
+  return Object.assign(error, { code });
+}

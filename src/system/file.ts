@@ -1,0 +1,85 @@
+/** open(2), close(2), dup(2), fcntl(2), fstat(2), ftruncate(2), fallocate(2), fchmod(2). Every descriptor is close-on-exec. */
+import { checkDescriptor, checkInteger, checkMode, checkPath } from './arguments.js';
+import { check, errno } from './errors.js';
+import { constants, native } from './native.js';
+
+/**
+ * Opens a file. `flags` are `constants.O_…`; `O_CLOEXEC` is added.
+ *
+ * Never for a FIFO without `O_NONBLOCK`: it would block the thread. Use `Fifo`.
+ */
+export function open(path: string, flags: number, mode = 0o600): number {
+  checkPath('path', path);
+  let fd: number;
+  do fd = native.open(path, checkInteger('flags', flags, 0) | constants['O_CLOEXEC']!, checkMode('mode', mode));
+  while (fd === -errno['EINTR']!);
+  return check(fd, 'open', { path });
+}
+/** Closes a descriptor. Never retried: Linux has released it even when close(2) fails with EINTR. */
+export function close(fd: number): void {
+  const result = native.close(checkDescriptor('fd', fd));
+  if (result !== -errno['EINTR']!) check(result, 'close', { path: `fd ${fd}` });
+}
+/** A second descriptor for the same open file. */
+export function dup(fd: number): number {
+  return check(native.dup(checkDescriptor('fd', fd)), 'dup', { path: `fd ${fd}` });
+}
+/** Makes `to` name the open file of `from`, atomically; what `to` was is closed. */
+export function dup3(from: number, to: number, flags: number = constants['O_CLOEXEC']!): number {
+  return check(native.dup3(checkDescriptor('from', from), checkDescriptor('to', to), flags), 'dup3', {
+    path: `fd ${from}`,
+  });
+}
+/** fcntl(2) with an integer argument: `F_GETFL`, `F_SETPIPE_SZ`, `F_ADD_SEALS`, … */
+export function fcntl(fd: number, command: number, argument = 0): number {
+  return check(native.fcntl(checkDescriptor('fd', fd), command, argument), 'fcntl', { path: `fd ${fd}` });
+}
+
+/** What fstat(2) tells, in bytes and 512-byte blocks. */
+export interface FileStatus {
+  device: number;
+  inode: number;
+  mode: number;
+  links: number;
+  uid: number;
+  gid: number;
+  size: number;
+  blocks: number;
+}
+const status = new Float64Array(8);
+export function fstat(fd: number): FileStatus {
+  check(native.fstat(checkDescriptor('fd', fd), status), 'fstat', { path: `fd ${fd}` });
+  const [device, inode, mode, links, uid, gid, size, blocks] = status as unknown as number[];
+  return { device, inode, mode, links, uid, gid, size, blocks } as FileStatus;
+}
+/** The permission bits of a {@link FileStatus}, and whether it is of a kind: `isKind(status, 'S_IFIFO')`. */
+export function isKind(file: FileStatus, kind: 'S_IFREG' | 'S_IFDIR' | 'S_IFIFO' | 'S_IFSOCK' | 'S_IFCHR'): boolean {
+  return (file.mode & constants['S_IFMT']!) === constants[kind];
+}
+/** Sets a file's length. */
+export function ftruncate(fd: number, length: number): void {
+  check(native.ftruncate(checkDescriptor('fd', fd), checkInteger('length', length, 0)), 'ftruncate', {
+    path: `fd ${fd}`,
+  });
+}
+/** Reserves space, so that later writes cannot meet a full disk (and a mapping no SIGBUS). EINTR is retried. */
+export function fallocate(fd: number, offset: number, length: number, mode = 0): void {
+  checkDescriptor('fd', fd);
+  checkInteger('offset', offset, 0);
+  checkInteger('length', length, 1);
+  let result: number;
+  do result = native.fallocate(fd, mode, offset, length);
+  while (result === -errno['EINTR']!);
+  check(result, 'fallocate', { path: `fd ${fd}` });
+}
+/** Sets the permission bits, whatever the umask. */
+export function fchmod(fd: number, mode: number): void {
+  check(native.fchmod(checkDescriptor('fd', fd), checkMode('mode', mode)), 'fchmod', { path: `fd ${fd}` });
+}
+/**
+ * Gives an open file a name, by linkat(2); `EEXIST` if there is one. With `O_TMPFILE` this makes a file appear whole, and a
+ * process that dies before leaves nothing. Needs `/proc`.
+ */
+export function linkDescriptor(fd: number, path: string): void {
+  check(native.linkDescriptor(checkDescriptor('fd', fd), checkPath('path', path)), 'linkat', { path });
+}

@@ -1,0 +1,33 @@
+/** futex(2) on a word of shared memory. */
+import { checkInteger } from './arguments.js';
+import { Deadline, type SyncWaitOptions } from './deadline.js';
+import { check, errno, invalidArgument } from './errors.js';
+import { native } from './native.js';
+
+const EINTR = -errno['EINTR']!;
+const EAGAIN = -errno['EAGAIN']!;
+const ETIMEDOUT = -errno['ETIMEDOUT']!;
+
+/**
+ * Blocks the thread while `words[index]` is `expected`, until {@link futexWake}. Returns at once (`false`) if it is not; wakes
+ * may be spurious, so look again. What the word means when its owner dies is the caller's affair: the kernel wakes nobody.
+ */
+export function futexWait(words: Int32Array, index: number, expected: number, options?: SyncWaitOptions): boolean {
+  checkWord(words, index);
+  const deadline = new Deadline('wait on a futex', options);
+  for (;;) {
+    const result = native.futexWait(words, index * 4, expected >>> 0, deadline.block());
+    if (result === EAGAIN) return false;
+    if (result === EINTR) continue;
+    if (result !== ETIMEDOUT) return check(result, 'futex') === 0;
+  }
+}
+/** Wakes up to `count` threads that wait on `words[index]`, in this process and others, and tells how many. */
+export function futexWake(words: Int32Array, index: number, count = 1): number {
+  checkWord(words, index);
+  return check(native.futexWake(words, index * 4, checkInteger('count', count, 0, 0x7fffffff)), 'futex');
+}
+function checkWord(words: Int32Array, index: number): void {
+  if (!(words instanceof Int32Array)) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'words', 'an Int32Array', words);
+  checkInteger('index', index, 0, words.length - 1);
+}

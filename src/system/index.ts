@@ -1,0 +1,39 @@
+/** The system calls, typed: one function per call, named as its man page; errors; waiting for a descriptor. */
+export { Deadline, type SyncWaitOptions, type WaitOptions } from './deadline.js';
+export {
+  ClosedError,
+  CorruptError,
+  errno,
+  errnoName,
+  IpcError,
+  MessageTooLargeError,
+  PeerDiedError,
+  SystemError,
+  type SystemErrorContext,
+  TimeoutError,
+  UnsupportedError,
+} from './errors.js';
+export { eventfd } from './eventfd.js';
+export {
+  close,
+  dup,
+  dup3,
+  type FileStatus,
+  fallocate,
+  fchmod,
+  fcntl,
+  fstat,
+  ftruncate,
+  isKind,
+  linkDescriptor,
+  open,
+} from './file.js';
+export { futexWait, futexWake } from './futex.js';
+export { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from './memory.js';
+export { constants } from './native.js';
+export { mkfifo, pipe2 } from './pipe.js';
+export { pollNow, readableSync, writableSync } from './poll.js';
+export { Readiness, readable, writable } from './readiness.js';
+export { MAX_DESCRIPTORS, recvmsg, sendmsg, socketpair } from './socket.js';
+export { type Tally, tally } from './tally.js';
+export { copyFileRange, read, sendfile, splice, write } from './transfer.js';

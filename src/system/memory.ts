@@ -1,0 +1,86 @@
+/** mmap(2), munmap(2), memfd_create(2), shm_open(3), shm_unlink(3). */
+import { checkDescriptor, checkInteger, checkMode, checkName } from './arguments.js';
+import { CorruptError, check, errno, SystemError, UnsupportedError } from './errors.js';
+import { constants, native } from './native.js';
+
+/** Damage as the guard in native/guard.h numbers it. */
+const TRUNCATED = 1;
+
+/** A part of the address space: an `ArrayBuffer` until {@link Mapping.unmap}. */
+export interface Mapping {
+  readonly buffer: ArrayBuffer;
+  /**
+   * Throws {@link CorruptError} if a fault in this mapping was caught: its file was truncated under it, or the process wrote to it
+   * although it is read-only. The bytes are private to this process from then on.
+   */
+  check(): void;
+  /** Detaches the buffer (every view of it has length 0 from then on) and unmaps the memory. Idempotent. */
+  unmap(): void;
+}
+
+const slotOut = new Int32Array(1);
+/**
+ * Maps `length` bytes of a file, shared with whoever maps it too. Read-only mappings swallow stray writes (see
+ * {@link Mapping.check}) instead of ending the process. If the object is collected, the memory is unmapped.
+ */
+export function mmap(
+  fd: number,
+  length: number,
+  options: { offset?: number; readOnly?: boolean; name?: string } = {},
+): Mapping {
+  const { offset = 0, readOnly = false, name = `fd ${fd}` } = options;
+  checkDescriptor('fd', fd);
+  checkInteger('length', length, 1);
+  checkInteger('offset', offset, 0);
+  const prot = readOnly ? constants['PROT_READ']! : constants['PROT_READ']! | constants['PROT_WRITE']!;
+  // Private when read-only, so that the guard can turn a stray write into a copy nobody else sees.
+  const flags = readOnly ? constants['MAP_PRIVATE']! : constants['MAP_SHARED']!;
+  const buffer = native.mmap(length, prot, flags, fd, offset, slotOut);
+  if (typeof buffer === 'number') {
+    if (buffer === -errno['EOPNOTSUPP']!) {
+      throw new UnsupportedError(
+        `cannot map ${name}: this runtime (Electron?) forbids ArrayBuffers over memory that V8 does not own`,
+      );
+    }
+    throw new SystemError(buffer, 'mmap', { path: name });
+  }
+  const slot = slotOut[0]!;
+  let open = true;
+  return {
+    buffer,
+    check() {
+      const damage = open ? native.mappingDamage(slot) : 0;
+      if (damage === 0) return;
+      throw new CorruptError(
+        (damage & TRUNCATED) !== 0
+          ? `${name} was truncated by another process while it was mapped; its bytes are lost. Close it and create it anew`
+          : `${name} was written to although it is mapped read-only; the write reached nobody else. Open it without readOnly to write`,
+      );
+    },
+    unmap() {
+      if (!open) return;
+      open = false;
+      const result = native.munmap(slot, buffer);
+      // EBUSY: the buffer was transferred elsewhere; the memory goes when that one is collected.
+      if (result !== -errno['EBUSY']!) check(result, 'munmap', { path: name });
+    },
+  };
+}
+
+/** Memory without a name, as a descriptor. `name` is for /proc only. Close-on-exec; `MFD_ALLOW_SEALING` to seal it. */
+export function memfdCreate(name: string, flags = 0): number {
+  return check(native.memfdCreate(name, flags | constants['MFD_CLOEXEC']!), 'memfd_create', { path: name });
+}
+/** Opens the POSIX segment `name`; `flags` are `O_RDONLY` or `O_RDWR`, with `O_CREAT`, `O_EXCL`, `O_TRUNC`. */
+export function shmOpen(name: string, flags: number, mode = 0o600): number {
+  const plain = checkName('name', name);
+  return check(native.shmOpen(`/${plain}`, flags, checkMode('mode', mode)), 'shm_open', { path: plain });
+}
+/** Removes the name; who has it mapped keeps it. False if there was none. */
+export function shmUnlink(name: string): boolean {
+  const plain = checkName('name', name);
+  const result = native.shmUnlink(`/${plain}`);
+  if (result === -errno['ENOENT']!) return false;
+  check(result, 'shm_unlink', { path: plain });
+  return true;
+}

@@ -1,0 +1,33 @@
+/** poll(2): blocks the thread until a descriptor is ready. */
+import { checkDescriptor } from './arguments.js';
+import { Deadline, type SyncWaitOptions } from './deadline.js';
+import { check, errno } from './errors.js';
+import { constants, native } from './native.js';
+
+const EINTR = -errno['EINTR']!;
+const POLLIN = constants['POLLIN']!;
+const POLLOUT = constants['POLLOUT']!;
+
+/** Blocks until one of `events` (or an error or hang-up) holds on `fd`; tells which. {@link TimeoutError} when time runs out. */
+export function pollOne(fd: number, events: number, deadline: Deadline): number {
+  for (;;) {
+    const result = native.pollOne(fd, events, deadline.block());
+    if (result > 0) return result;
+    if (result < 0 && result !== EINTR) check(result, 'poll', { path: `fd ${fd}` });
+  }
+}
+/** What holds on `fd` now, without waiting: a set of `POLL…` bits, 0 for none. */
+export function pollNow(fd: number, events: number): number {
+  let result: number;
+  do result = native.pollOne(fd, events, 0);
+  while (result === EINTR);
+  return check(result, 'poll', { path: `fd ${fd}` });
+}
+/** Blocks the thread until `fd` can be read without blocking, is at its end, or has failed. */
+export function readableSync(fd: number, options?: SyncWaitOptions): void {
+  pollOne(checkDescriptor('fd', fd), POLLIN, new Deadline(`wait until fd ${fd} is readable`, options));
+}
+/** Blocks the thread until `fd` can be written without blocking, or has failed. */
+export function writableSync(fd: number, options?: SyncWaitOptions): void {
+  pollOne(checkDescriptor('fd', fd), POLLOUT, new Deadline(`wait until fd ${fd} is writable`, options));
+}

@@ -1,0 +1,186 @@
+/**
+ * Waiting for a descriptor in the event loop: libuv's poll handles, which cost no thread.
+ *
+ * libuv takes one handle for a descriptor, so all who wait on it in this thread share a {@link Watch}. A watch that fires while
+ * nobody waits stops; until then it stays armed, because arming costs a system call and the next wait is usually near.
+ * It keeps the event loop alive only while somebody waits.
+ */
+import { checkDescriptor } from './arguments.js';
+import { Deadline, type WaitOptions } from './deadline.js';
+import { ClosedError, check, errno, errnoName, SystemError } from './errors.js';
+import { close, dup } from './file.js';
+import { constants, type NativeWatch, native } from './native.js';
+
+export const READABLE: number = constants['UV_READABLE']!;
+export const WRITABLE: number = constants['UV_WRITABLE']!;
+/** setTimeout's longest delay. */
+const LONGEST_TIMER = 0x7fffffff;
+
+interface Waiter {
+  events: number;
+  settle(error?: unknown): void;
+}
+
+class Watch {
+  readonly fd: number;
+  users = 0;
+  readonly #handle: NativeWatch;
+  /** A second descriptor, where the loop already polls the first (stdin of a TTY, say). */
+  readonly #own: number | undefined;
+  #armed = 0;
+  #waiters: Waiter[] = [];
+
+  constructor(fd: number) {
+    this.fd = fd;
+    let handle = native.watchOpen(fd, this.#fired);
+    if (handle === -errno['EEXIST']!) {
+      this.#own = dup(fd);
+      handle = native.watchOpen(this.#own, this.#fired);
+    }
+    if (typeof handle === 'number') {
+      if (this.#own !== undefined) close(this.#own);
+      const hint =
+        errnoName(handle) === 'EPERM' ? 'Regular files are always ready; they cannot be waited for' : undefined;
+      throw new SystemError(
+        handle,
+        'uv_poll_init',
+        hint === undefined ? { path: `fd ${fd}` } : { path: `fd ${fd}`, hint },
+      );
+    }
+    this.#handle = handle;
+    native.watchKeepAlive(handle, false);
+  }
+
+  wait(events: number, deadline: Deadline): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { signal } = deadline;
+      if (signal?.aborted) return reject(signal.reason);
+      let timer: NodeJS.Timeout | undefined;
+      const waiter: Waiter = {
+        events,
+        settle: (error) => {
+          this.#remove(waiter);
+          clearTimeout(timer);
+          signal?.removeEventListener('abort', onAbort);
+          if (error === undefined) resolve();
+          else reject(error);
+        },
+      };
+      const onAbort = () => waiter.settle(signal?.reason);
+      const onTimer = () => {
+        const left = deadline.remaining();
+        if (left > 0) timer = setTimeout(onTimer, Math.min(left + 1, LONGEST_TIMER));
+        else waiter.settle(deadline.error());
+      };
+      try {
+        this.#arm(this.#armed | events);
+      } catch (error) {
+        return reject(error);
+      }
+      signal?.addEventListener('abort', onAbort, { once: true });
+      if (deadline.remaining() !== Number.POSITIVE_INFINITY)
+        timer = setTimeout(onTimer, Math.min(deadline.remaining(), LONGEST_TIMER));
+      if (this.#waiters.push(waiter) === 1) native.watchKeepAlive(this.#handle, true);
+    });
+  }
+  /** The last user's leaving closes the handle. With `error`, every wait ends with it: the descriptor is about to be closed. */
+  release(error?: unknown): void {
+    if (error !== undefined) for (const waiter of [...this.#waiters]) waiter.settle(error);
+    if (--this.users > 0) return;
+    watches.delete(this.fd);
+    native.watchClose(this.#handle);
+    if (this.#own !== undefined) close(this.#own);
+  }
+
+  #arm(events: number): void {
+    if (events === this.#armed) return;
+    check(events === 0 ? native.watchStop(this.#handle) : native.watchStart(this.#handle, events), 'uv_poll_start', {
+      path: `fd ${this.fd}`,
+    });
+    this.#armed = events;
+  }
+  #remove(waiter: Waiter): void {
+    const index = this.#waiters.indexOf(waiter);
+    if (index < 0) return;
+    this.#waiters.splice(index, 1);
+    if (this.#waiters.length === 0) native.watchKeepAlive(this.#handle, false);
+  }
+  readonly #fired = (status: number, events: number): void => {
+    if (status < 0) {
+      // An error on the descriptor: libuv has stopped the handle. Whoever waits finds out by trying again.
+      this.#armed = 0;
+      events = READABLE | WRITABLE;
+    }
+    let unwanted = events;
+    for (const waiter of [...this.#waiters]) {
+      if ((waiter.events & events) === 0) continue;
+      unwanted &= ~waiter.events;
+      waiter.settle();
+    }
+    if (status >= 0 && unwanted !== 0) this.#arm(this.#armed & ~unwanted);
+  };
+}
+
+const watches = new Map<number, Watch>();
+function acquire(fd: number): Watch {
+  let watch = watches.get(fd);
+  if (watch === undefined) {
+    watch = new Watch(fd);
+    watches.set(fd, watch);
+  }
+  watch.users++;
+  return watch;
+}
+
+/**
+ * A descriptor's readiness, for an object that owns the descriptor: it keeps the poll handle between waits. `close()` before the
+ * descriptor is closed; waits then end with {@link ClosedError}.
+ */
+export class Readiness {
+  readonly #fd: number;
+  readonly #what: string;
+  #watch: Watch | undefined;
+  #closed = false;
+  /** @param what the owner, for errors: `"pipe reader (fd 5)"` */
+  constructor(fd: number, what: string) {
+    this.#fd = fd;
+    this.#what = what;
+  }
+  readable(deadline: Deadline): Promise<void> {
+    return this.#wait(READABLE, deadline);
+  }
+  writable(deadline: Deadline): Promise<void> {
+    return this.#wait(WRITABLE, deadline);
+  }
+  async #wait(events: number, deadline: Deadline): Promise<void> {
+    if (this.#closed) throw new ClosedError(this.#what);
+    this.#watch ??= acquire(this.#fd);
+    return this.#watch.wait(events, deadline);
+  }
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#watch?.release(new ClosedError(this.#what));
+    this.#watch = undefined;
+  }
+}
+
+/**
+ * Resolves once `fd` can be read without blocking, is at its end, or has failed: try, and see which. Neither blocks the event
+ * loop nor uses a thread. Do not close `fd` meanwhile.
+ */
+export function readable(fd: number, options?: WaitOptions): Promise<void> {
+  return once(fd, READABLE, new Deadline(`wait until fd ${fd} is readable`, options));
+}
+/** Resolves once `fd` can be written without blocking, or has failed. See {@link readable}. */
+export function writable(fd: number, options?: WaitOptions): Promise<void> {
+  return once(fd, WRITABLE, new Deadline(`wait until fd ${fd} is writable`, options));
+}
+async function once(fd: number, events: number, deadline: Deadline): Promise<void> {
+  const watch = acquire(checkDescriptor('fd', fd));
+  try {
+    await watch.wait(events, deadline);
+  } finally {
+    watch.release();
+  }
+}

@@ -1,0 +1,22 @@
+/** What this thread has asked of the kernel through vecino, counted in the addon from what the calls returned. */
+import { native } from './native.js';
+
+/** Totals since the thread began. */
+export interface Tally {
+  /** System calls made. */
+  calls: number;
+  /** Bytes that calls copied from the kernel into the process (read, recvmsg, …). */
+  bytesIn: number;
+  /** Bytes that calls copied from the process into the kernel (write, sendmsg, …). */
+  bytesOut: number;
+  /** Bytes that the kernel moved on the thread's behalf without the process seeing them (splice, copy_file_range, …). */
+  bytesWithin: number;
+}
+
+const counters = new Float64Array(native.tally);
+
+/** The totals of this thread so far. Waiting in the event loop is libuv's, and not counted. */
+export function tally(): Tally {
+  const [calls, bytesIn, bytesOut, bytesWithin] = counters as unknown as [number, number, number, number];
+  return { calls, bytesIn, bytesOut, bytesWithin };
+}

@@ -1,0 +1,93 @@
+// Runs the compiled tests (build/test) with node:test, in a temporary folder of their own, and then looks whether they
+// left anything behind: processes, shared memory, message queues, SysV objects, files.
+//   node test/run.mjs [part of a file name …]      NODE=/path/to/another/node to run them with
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const compiled = join(root, 'build', 'test');
+const wanted = process.argv.slice(2);
+const files = readdirSync(compiled, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.js') && (wanted.length === 0 || wanted.some((part) => name.includes(part))))
+  .sort()
+  .map((name) => join(compiled, name));
+if (files.length === 0) {
+  console.error(`no test file matches ${wanted.join(' ')}`);
+  process.exit(2);
+}
+
+const list = (folder) => {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+};
+const rows = (table) => {
+  try {
+    return readFileSync(`/proc/sysvipc/${table}`, 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((row) => row.trim().split(/\s+/).slice(0, 2).join(' id '));
+  } catch {
+    return [];
+  }
+};
+const mark = `VECINO_TEST_RUN=${randomUUID()}`;
+/** What outlives a process, by kind. */
+function census() {
+  return {
+    'shared memory': list('/dev/shm'),
+    'message queue': list('/dev/mqueue'),
+    'SysV queue (key)': rows('msg'),
+    'SysV semaphore (key)': rows('sem'),
+    'SysV segment (key)': rows('shm'),
+    'file in /tmp': list('/tmp').filter((name) => name.includes('vecino')),
+  };
+}
+/** Processes that carry this run's mark in their environment. */
+function strays() {
+  return list('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false;
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(mark);
+    } catch {
+      return false;
+    }
+  });
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'vecino-test-'));
+const before = census();
+const [key, value] = mark.split('=');
+const args = ['--test', '--test-concurrency=2', '--test-reporter=spec', ...files];
+const child = spawn(process.env.NODE ?? process.execPath, args, {
+  stdio: 'inherit',
+  cwd: root,
+  env: {
+    ...process.env,
+    TMPDIR: folder,
+    [key]: value,
+    NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --enable-source-maps`.trim(),
+  },
+});
+const status = await new Promise((resolve) => child.on('close', (code, signal) => resolve(signal ?? code)));
+
+const left = [];
+for (const [kind, now] of Object.entries(census())) {
+  const old = new Set(before[kind]);
+  for (const name of now) if (!old.has(name)) left.push(`${kind} ${name}`);
+}
+for (const name of list(folder)) left.push(`file ${join(folder, name)}`);
+for (const pid of strays())
+  left.push(`process ${pid} (${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').slice(0, 100)})`);
+rmSync(folder, { recursive: true, force: true });
+console.log(
+  left.length === 0 ? 'Left behind by the suite: nothing.' : `Left behind by the suite:\n  ${left.join('\n  ')}`,
+);
+process.exit(status === 0 && left.length === 0 ? 0 : 1);

@@ -1,0 +1,43 @@
+/** Import this in every test file: when its tests are over, descriptors, mappings and child processes must be what they were. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { after, before } from 'node:test';
+import { native } from '#src/system/native.js';
+
+/** This process's descriptors and what they point at. */
+export function descriptors(): string[] {
+  const found: string[] = [];
+  for (const fd of readdirSync('/proc/self/fd')) {
+    try {
+      const target = readlinkSync(`/proc/self/fd/${fd}`);
+      if (!/^\/proc\/.*\/fd$/.test(target)) found.push(`${fd} -> ${target}`);
+    } catch {
+      // Closed since: the one that listed the folder.
+    }
+  }
+  return found;
+}
+/** The pids of this process's children, zombies included. */
+export function children(): string[] {
+  return readdirSync('/proc/self/task').flatMap((task) =>
+    readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
+  );
+}
+
+let start: string[];
+let mappings: number;
+before(() => {
+  // Whatever libuv, the test runner and the ICU open lazily is opened by the time the first test begins.
+  start = descriptors();
+  mappings = native.mappingCount();
+});
+after(() => {
+  const known = new Set(start);
+  assert.deepEqual(
+    descriptors().filter((fd) => !known.has(fd)),
+    [],
+    'descriptors left open',
+  );
+  assert.equal(native.mappingCount(), mappings, 'mappings left');
+  assert.deepEqual(children(), [], 'child processes left');
+});
