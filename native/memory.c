@@ -4,6 +4,7 @@
  * and never touches memory that is gone. If somebody else detached it (ArrayBuffer.prototype.transfer moves the memory to
  * another object), unmap() answers EBUSY and the memory goes with that object, when it is collected. */
 #include "guard.h"
+#include "mapping.h"
 #include "vecino.h"
 #include <fcntl.h>
 #include <limits.h>
@@ -14,19 +15,41 @@
 struct mapping {
   void *start;
   size_t length;
+  void (*unmap)(void *start, size_t length);
   int slot; /* in the guard's table; -1 once unmapped */
 };
 
 static void mapping_unmap(struct mapping *mapping) {
   if (mapping->slot < 0) return;
   guard_remove(mapping->slot); /* first: the address may belong to somebody else at once */
-  munmap(mapping->start, mapping->length);
+  mapping->unmap(mapping->start, mapping->length);
   mapping->slot = -1;
 }
 static void mapping_collected(napi_env env, void *data, void *hint) {
   mapping_unmap(hint);
   free(hint);
 }
+napi_value give_mapping(napi_env env, void *start, size_t length, bool read_only, void (*unmap)(void *, size_t), int32_t *slot) {
+  struct mapping *mapping = malloc(sizeof *mapping);
+  int taken = mapping == NULL ? -1 : guard_add(start, length, read_only, mapping);
+  if (taken < 0) {
+    unmap(start, length);
+    free(mapping);
+    return give_int(env, -ENOMEM);
+  }
+  *mapping = (struct mapping){start, length, unmap, taken};
+  napi_value buffer;
+  napi_status status = napi_create_external_arraybuffer(env, start, length, mapping_collected, mapping, &buffer);
+  if (status != napi_ok) { /* Electron's V8 forbids external memory */
+    mapping_unmap(mapping);
+    free(mapping);
+    return give_int(env, status == napi_no_external_buffers_allowed ? -EOPNOTSUPP : -ENOMEM);
+  }
+  *slot = taken;
+  return buffer;
+}
+
+static void unmap(void *start, size_t length) { munmap(start, length); }
 
 static napi_value call_mmap(napi_env env, napi_callback_info info) { /* length, prot, flags, fd, offset, slot out */
   ARGUMENTS(6);
@@ -37,23 +60,7 @@ static napi_value call_mmap(napi_env env, napi_callback_info info) { /* length, 
   void *start = mmap(NULL, length, prot, flags, arg_int(env, argv[3]), arg_int64(env, argv[4]));
   if (start == MAP_FAILED) return give_call(env, instance, -1);
   instance->tally->calls++;
-  struct mapping *mapping = malloc(sizeof *mapping);
-  int slot = mapping == NULL ? -1 : guard_add(start, length, (prot & PROT_WRITE) == 0, mapping);
-  if (slot < 0) {
-    munmap(start, length);
-    free(mapping);
-    return give_int(env, -ENOMEM);
-  }
-  *mapping = (struct mapping){start, length, slot};
-  napi_value buffer;
-  napi_status status = napi_create_external_arraybuffer(env, start, length, mapping_collected, mapping, &buffer);
-  if (status != napi_ok) { /* Electron's V8 forbids external memory */
-    mapping_unmap(mapping);
-    free(mapping);
-    return give_int(env, status == napi_no_external_buffers_allowed ? -EOPNOTSUPP : -ENOMEM);
-  }
-  *(int32_t *)(void *)out.data = slot;
-  return buffer;
+  return give_mapping(env, start, length, (prot & PROT_WRITE) == 0, unmap, (int32_t *)(void *)out.data);
 }
 static napi_value call_munmap(napi_env env, napi_callback_info info) { /* slot, buffer */
   ARGUMENTS(2);

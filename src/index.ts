@@ -1,2 +1,3 @@
 /** vecino: inter-process communication for TypeScript on Linux. */
+export * from './memory/index.js';
 export * from './system/index.js';

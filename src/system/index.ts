@@ -35,5 +35,6 @@ export { mkfifo, pipe2 } from './pipe.js';
 export { pollNow, readableSync, writableSync } from './poll.js';
 export { Readiness, readable, writable } from './readiness.js';
 export { MAX_DESCRIPTORS, recvmsg, sendmsg, socketpair } from './socket.js';
+export type { SysVMemoryStatus } from './sysv-memory.js';
 export { type Tally, tally } from './tally.js';
 export { copyFileRange, read, sendfile, splice, write } from './transfer.js';

@@ -44,7 +44,10 @@ export function mmap(
     }
     throw new SystemError(buffer, 'mmap', { path: name });
   }
-  const slot = slotOut[0]!;
+  return mapping(buffer, slotOut[0]!, name);
+}
+/** The {@link Mapping} of a buffer that the addon made. */
+export function mapping(buffer: ArrayBuffer, slot: number, name: string): Mapping {
   let open = true;
   return {
     buffer,

@@ -1,0 +1,295 @@
+/**
+ * Memory that several processes map: POSIX segments by name, and anonymous ones that are passed on as a descriptor.
+ *
+ * Crash guarantee: a named segment gets its name only once it has its full size, zeroed and allocated. A creator that is killed
+ * leaves either nothing or a whole segment; an opener never meets a half-made one of ours.
+ */
+import { constants as bufferConstants } from 'node:buffer';
+import { statfsSync } from 'node:fs';
+import { checkDescriptor, checkInteger, checkMode, checkName } from '../system/arguments.js';
+import { ClosedError, CorruptError, errno, errnoName, type IpcError, SystemError } from '../system/errors.js';
+import { close, dup, fallocate, fchmod, fcntl, fstat, isKind, linkDescriptor, open } from '../system/file.js';
+import { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from '../system/memory.js';
+import { constants } from '../system/native.js';
+
+/** Where the C library keeps POSIX segments on Linux, shm_overview(7). */
+const FOLDER = '/dev/shm';
+const SEALS = constants['F_SEAL_SHRINK']! | constants['F_SEAL_GROW']! | constants['F_SEAL_SEAL']!;
+/** Whoever maps it relies on these two: without them the owner could truncate it at any time. */
+const FIXED_SIZE = constants['F_SEAL_SHRINK']! | constants['F_SEAL_GROW']!;
+
+/** An object that is dropped without close() gives its descriptor back when it is collected, as its memory does. */
+const forgotten = new FinalizationRegistry<number>(close);
+
+/**
+ * A piece of memory shared between processes. What one writes the others see at once; nothing orders it but `Atomics` and
+ * the locks of `vecino/sync`.
+ *
+ * `buffer` is the memory itself. After {@link SharedMemory.close} every view of it has length 0: a view that is kept too long reads
+ * `undefined` and never touches memory that is gone. If another process truncates the segment, this process lives: what is
+ * lost reads as zeros, and {@link SharedMemory.buffer} and {@link SharedMemory.check} throw {@link CorruptError} from then on.
+ *
+ * When a process that has it mapped is killed, the others notice nothing; the segment lives until it is unlinked and nobody has it open.
+ *
+ * @example
+ * ```ts
+ * import { SharedMemory } from 'vecino';
+ *
+ * using mine = SharedMemory.create('vecino-example-counter', 4096);
+ * using theirs = SharedMemory.open('vecino-example-counter'); // in any process
+ * new Int32Array(mine.buffer)[0] = 42;
+ * console.log(new Int32Array(theirs.buffer)[0]); // 42
+ * mine.unlink();
+ * ```
+ */
+export class SharedMemory implements Disposable {
+  /** The name it was created or opened by, without a slash; null if it has none. */
+  readonly name: string | null;
+  /** Bytes. */
+  readonly size: number;
+  /** Whether this process opened it for reading only. */
+  readonly readOnly: boolean;
+  readonly #mapping: Mapping;
+  readonly #fd: number;
+  #closed = false;
+
+  private constructor(fd: number, size: number, name: string | null, readOnly: boolean) {
+    this.name = name;
+    this.size = size;
+    this.readOnly = readOnly;
+    this.#fd = fd;
+    this.#mapping = mmap(fd, size, { readOnly, name: this.#label() });
+    forgotten.register(this, fd, this);
+  }
+
+  /**
+   * Makes a segment: zeroed, its memory reserved, so that a full `/dev/shm` fails here and not at some later access.
+   *
+   * @param name `[A-Za-z0-9._-]{1,200}`; a leading `/` means the same
+   * @param size bytes, at least 1
+   * @param options `mode`: permission bits exactly as given, whatever the umask; 0600 if not given
+   * @throws SystemError `EEXIST` if the name is taken, `ENOSPC` or `ENOMEM` if there is no room
+   */
+  static create(name: string, size: number, options: { mode?: number } = {}): SharedMemory {
+    const plain = checkName('name', name);
+    const mode = checkMode('options.mode', options.mode ?? 0o600);
+    checkInteger('size', size, 1);
+    checkMemory(size, plain, 'shared memory');
+    checkMappable(size);
+    const { fd, publish } = unnamed(plain, mode);
+    return owning(fd, () => {
+      reserve(fd, size, plain);
+      fchmod(fd, mode);
+      publish();
+      return new SharedMemory(fd, size, plain, false);
+    });
+  }
+
+  /**
+   * Opens the segment of that name, made by vecino or by any other program; its size is the kernel's.
+   *
+   * @param options `readOnly`: writes are refused: they reach nobody, and {@link SharedMemory.check} reports them
+   * @throws SystemError `ENOENT` if there is none, `EACCES` if it belongs to somebody else
+   * @throws CorruptError if it is empty: its creator has not given it a size (yet)
+   */
+  static open(name: string, options: { readOnly?: boolean } = {}): SharedMemory {
+    const plain = checkName('name', name);
+    const readOnly = options.readOnly === true;
+    let fd: number;
+    try {
+      fd = shmOpen(plain, readOnly ? constants['O_RDONLY']! : constants['O_RDWR']!);
+    } catch (error) {
+      throw hinted(error, plain, {
+        ENOENT: 'No process has created it, or it was unlinked',
+        EACCES: 'It belongs to another user, who must give access by its mode',
+      });
+    }
+    return owning(fd, () => {
+      const { size } = fstat(fd);
+      if (size === 0) {
+        throw new CorruptError(
+          `shared memory '${plain}' has no size: its creator is between shm_open and ftruncate, died there, or truncated it. Try again, or unlink it`,
+        );
+      }
+      checkMappable(size);
+      return new SharedMemory(fd, size, plain, readOnly);
+    });
+  }
+
+  /**
+   * Makes memory that has no name: a memfd, sealed so that nobody can change its size. Pass `fd` on, through `stdio` or a Unix
+   * socket; it is gone when the last process that has it closes it, so a `kill -9` leaves nothing.
+   */
+  static anonymous(size: number): SharedMemory {
+    checkInteger('size', size, 1);
+    checkMemory(size, 'anonymous', 'memfd');
+    checkMappable(size);
+    const fd = memfdCreate('vecino', constants['MFD_ALLOW_SEALING']!);
+    return owning(fd, () => {
+      reserve(fd, size, 'anonymous');
+      fcntl(fd, constants['F_ADD_SEALS']!, SEALS);
+      return new SharedMemory(fd, size, null, false);
+    });
+  }
+
+  /**
+   * Maps a memfd that somebody passed on. It must be sealed against shrinking and growing, so that its owner cannot pull the
+   * memory away. `fd` stays yours to close.
+   *
+   * @param options `size`: the bytes that it must have at least
+   * @throws CorruptError if it is no sealed memfd, or smaller than `size`
+   */
+  static fromFd(fd: number, options: { readOnly?: boolean; size?: number } = {}): SharedMemory {
+    checkDescriptor('fd', fd);
+    const atLeast = checkInteger('options.size', options.size ?? 1, 1);
+    const own = dup(fd);
+    return owning(own, () => {
+      if (!isKind(fstat(own), 'S_IFREG')) throw notShared(fd, 'it is no memory');
+      let seals: number;
+      try {
+        seals = fcntl(own, constants['F_GET_SEALS']!);
+      } catch (error) {
+        throw notShared(fd, 'it is no memfd', error);
+      }
+      if ((seals & FIXED_SIZE) !== FIXED_SIZE) {
+        throw notShared(
+          fd,
+          'it is not sealed against shrinking and growing, so its owner could truncate it at any time',
+        );
+      }
+      const { size } = fstat(own); // after the seals: it cannot change any more
+      if (size < atLeast) throw notShared(fd, `it has ${size} bytes, and at least ${atLeast} were expected`);
+      checkMappable(size);
+      return new SharedMemory(own, size, null, options.readOnly === true);
+    });
+  }
+
+  /** Removes a name; false if there was none. Who has the segment open keeps it. */
+  static unlink(name: string): boolean {
+    const plain = checkName('name', name);
+    try {
+      return shmUnlink(plain);
+    } catch (error) {
+      throw hinted(error, plain, { EACCES: 'It belongs to another user', EPERM: 'It belongs to another user' });
+    }
+  }
+
+  /** The descriptor, for handing on; it closes with this object. */
+  get fd(): number {
+    this.#use();
+    return this.#fd;
+  }
+  /** The memory itself. The same object every time. */
+  get buffer(): ArrayBuffer {
+    this.#use();
+    this.#mapping.check();
+    return this.#mapping.buffer;
+  }
+  /** Throws {@link CorruptError} if the memory was truncated by somebody, or written to although it is read-only; {@link ClosedError} if closed. */
+  check(): void {
+    this.#use();
+    this.#mapping.check();
+  }
+  /** Removes this segment's name; false if it has none (any more). Others may have taken the name since: then theirs goes. */
+  unlink(): boolean {
+    return this.name !== null && SharedMemory.unlink(this.name);
+  }
+  /** Unmaps the memory and closes the descriptor. The name stays. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    forgotten.unregister(this);
+    this.#mapping.unmap();
+    close(this.#fd);
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #label(): string {
+    return this.name === null ? 'anonymous shared memory' : `shared memory '${this.name}'`;
+  }
+  #use(): void {
+    if (this.#closed) throw new ClosedError(this.#label());
+  }
+}
+
+/** A file of size 0 that has no name yet, and the step that names it. */
+function unnamed(name: string, mode: number): { fd: number; publish(): void } {
+  const exists = { EEXIST: 'Open it, or unlink it if what made it is gone' };
+  try {
+    const fd = open(FOLDER, constants['O_TMPFILE']! | constants['O_RDWR']!, mode);
+    return {
+      fd,
+      publish() {
+        try {
+          linkDescriptor(fd, `${FOLDER}/${name}`);
+        } catch (error) {
+          throw hinted(error, name, exists, 'shm_open');
+        }
+      },
+    };
+  } catch (error) {
+    // No tmpfs at /dev/shm, or one without O_TMPFILE: the C library's way, which an opener can see without a size.
+    if (!(error instanceof SystemError) || !['EOPNOTSUPP', 'EISDIR', 'ENOENT', 'EINVAL'].includes(error.code))
+      throw error;
+  }
+  try {
+    const fd = shmOpen(name, constants['O_RDWR']! | constants['O_CREAT']! | constants['O_EXCL']!, mode);
+    return { fd, publish() {} };
+  } catch (error) {
+    throw hinted(error, name, exists);
+  }
+}
+
+/** Runs `make`, and closes the descriptor if that throws. */
+function owning<T>(fd: number, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+function reserve(fd: number, size: number, name: string): void {
+  try {
+    fallocate(fd, 0, size);
+  } catch (error) {
+    throw hinted(error, name, { ENOSPC: room() });
+  }
+}
+function room(): string {
+  const { bavail, bsize, blocks } = statfsSync(FOLDER);
+  return `${FOLDER} has ${bavail * bsize} of ${blocks * bsize} bytes free; raise it with 'mount -o remount,size=… ${FOLDER}'`;
+}
+
+function checkMappable(size: number): void {
+  if (size > bufferConstants.MAX_LENGTH) {
+    throw new SystemError(errno['EFBIG']!, 'mmap', {
+      hint: `An ArrayBuffer of this Node holds at most ${bufferConstants.MAX_LENGTH} bytes, and ${size} were asked for`,
+    });
+  }
+}
+/** A tmpfs may promise more than there is: reserving it would wake the OOM killer, which nobody survives to report. */
+function checkMemory(size: number, name: string, what: string): void {
+  const available = process.availableMemory();
+  if (size <= available) return;
+  const { bavail, bsize } = statfsSync(FOLDER);
+  const full = what !== 'memfd' && size > bavail * bsize;
+  throw new SystemError(errno[full ? 'ENOSPC' : 'ENOMEM']!, 'fallocate', {
+    path: name,
+    hint: full ? room() : `${size} bytes were asked for and ${available} are available`,
+  });
+}
+function notShared(fd: number, why: string, cause?: unknown): IpcError {
+  return new CorruptError(
+    `cannot share memory through descriptor ${fd}: ${why}. Make it with SharedMemory.anonymous()`,
+    { cause },
+  );
+}
+/** The same error about `name`, with what to do. */
+function hinted(error: unknown, name: string, hints: Record<string, string>, syscall?: string): unknown {
+  if (!(error instanceof SystemError)) return error;
+  const hint = hints[errnoName(error.errno)];
+  return hint === undefined ? error : new SystemError(error.errno, syscall ?? error.syscall, { path: name, hint });
+}

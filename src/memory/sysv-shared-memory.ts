@@ -1,0 +1,128 @@
+/** System V shared memory: segments that the kernel keeps under a number, for programs that expect them, sysvipc(7). */
+import { checkInteger, checkMode } from '../system/arguments.js';
+import { ClosedError, errnoName, invalidArgument, SystemError } from '../system/errors.js';
+import type { Mapping } from '../system/memory.js';
+import { constants } from '../system/native.js';
+import { type SysVMemoryStatus, shmat, shmget, shmRemove, shmStatus } from '../system/sysv-memory.js';
+
+/** A System V key: a number agreed upon (see `ftok`), or `'private'` for a segment that only its id leads to. */
+export type SysVKey = number | 'private';
+
+/**
+ * A System V segment, attached. It stays until it is removed *and* everybody has detached it; processes that are killed are
+ * detached by the kernel. `ipcs -m` lists them.
+ *
+ * @example
+ * ```ts
+ * import { SysVSharedMemory } from 'vecino';
+ *
+ * using mine = SysVSharedMemory.create('private', 4096);
+ * using theirs = SysVSharedMemory.open({ id: mine.id });
+ * new Int32Array(mine.buffer)[0] = 42;
+ * console.log(new Int32Array(theirs.buffer)[0]); // 42
+ * mine.remove();
+ * ```
+ */
+export class SysVSharedMemory implements Disposable {
+  /** The kernel's number for it, as `ipcs -m` shows. */
+  readonly id: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly #mapping: Mapping;
+  #closed = false;
+
+  private constructor(id: number) {
+    const { size } = shmStatus(id);
+    this.id = id;
+    this.size = size;
+    this.#mapping = shmat(id, size, this.#label());
+  }
+
+  /**
+   * Makes a segment of `size` bytes, zeroed, with exactly these permission bits (0600 if not given).
+   *
+   * @throws SystemError `EEXIST` if the key is taken; `EINVAL` beyond `kernel.shmmax`, `ENOSPC` beyond `kernel.shmmni`
+   */
+  static create(key: SysVKey, size: number, options: { mode?: number } = {}): SysVSharedMemory {
+    const number = keyNumber(key);
+    checkInteger('size', size, 1);
+    const mode = checkMode('options.mode', options.mode ?? 0o600) & 0o777;
+    if (size > process.availableMemory()) {
+      const hint = `${size} bytes were asked for and ${process.availableMemory()} are available`;
+      throw new SystemError(12, 'shmget', { path: `key ${key}`, hint });
+    }
+    const id = attempt(key, () => shmget(number, size, constants['IPC_CREAT']! | constants['IPC_EXCL']! | mode));
+    try {
+      return new SysVSharedMemory(id);
+    } catch (error) {
+      shmRemove(id);
+      throw error;
+    }
+  }
+  /** Attaches an existing segment by its key or by its id. */
+  static open(key: number | { id: number }): SysVSharedMemory {
+    if (typeof key === 'object' && key !== null) return new SysVSharedMemory(checkInteger('id', key.id, 0, 0x7fffffff));
+    if ((key as SysVKey) === 'private') throw invalidArgument('ERR_INVALID_ARG_VALUE', 'key', 'a key or { id }', key);
+    const number = keyNumber(key);
+    return new SysVSharedMemory(attempt(key, () => shmget(number, 0, 0)));
+  }
+
+  /** The memory itself. */
+  get buffer(): ArrayBuffer {
+    if (this.#closed) throw new ClosedError(this.#label());
+    return this.#mapping.buffer;
+  }
+  /** Who has it attached, and who made it. */
+  status(): SysVMemoryStatus {
+    return shmStatus(this.id);
+  }
+  /** Marks it for removal: nobody can attach it any more, and it goes when the last one detaches. False if it was gone already. */
+  remove(): boolean {
+    const result = shmRemove(this.id);
+    if (result >= 0) return true;
+    if (['EIDRM', 'EINVAL'].includes(errnoName(result))) return false;
+    throw new SystemError(result, 'shmctl', {
+      path: `id ${this.id}`,
+      hint: 'Only its creator, its owner and root may remove it',
+    });
+  }
+  /** Detaches it; the segment stays. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#mapping.unmap();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+  #label(): string {
+    return `SysV shared memory (id ${this.id})`;
+  }
+}
+
+function keyNumber(key: unknown): number {
+  if (key === 'private') return constants['IPC_PRIVATE']!;
+  const number = checkInteger('key', key, -0x80000000, 0xffffffff) | 0;
+  if (number === 0) throw invalidArgument('ERR_INVALID_ARG_VALUE', 'key', "a number other than 0, or 'private'", key);
+  return number;
+}
+const hints: Record<string, string> = {
+  EEXIST: 'Open it, or remove it if what made it is gone (ipcs -m, ipcrm -M)',
+  ENOENT: 'No process has created it, or it was removed',
+  EACCES: 'It belongs to another user, who must give access by its mode',
+  EINVAL: 'Its size is beyond kernel.shmmax; raise it with sysctl -w kernel.shmmax=…',
+  ENOSPC: 'There are kernel.shmmni segments already; raise it with sysctl -w kernel.shmmni=…',
+};
+function attempt(key: SysVKey, call: () => number): number {
+  try {
+    return call();
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const hint = hints[error.code];
+    throw new SystemError(
+      error.errno,
+      error.syscall,
+      hint === undefined ? { path: `key ${key}` } : { path: `key ${key}`, hint },
+    );
+  }
+}
