@@ -1,0 +1,203 @@
+/**
+ * Copies a file by two processes: a server that reads SOURCE and a client that writes DESTINATION.
+ *
+ * Crash guarantee: DESTINATION gets its name after both have ended well and the digests agree. If the server, the client or this
+ * process is killed, there is no partial DESTINATION, and nothing in /dev/shm: the segments have no names either.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { SharedMemory } from '../../memory/index.js';
+import { CorruptError, close, fstat, IpcError, PeerDiedError } from '../../system/index.js';
+import type { Account, Report } from './account.js';
+import { type Destination, openDestination } from './destination.js';
+import { sha256 } from './digest.js';
+import { openSource, type Source } from './source.js';
+import type { Plan, Prepared } from './transport.js';
+import { transports } from './transports/index.js';
+
+export interface CopyOptions {
+  source: string;
+  destination: string;
+  /** A name in `transports`. */
+  via: string;
+  /** Bytes per call; the transport's own choice if not given. */
+  chunk?: number;
+  /** Called now and then with the bytes that have arrived and those that will. */
+  onProgress?: (done: number, total: number | null) => void;
+  signal?: AbortSignal;
+}
+export interface CopyResult {
+  via: string;
+  source: string;
+  destination: string;
+  bytes: number;
+  chunk: number;
+  /** Between the first byte read and the last byte written. */
+  seconds: number;
+  megabytesPerSecond: number;
+  /** Bytes that crossed between user space and the kernel, in either process and direction, for each byte of the file. */
+  copiesPerByte: number;
+  sha256: { source: string; destination: string };
+  /** Whether SOURCE had more bytes at the end than at the beginning; the copy has those of the beginning. */
+  sourceGrew: boolean;
+  processes: { server: Account; client: Account };
+}
+/** Milliseconds between two looks at the progress. */
+const PROGRESS_INTERVAL = 100;
+
+/** @throws IpcError naming what failed; DESTINATION is then as it was */
+export async function copy(options: CopyOptions): Promise<CopyResult> {
+  const transport = transports.get(options.via)!;
+  const chunk = options.chunk ?? transport.chunk;
+  const open: { source?: Source; destination?: Destination; prepared?: Prepared; progress?: SharedMemory } = {};
+  try {
+    const source = (open.source = openSource(options.source));
+    const destination = (open.destination = openDestination(options.destination, source.status));
+    const prepared = (open.prepared = transport.prepare(chunk));
+    const progress = (open.progress = SharedMemory.anonymous(4096));
+    const plan: Plan = { via: options.via, length: source.length, chunk };
+    if (prepared.note !== undefined) plan.note = prepared.note;
+    const pair = start(plan, source.fd, destination.fd, progress.fd, prepared);
+    prepared.started();
+    const stop = watch(options, new Float64Array(progress.buffer), source.length);
+    const [server, client] = await outcome(pair, options.signal).finally(stop);
+    const bytes = complete(client.bytes, source, options.source);
+    const [of, to] = await Promise.all([sha256(source.fd, bytes), sha256(destination.fd, bytes)]);
+    options.signal?.throwIfAborted();
+    if (of !== to) {
+      throw new CorruptError(
+        `DESTINATION differs from SOURCE (SHA-256 ${to} against ${of}): SOURCE was changed while it was read. Try again`,
+      );
+    }
+    destination.publish();
+    const seconds = (client.end - server.begin) / 1e9;
+    const accounts = [server.account, client.account];
+    const crossed = accounts.reduce((sum, one) => sum + one.bytesFromKernel + one.bytesToKernel - one.controlBytes, 0);
+    return {
+      via: options.via,
+      source: options.source,
+      destination: options.destination,
+      bytes,
+      chunk,
+      seconds,
+      megabytesPerSecond: bytes / 1e6 / seconds,
+      copiesPerByte: bytes === 0 ? 0 : crossed / bytes,
+      sha256: { source: of, destination: to },
+      sourceGrew: source.length !== null && fstat(source.fd).size > source.length,
+      processes: { server: server.account, client: client.account },
+    };
+  } finally {
+    open.progress?.close();
+    open.prepared?.cleanUp();
+    open.destination?.cleanUp();
+    if (open.source !== undefined) close(open.source.fd);
+  }
+}
+
+interface Participant {
+  readonly role: 'server' | 'client';
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ report: Report | undefined; signal: NodeJS.Signals | null; code: number | null }>;
+}
+
+function start(
+  plan: Plan,
+  source: number,
+  destination: number,
+  progress: number,
+  prepared: Prepared,
+): [Participant, Participant] {
+  const program = fileURLToPath(new URL('./participant.js', import.meta.url));
+  const participant = (role: Participant['role'], file: number, descriptors: readonly number[]): Participant => {
+    const words = JSON.stringify({ ...plan, descriptors: descriptors.length });
+    const child = spawn(process.execPath, [program, role, String(process.pid), words], {
+      stdio: ['ignore', 'ignore', 'inherit', 'pipe', file, progress, ...descriptors],
+    });
+    return { role, child, ended: read(child) };
+  };
+  return [participant('server', source, prepared.server), participant('client', destination, prepared.client)];
+}
+async function read(
+  child: ChildProcess,
+): Promise<{ report: Report | undefined; signal: NodeJS.Signals | null; code: number | null }> {
+  let text = '';
+  (child.stdio[3] as Readable).setEncoding('utf8').on('data', (piece: string) => {
+    text += piece;
+  });
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  let report: Report | undefined;
+  try {
+    report = JSON.parse(text) as Report;
+  } catch {
+    // It ended before it could say anything.
+  }
+  return { report, signal, code };
+}
+
+type Success = Extract<Report, { ok: true }>;
+
+/** Waits for both. When one fails the other is killed, unless its own failure is the cause and on its way. */
+async function outcome(pair: [Participant, Participant], signal?: AbortSignal): Promise<[Success, Success]> {
+  const killed = new Set<Participant>();
+  const end = (one: Participant) => {
+    if (one.child.exitCode !== null || one.child.signalCode !== null) return;
+    killed.add(one);
+    one.child.kill('SIGKILL');
+  };
+  const abort = () => pair.forEach(end);
+  signal?.addEventListener('abort', abort, { once: true });
+  if (signal?.aborted) abort();
+  const failures: { weight: number; error: Error }[] = [];
+  const [server, client] = await Promise.all(
+    pair.map(async (one, index) => {
+      const { report, signal: by, code } = await one.ended;
+      if (report?.ok) return report;
+      const failure = describe(one, report, by, code);
+      // EPIPE only says that the other one is gone; that one's own report is still to come.
+      const broken = report?.ok === false && report.code === 'EPIPE';
+      if (!broken) end(pair[1 - index]!);
+      if (!killed.has(one)) failures.push({ weight: broken ? 1 : 0, error: failure });
+      return undefined;
+    }),
+  );
+  signal?.removeEventListener('abort', abort);
+  signal?.throwIfAborted();
+  failures.sort((a, b) => a.weight - b.weight);
+  if (failures[0] !== undefined) throw failures[0].error;
+  return [server!, client!];
+}
+function describe(
+  one: Participant,
+  report: Report | undefined,
+  signal: NodeJS.Signals | null,
+  code: number | null,
+): Error {
+  const who = `the ${one.role} process (pid ${one.child.pid})`;
+  if (signal !== null) return new PeerDiedError(`${who} was killed by ${signal}; nothing was copied`);
+  if (report?.ok === false) {
+    const full = report.code === 'ENOSPC' ? '. The file system of DESTINATION is full' : '';
+    return new IpcError(report.code, `${who} failed: ${report.message}${full}`);
+  }
+  return new PeerDiedError(`${who} ended with ${code} and no report; nothing was copied`);
+}
+
+/** The bytes copied, if they are all that there were. */
+function complete(bytes: number, source: Source, path: string): number {
+  if (source.length === null || bytes === source.length) return bytes;
+  throw new CorruptError(
+    `SOURCE '${path}' shrank while it was read: it had ${source.length} bytes, and ${bytes} could be read (it has ${fstat(source.fd).size} now). Try again`,
+  );
+}
+
+/** Shows the progress until the result is called. */
+function watch(options: CopyOptions, shown: Float64Array, total: number | null): () => void {
+  const { onProgress } = options;
+  if (onProgress === undefined) return () => {};
+  const timer = setInterval(() => onProgress(shown[1]!, total), PROGRESS_INTERVAL);
+  return () => {
+    clearInterval(timer);
+    onProgress(shown[1]!, total);
+  };
+}

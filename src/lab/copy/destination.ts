@@ -1,0 +1,102 @@
+/**
+ * DESTINATION, which appears whole or not at all.
+ *
+ * The data goes into a file that has no name yet (O_TMPFILE), so that whoever is killed whenever leaves nothing. Only
+ * `publish` gives it its name: by link(2), or over an existing file by a second name beside it and rename(2).
+ */
+import { randomUUID } from 'node:crypto';
+import { realpathSync, renameSync, type Stats, statSync, unlinkSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import {
+  close,
+  constants,
+  type FileStatus,
+  fchmod,
+  IpcError,
+  linkDescriptor,
+  open,
+  SystemError,
+} from '../../system/index.js';
+
+export interface Destination {
+  readonly fd: number;
+  /** Gives it SOURCE's permission bits and its name. */
+  publish(): void;
+  /** Gives it up, unless it was published. Idempotent. */
+  cleanUp(): void;
+}
+
+/** @throws IpcError if it is a directory, a device, or SOURCE itself; SystemError if it cannot be made */
+export function openDestination(path: string, source: FileStatus): Destination {
+  const target = resolve(path, source);
+  const folder = dirname(target);
+  const spare = join(folder, `.${basename(target).slice(0, 100)}.vecino-${randomUUID()}`);
+  const writable = constants['O_RDWR']!;
+  let named = false;
+  let fd: number;
+  try {
+    fd = open(folder, constants['O_TMPFILE']! | writable, 0o600);
+  } catch (error) {
+    // File systems without O_TMPFILE (vfat, NFS): a hidden name from the beginning.
+    if (!(error instanceof SystemError)) throw error;
+    if (!['EOPNOTSUPP', 'EISDIR', 'EINVAL'].includes(error.code)) throw explained(error, path);
+    fd = open(spare, constants['O_CREAT']! | constants['O_EXCL']! | writable, 0o600);
+    named = true;
+  }
+  let isOpen = true;
+  return {
+    fd,
+    publish() {
+      fchmod(fd, source.mode & 0o777);
+      if (!named) {
+        try {
+          linkDescriptor(fd, target);
+          return;
+        } catch (error) {
+          if (!(error instanceof SystemError && error.code === 'EEXIST')) throw explained(error, path);
+        }
+        linkDescriptor(fd, spare);
+        named = true;
+      }
+      renameSync(spare, target);
+      named = false;
+    },
+    cleanUp() {
+      if (!isOpen) return;
+      isOpen = false;
+      if (named) unlinkSync(spare);
+      close(fd);
+    },
+  };
+}
+
+/** Where the file really goes: a symbolic link is followed, as cp does. */
+function resolve(path: string, source: FileStatus): string {
+  let status: Stats | undefined;
+  try {
+    status = statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw new IpcError('ENOTDIR', `DESTINATION '${path}' cannot be reached: ${(error as Error).message}`);
+  }
+  if (status === undefined) return path;
+  if (status.isDirectory()) throw new IpcError('EISDIR', `DESTINATION '${path}' is a directory; name the file in it`);
+  if (!status.isFile())
+    throw new IpcError('ERR_VECINO_UNSUPPORTED', `DESTINATION '${path}' exists and is no regular file`);
+  if (status.dev === source.device && status.ino === source.inode) {
+    throw new IpcError('ERR_VECINO_SAME_FILE', `SOURCE and DESTINATION '${path}' are the same file`);
+  }
+  return realpathSync(path);
+}
+function explained(error: unknown, path: string): unknown {
+  if (!(error instanceof SystemError)) return error;
+  const hints: Record<string, string> = {
+    ENOENT: 'The folder of DESTINATION is not there; make it first',
+    EACCES: 'This user may not write to the folder of DESTINATION',
+    EROFS: 'The file system of DESTINATION is read-only',
+    ENOSPC: 'The file system of DESTINATION is full',
+  };
+  return new SystemError(error.errno, error.syscall, {
+    path,
+    hint: hints[error.code] ?? 'DESTINATION could not be made',
+  });
+}

@@ -1,0 +1,341 @@
+import '../support/leaks.js';
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { CopyResult } from '#src/lab/copy/index.js';
+import { type Outcome, type Running, root, start, temporaryFolder } from '../support/processes.js';
+
+const MECHANISMS = ['pipe', 'fifo', 'shared-memory', 'descriptor'];
+const COPIES: Record<string, number> = { pipe: 4, fifo: 4, 'shared-memory': 2, descriptor: 0 };
+const main = join(root, 'dist', 'cli', 'main.js');
+/** The command, as a user's shell would run it; the temporary folder is the test's own, so that what it leaves is seen. */
+function vecino(args: string[], folder?: string): Running {
+  const env = folder === undefined ? process.env : { ...process.env, TMPDIR: folder, XDG_RUNTIME_DIR: folder };
+  return start(process.execPath, [main, ...args], { env });
+}
+const run = (args: string[], folder?: string): Promise<Outcome> => vecino(args, folder).ended;
+async function copied(args: string[]): Promise<CopyResult> {
+  const { code, stdout, stderr } = await run(['copy', ...args, '--json']);
+  assert.deepEqual([code, stderr], [0, '']);
+  return JSON.parse(stdout) as CopyResult;
+}
+const digest = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
+/** A failure as the command line promises it: exit 1, one line, nothing on standard output. */
+function assertRefused({ code, stdout, stderr }: Outcome, text: RegExp): void {
+  assert.equal(code, 1, stderr);
+  assert.equal(stdout, '');
+  assert.match(stderr, /^vecino: [^\n]+\n$/);
+  assert.match(stderr, text);
+}
+
+for (const via of MECHANISMS) {
+  test(`via ${via}: the copy equals the file, and the calls' own results give ${COPIES[via]} copies per byte`, async () => {
+    const folder = temporaryFolder();
+    const source = join(folder, 'source');
+    const destination = join(folder, 'destination');
+    writeFileSync(source, randomBytes(3_000_001), { mode: 0o640 });
+    const result = await copied([source, destination, '--via', via]);
+    assert.ok(readFileSync(source).equals(readFileSync(destination)));
+    assert.equal(statSync(destination).mode & 0o777, 0o640);
+    assert.equal(result.bytes, 3_000_001);
+    assert.equal(result.copiesPerByte, COPIES[via]);
+    assert.equal(result.sha256.source, digest(source));
+    assert.equal(result.sha256.destination, digest(source));
+    const { server, client } = result.processes;
+    assert.equal(new Set([server.pid, client.pid, process.pid]).size, 3);
+    assert.equal(server.bytesFromKernel - server.controlBytes / 2, via === 'descriptor' ? 0 : 3_000_001);
+    assert.equal(client.bytesWithinKernel, via === 'descriptor' ? 3_000_001 : 0);
+    for (const account of [server, client]) {
+      assert.ok(account.systemCalls > 0);
+      assert.ok(account.cpuSeconds.user + account.cpuSeconds.system > 0);
+    }
+    assert.ok(result.seconds > 0);
+    assert.deepEqual(readdirSync(folder).sort(), ['destination', 'source']);
+  });
+
+  test(`via ${via}: files of every size around a chunk, and an empty one, arrive whole`, async () => {
+    const folder = temporaryFolder();
+    for (const size of [0, 1, 4095, 4096, 4097, 3 * 4096]) {
+      const source = join(folder, `source-${size}`);
+      writeFileSync(source, randomBytes(size));
+      const result = await copied([source, join(folder, `copy-${size}`), '--via', via, '--chunk', '4K']);
+      assert.equal(result.bytes, size);
+      assert.equal(result.copiesPerByte, size === 0 ? 0 : COPIES[via]);
+      assert.equal(digest(join(folder, `copy-${size}`)), digest(source));
+    }
+  });
+
+  for (const victim of ['server', 'client'] as const) {
+    test(`via ${via}: the ${victim} killed in the middle is a clear error, and nothing is left`, {
+      timeout: 60_000,
+    }, async () => {
+      const folder = temporaryFolder();
+      const command = endlessCopy(folder, via);
+      const pids = await participants(command);
+      process.kill(pids[victim], 'SIGKILL');
+      assertRefused(
+        await command.ended,
+        new RegExp(`the ${victim} process \\(pid ${pids[victim]}\\) was killed by SIGKILL`),
+      );
+      assert.deepEqual(readdirSync(folder), ['source']);
+    });
+  }
+
+  test(`via ${via}: the command itself killed takes both processes with it and leaves nothing`, {
+    timeout: 60_000,
+  }, async () => {
+    const folder = temporaryFolder();
+    const command = endlessCopy(folder, via);
+    const { server, client } = await participants(command);
+    await command.kill('SIGKILL');
+    while (existsSync(`/proc/${server}`) || existsSync(`/proc/${client}`)) await turn();
+    // A FIFO's folder outlives its makers only if all are killed at once; the FIFO in it was unlinked when both had it open.
+    const left = readdirSync(folder).filter((name) => name !== 'source');
+    if (via === 'fifo') for (const name of left) assert.deepEqual(readdirSync(join(folder, name)), []);
+    else assert.deepEqual(left, []);
+  });
+}
+
+/** A copy that goes on until it is stopped: SOURCE is huge and has no blocks. */
+function endlessCopy(folder: string, via: string): Running {
+  const source = join(folder, 'source');
+  writeFileSync(source, '');
+  truncateSync(source, 2 ** 40);
+  return vecino(['copy', source, join(folder, 'destination'), '--via', via, '--chunk', '64K'], folder);
+}
+/** The pids of both processes, once data moves. */
+async function participants(command: Running): Promise<{ server: number; client: number }> {
+  for (;;) {
+    const pids: Record<string, number> = {};
+    for (const pid of readFileSync(`/proc/${command.pid}/task/${command.pid}/children`, 'utf8')
+      .split(' ')
+      .filter(Boolean)) {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      const role = words[2];
+      if (role !== undefined && words[1]?.endsWith('participant.js')) pids[role] = Number(pid);
+    }
+    const { server, client } = pids;
+    if (server !== undefined && client !== undefined && moved(client)) return { server, client };
+    assert.equal(command.child.exitCode, null, 'it ended by itself');
+    await turn();
+  }
+}
+/** Whether the client has begun to fill DESTINATION, whose descriptor is its 4th. */
+function moved(pid: number): boolean {
+  try {
+    return /^pos:\s*[1-9]/m.test(readFileSync(`/proc/${pid}/fdinfo/4`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+test('an interrupt cleans up and ends the command by that signal', { timeout: 60_000 }, async () => {
+  const folder = temporaryFolder();
+  const command = endlessCopy(folder, 'fifo');
+  await participants(command);
+  const { signal } = await command.kill('SIGINT');
+  assert.equal(signal, 'SIGINT');
+  assert.deepEqual(readdirSync(folder), ['source']);
+});
+
+test('an existing DESTINATION is replaced whole, through a symbolic link too, and kept if the copy fails', async () => {
+  const folder = temporaryFolder();
+  const [source, destination, link] = ['source', 'destination', 'link'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  writeFileSync(source, 'new', { mode: 0o600 });
+  writeFileSync(destination, 'something longer and old', { mode: 0o644 });
+  symlinkSync(destination, link);
+  await copied([source, link, '--via', 'pipe']);
+  assert.equal(readFileSync(destination, 'utf8'), 'new');
+  assert.equal(statSync(destination).mode & 0o777, 0o600);
+  assertRefused(await run(['copy', join(folder, 'missing'), destination]), /ENOENT.*no such SOURCE/);
+  assert.equal(readFileSync(destination, 'utf8'), 'new');
+  assert.deepEqual(readdirSync(folder).sort(), ['destination', 'link', 'source']);
+});
+
+test('SOURCE missing, a directory, a FIFO, unreadable, or DESTINATION itself is refused in one line', async () => {
+  const folder = temporaryFolder();
+  const path = (name: string) => join(folder, name);
+  writeFileSync(path('file'), 'x');
+  writeFileSync(path('secret'), 'x', { mode: 0 });
+  execFileSync('mkfifo', [path('fifo')]);
+  assertRefused(await run(['copy', path('missing'), path('to')]), /ENOENT.*missing.*no such SOURCE/);
+  assertRefused(await run(['copy', folder, path('to')]), /is a directory/);
+  assertRefused(await run(['copy', path('fifo'), path('to')]), /no regular file/);
+  assertRefused(await run(['copy', path('file'), path('file')]), /same file/);
+  assertRefused(await run(['copy', path('file'), folder]), /DESTINATION .* is a directory/);
+  assertRefused(await run(['copy', path('file'), '/dev/null']), /DESTINATION .* no regular file/);
+  assertRefused(await run(['copy', path('file'), path('no/where')]), /folder of DESTINATION is not there/);
+  assertRefused(await run(['copy', path('file'), path('file/where')]), /DESTINATION/);
+  assert.deepEqual(readdirSync(folder).sort(), ['fifo', 'file', 'secret']);
+  if (process.getuid!() !== 0) return;
+  chmodSync(folder, 0o777);
+  const asNobody = start('setpriv', [
+    '--reuid=65534',
+    '--regid=65534',
+    '--clear-groups',
+    process.execPath,
+    main,
+    'copy',
+    path('secret'),
+    path('to'),
+  ]);
+  const { code, stderr } = await asNobody.ended;
+  // A checkout that this user may not read at all proves nothing here.
+  if (!/Cannot find module|EACCES.*main\.js|permission denied.*node/i.test(stderr)) {
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /EACCES|may not be read/);
+  }
+});
+
+test('wrong usage is exit 2: no mechanism of that name, a chunk of 0, negative, too large or no number, arguments missing', async () => {
+  for (const args of [
+    ['copy', 'a', 'b', '--via', 'carrier-pigeon'],
+    ['copy', 'a', 'b', '--chunk', '0'],
+    ['copy', 'a', 'b', '--chunk=-1'],
+    ['copy', 'a', 'b', '--chunk', '2G'],
+    ['copy', 'a', 'b', '--chunk', 'many'],
+    ['copy', 'a'],
+    ['copy', 'a', 'b', 'c'],
+    ['copy', 'a', 'b', '--unknown'],
+    ['no-such-command'],
+  ]) {
+    const { code, stdout, stderr } = await run(args);
+    assert.equal(code, 2, args.join(' '));
+    assert.equal(stdout, '');
+    assert.match(stderr, /error:/);
+    assert.doesNotMatch(stderr, /\n\s+at /);
+  }
+  for (const args of [['--help'], ['copy', '--help'], ['--version']]) assert.equal((await run(args)).code, 0);
+});
+
+test('a SOURCE that grows while it is read is copied as it was, and this is said', { timeout: 60_000 }, async () => {
+  const folder = temporaryFolder();
+  const source = join(folder, 'source');
+  const before = randomBytes(8 << 20);
+  for (const via of MECHANISMS) {
+    writeFileSync(source, before);
+    const command = vecino(['copy', source, join(folder, via), '--via', via, '--chunk', '4K', '--json']);
+    let over = false;
+    void command.ended.then(() => {
+      over = true;
+    });
+    while (!over) {
+      appendFileSync(source, 'more'.repeat(1000));
+      await turn();
+    }
+    const { code, stdout, stderr } = await command.ended;
+    assert.deepEqual([code, stderr], [0, '']);
+    const result = JSON.parse(stdout) as CopyResult;
+    // It may have had a little more by the time it was opened.
+    assert.ok(result.bytes >= before.length);
+    const copy = readFileSync(join(folder, via));
+    assert.equal(copy.length, result.bytes);
+    assert.ok(copy.equals(readFileSync(source).subarray(0, result.bytes)));
+    assert.equal(result.sourceGrew, true);
+  }
+});
+
+test('a SOURCE that shrinks while it is read is an error, not a shorter copy', { timeout: 60_000 }, async () => {
+  for (const via of MECHANISMS) {
+    const folder = temporaryFolder();
+    const command = endlessCopy(folder, via);
+    await participants(command);
+    truncateSync(join(folder, 'source'), 0);
+    assertRefused(await command.ended, /shrank while it was read/);
+    assert.deepEqual(readdirSync(folder), ['source']);
+  }
+});
+
+test('a file of /proc, which has content but no size, is read to its end', async () => {
+  const folder = temporaryFolder();
+  for (const via of MECHANISMS) {
+    await copied(['/proc/cpuinfo', join(folder, via), '--via', via]);
+    assert.match(readFileSync(join(folder, via), 'utf8'), /^processor/);
+  }
+});
+
+test('a full file system of DESTINATION is a clear error and leaves nothing there', { timeout: 60_000 }, async (t) => {
+  const folder = temporaryFolder();
+  const source = join(folder, 'source');
+  const small = join(folder, 'small');
+  writeFileSync(source, randomBytes(8 << 20));
+  mkdirSync(small);
+  const script = `
+    mount -t tmpfs -o size=1m none "$1" || exit 77
+    for via in ${MECHANISMS.join(' ')}; do
+      "$2" "$3" copy "$4" "$1/copy" --via $via
+      echo "exit $?"
+      ls -A "$1"
+    done`;
+  const user = process.getuid!() === 0 ? [] : ['--user', '--map-root-user'];
+  const { code, stdout, stderr } = await start('unshare', [
+    ...user,
+    '--mount',
+    'sh',
+    '-c',
+    script,
+    'sh',
+    small,
+    process.execPath,
+    main,
+    source,
+  ]).ended;
+  if (code !== 0 && /unshare|mount/.test(stderr))
+    return t.skip(`this machine lets no test mount a file system: ${stderr.trim()}`);
+  assert.equal(stdout, 'exit 1\n'.repeat(MECHANISMS.length));
+  const lines = stderr.trim().split('\n');
+  assert.equal(lines.length, MECHANISMS.length, stderr);
+  for (const line of lines) assert.match(line, /ENOSPC.*the client|client.*ENOSPC/);
+});
+
+test('memory stays flat: what both processes hold does not grow with the file', { timeout: 120_000 }, async () => {
+  const folder = temporaryFolder();
+  const path = (name: string) => join(folder, name);
+  for (const name of ['small', 'large']) writeFileSync(path(name), '');
+  truncateSync(path('small'), 1 << 20);
+  truncateSync(path('large'), 512 << 20);
+  for (const via of MECHANISMS) {
+    const small = await copied([path('small'), path('copy'), '--via', via]);
+    const large = await copied([path('large'), path('copy'), '--via', via]);
+    for (const role of ['server', 'client'] as const) {
+      const growth = large.processes[role].maxResidentBytes - small.processes[role].maxResidentBytes;
+      assert.ok(growth < 16 << 20, `${via} ${role}: ${growth} bytes more for a file 512 times as large`);
+    }
+  }
+});
+
+test('on no terminal there is no progress bar; on one there is, and --json prints one JSON value only', async () => {
+  const folder = temporaryFolder();
+  const source = join(folder, 'source');
+  writeFileSync(source, randomBytes(100_000));
+  const plain = await run(['copy', source, join(folder, 'a')]);
+  assert.deepEqual([plain.code, plain.stderr], [0, '']);
+  assert.match(plain.stdout, /copies per byte: 2\.00\nSHA-256: [0-9a-f]{64} \(both files\)/);
+  const onTerminal = (more: string) =>
+    execFileSync(
+      'script',
+      ['-qec', `'${process.execPath}' '${main}' copy '${source}' '${join(folder, 'b')}' ${more}`, '/dev/null'],
+      { encoding: 'utf8' },
+    );
+  assert.match(onTerminal(''), /█|░/);
+  assert.doesNotThrow(() => JSON.parse(onTerminal('--json')));
+});
