@@ -16,6 +16,14 @@ const sources = readdirSync(native)
   .filter((name) => /\.(c|h|gyp)$/.test(name))
   .map((name) => join(native, name));
 
+/** Its program; undefined in an installed package, which does not bring it. */
+function nodeGyp() {
+  try {
+    return createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
+  } catch {
+    return undefined;
+  }
+}
 const runs = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
 const newest = Math.max(...sources.map((path) => statSync(path).mtimeMs));
 if (existsSync(target) && statSync(target).mtimeMs > newest && !process.argv.includes('--force')) process.exit(0);
@@ -27,9 +35,9 @@ if (!compiler) {
   );
   process.exit(1);
 }
+const gyp = nodeGyp();
 try {
-  if (runs('python3') && runs('make')) {
-    const gyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
+  if (gyp !== undefined && runs('python3') && runs('make')) {
     const nodedir = existsSync(join(headers, 'node_api.h')) ? [`--nodedir=${prefix}`] : [];
     execFileSync(process.execPath, [gyp, 'rebuild', '--silent', ...nodedir], { cwd: native, stdio: 'inherit' });
   } else if (existsSync(join(headers, 'node_api.h'))) {

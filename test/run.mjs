@@ -65,7 +65,8 @@ function strays() {
 const folder = mkdtempSync(join(tmpdir(), 'vecino-test-'));
 const before = census();
 const [key, value] = mark.split('=');
-const args = ['--test', '--test-concurrency=2', '--test-reporter=spec', ...files];
+// A watchdog for a test that hangs; no test is judged by its time.
+const args = ['--test', '--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec', ...files];
 const child = spawn(process.env.NODE ?? process.execPath, args, {
   stdio: 'inherit',
   cwd: root,

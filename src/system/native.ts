@@ -101,7 +101,7 @@ function load(): Native {
   const why = refused.map((error) => ` ${(error as Error).message}.`).join('');
   throw new Error(
     `vecino has no native addon for linux-${process.arch}, Node ${process.version}:${why || ' none was shipped or built.'} ` +
-      'Install a C compiler, python3 and make (Debian: apt-get install gcc make python3), then run `npm run build` in the vecino folder.',
+      `Install a C compiler (Debian: apt-get install gcc make python3), then run: node ${fileURLToPath(new URL('scripts/build-native.mjs', root))}`,
     { cause: refused[0] },
   );
 }

