@@ -1,0 +1,192 @@
+/** Records in shared memory, laid out as a C compiler lays out a struct. */
+import { checkInteger } from '../system/arguments.js';
+import { invalidArgument } from '../system/errors.js';
+import { ArrayField } from './layout-array.js';
+import { ATOMIC_KINDS, AtomicField, type AtomicKind } from './layout-atomic.js';
+import { BytesField } from './layout-bytes.js';
+import { IDENTIFIER, toC } from './layout-c.js';
+import type { Field } from './layout-field.js';
+import { type LayoutMemory, memoryOf, place } from './layout-memory.js';
+import { SCALARS } from './layout-numbers.js';
+import { NestedField, RecordField } from './layout-record.js';
+import { TextField } from './layout-text.js';
+import type { FieldType, LayoutFields, LayoutInput, LayoutValue, LayoutView } from './layout-types.js';
+
+/** The largest size of a field and of a layout, in bytes. */
+const MAX_SIZE = 0x7fffffff;
+
+/** Where a field lies. */
+export interface LayoutField {
+  readonly name: string;
+  /** Bytes from the start of the record. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly alignment: number;
+  /** `'u32'` and its like, `'bool'`, `'utf8'`, `'bytes'`, `'atomic'`, `'array'` or `'layout'`. */
+  readonly kind: string;
+  /** The type as it was given to {@link layout}. */
+  readonly type: FieldType;
+}
+
+/** The plan of a record; made by {@link layout}. */
+export class Layout<Fields extends LayoutFields = LayoutFields> {
+  /** The size of a record in bytes, with its padding: C's `sizeof`. */
+  readonly byteLength: number;
+  /** Records must begin at a multiple of this: C's `alignof`. */
+  readonly alignment: number;
+  readonly fields: readonly LayoutField[];
+  readonly #record: RecordField;
+
+  constructor(fields: Fields) {
+    const types = checkFields(fields);
+    const record = new RecordField(
+      'value',
+      types.map(([name, type]) => ({ name, field: fieldOf(name, type) })),
+    );
+    checkSize('a layout', record.size);
+    this.#record = record;
+    this.byteLength = record.size;
+    this.alignment = record.alignment;
+    this.fields = Object.freeze(
+      record.members.map(({ name, offset, field: { size, alignment, kind } }, i) =>
+        Object.freeze({ name, offset, size, alignment, kind, type: types[i]![1] }),
+      ),
+    );
+    Object.freeze(this);
+  }
+
+  /**
+   * The record at `offset` of `memory`, as an object that reads and writes the memory itself: nothing is copied, and what
+   * another process writes is seen at the next access. Plain fields are neither atomic nor ordered towards other
+   * processes: use a lock, or `{ atomic }` fields. Once the memory is closed, every access throws `ClosedError`.
+   *
+   * @param offset bytes, a multiple of {@link alignment}; default 0. With atomic fields in a `Uint8Array`, its own
+   * `byteOffset` counts too.
+   * @throws RangeError `ERR_OUT_OF_RANGE` if the record does not fit there
+   * @example
+   * const point = layout({ x: 'f64', y: 'f64' });
+   * const view = point.at(new ArrayBuffer(1024), 16);
+   * view.x = 1.5;
+   */
+  at(memory: LayoutMemory, offset = 0): LayoutView<Fields> {
+    const views = memoryOf(memory);
+    return this.#record.live(views, place(views, memory, offset, this.#record)) as unknown as LayoutView<Fields>;
+  }
+  /** A copy of the record at `offset` of `memory` (see {@link at}) as a plain object. */
+  read(memory: LayoutMemory, offset = 0): LayoutValue<Fields> {
+    const views = memoryOf(memory);
+    const start = place(views, memory, offset, this.#record);
+    try {
+      return this.#record.read(views, start) as LayoutValue<Fields>;
+    } catch (error) {
+      throw views.explain(error);
+    }
+  }
+  /**
+   * Writes all fields of `value` to the record at `offset` of `memory` (see {@link at}), in order. Padding is left alone.
+   * The first field that is missing or refused ends it with a `TypeError` or `RangeError`; those before it are written.
+   */
+  write(memory: LayoutMemory, offset: number, value: LayoutInput<Fields>): void {
+    const views = memoryOf(memory);
+    const start = place(views, memory, offset, this.#record);
+    try {
+      this.#record.write(views, start, value);
+    } catch (error) {
+      throw views.explain(error);
+    }
+  }
+  /**
+   * The record as `struct name` for C11 and C++23: a piece of a header that compiles as it stands. Layouts in it become
+   * structs of their own, `struct name_field`, before it. A field whose name means something else in C or C++ gets `_`
+   * behind it. It does not compile where the struct would have another layout.
+   *
+   * @param options `includes: false` leaves out the `#include` lines, for the second layout in a header; it needs
+   * `<assert.h>`, `<stdatomic.h>`, `<stdbool.h>` and `<stdint.h>` then.
+   * @example
+   * layout({ count: 'u32', price: 'f64' }).toC('trade');
+   */
+  toC(name: string, options?: { includes?: boolean }): string {
+    return toC(this.#record, name, options);
+  }
+  /** The record in it, for a layout that has it as a field. */
+  static recordOf(layout: Layout): RecordField {
+    return layout.#record;
+  }
+}
+
+/**
+ * Lays out a record as a C compiler does on x86-64 and arm64. Fields lie in the order in which they are written down:
+ *
+ * | type | in TypeScript | in C |
+ * |---|---|---|
+ * | `'u8' 'i8' 'u16' 'i16' 'u32' 'i32'` | number | `uint8_t` … |
+ * | `'u64' 'i64'` | bigint | `uint64_t` … |
+ * | `'f32' 'f64'` | number | `float`, `double` |
+ * | `'bool'` | boolean | `bool` |
+ * | `{ utf8: 32 }` | string | `char[32]`, padded with NUL |
+ * | `{ bytes: 16 }` | Uint8Array | `uint8_t[16]` |
+ * | `{ atomic: 'u32' }` (or i32, u64, i64) | {@link AtomicInteger} | `_Atomic(uint32_t)` |
+ * | `{ array: 'u32', length: 8 }` | {@link ArrayView} | `uint32_t[8]` |
+ * | a layout | its view | a struct |
+ *
+ * Names are C identifiers. A value that a field cannot hold exactly (300 in a u8, a text that is too long) is a
+ * `RangeError` or `TypeError` with the field's name, and leaves the field as it was; only f32 rounds.
+ *
+ * @throws TypeError, RangeError for fields that are not what the table says, none at all, or more than 2 GiB
+ * @example
+ * const trade = layout({ count: 'u32', price: 'f64', name: { utf8: 32 } });
+ * const memory = new ArrayBuffer(trade.byteLength); // or a SharedMemory
+ * trade.write(memory, 0, { count: 3, price: 9.5, name: 'ACME' });
+ * trade.at(memory).price += 0.5;
+ */
+export function layout<const Fields extends LayoutFields>(fields: Fields): Layout<Fields> {
+  return new Layout(fields);
+}
+
+function checkFields(fields: unknown): [string, FieldType][] {
+  if (fields === null || typeof fields !== 'object' || Array.isArray(fields)) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', 'fields', 'an object with a type for each field', fields);
+  }
+  const entries = Object.entries(fields);
+  if (entries.length === 0) throw invalidArgument('ERR_INVALID_ARG_VALUE', 'fields', 'at least one field', fields);
+  for (const [name] of entries) {
+    if (!IDENTIFIER.test(name) || name === '__proto__') {
+      const expected = 'C identifiers (letters, digits and _, no digit first), not __proto__';
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'names of fields', expected, name);
+    }
+  }
+  return entries;
+}
+
+function fieldOf(name: string, type: FieldType): Field {
+  const label = `field '${name}'`;
+  if (typeof type === 'string' && Object.hasOwn(SCALARS, type)) return new SCALARS[type](label);
+  if (type instanceof Layout) return new NestedField(label, Layout.recordOf(type));
+  if (type !== null && typeof type === 'object') {
+    const given: Partial<Record<string, unknown>> = { ...type };
+    switch (Object.keys(given).sort().join()) {
+      case 'utf8':
+        return new TextField(label, checkInteger(`utf8 of ${label}`, given['utf8'], 1, MAX_SIZE));
+      case 'bytes':
+        return new BytesField(label, checkInteger(`bytes of ${label}`, given['bytes'], 1, MAX_SIZE));
+      case 'atomic': {
+        const kind = given['atomic'] as AtomicKind;
+        if (ATOMIC_KINDS.includes(kind)) return new AtomicField(label, kind);
+        throw invalidArgument('ERR_INVALID_ARG_VALUE', `atomic of ${label}`, `one of ${ATOMIC_KINDS.join(', ')}`, kind);
+      }
+      case 'array,length': {
+        const element = fieldOf(`${name}[]`, given['array'] as FieldType);
+        const length = checkInteger(`length of ${label}`, given['length'], 1, MAX_SIZE);
+        checkSize(label, element.size * length);
+        return new ArrayField(label, element, length);
+      }
+    }
+  }
+  const expected = `one of ${Object.keys(SCALARS).join(', ')}, { utf8 }, { bytes }, { atomic }, { array, length } or a layout`;
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', label, expected, type);
+}
+function checkSize(what: string, size: number): void {
+  if (size > MAX_SIZE)
+    throw invalidArgument('ERR_OUT_OF_RANGE', `the size of ${what}`, `at most ${MAX_SIZE} bytes`, size);
+}
