@@ -87,7 +87,7 @@ export class Layout<Fields extends LayoutFields = LayoutFields> {
    * Writes all fields of `value` to the record at `offset` of `memory` (see {@link at}), in order. Padding is left alone.
    * The first field that is missing or refused ends it with a `TypeError` or `RangeError`; those before it are written.
    */
-  write(memory: LayoutMemory, offset: number, value: LayoutInput<Fields>): void {
+  write(memory: LayoutMemory, offset: number, value: LayoutInput<Fields> | LayoutValue<Fields>): void {
     const views = memoryOf(memory);
     const start = place(views, memory, offset, this.#record);
     try {
