@@ -14,9 +14,13 @@ type Cells = Int32Array;
  * is a `RangeError`. All throw `ClosedError` once the memory is closed.
  *
  * @example
+ * ```ts
+ * import { layout } from 'vecino';
+ *
  * const { hits } = layout({ hits: { atomic: 'u32' } }).at(new ArrayBuffer(4));
- * hits.add(1); // 0: what was there before
- * hits.load(); // 1
+ * console.log(hits.add(1)); // 0
+ * console.log(hits.load()); // 1
+ * ```
  */
 export class AtomicInteger<Value extends number | bigint = number | bigint> {
   readonly #field: AtomicField;

@@ -1,5 +1,6 @@
 /** Where layouts read and write: the views of one buffer, made once, and the checks of a place in it. */
 
+import { types } from 'node:util';
 import { ClosedError, invalidArgument } from '../system/errors.js';
 
 /** Memory that a layout can lie in: a `SharedMemory` (anything with a `buffer`), a buffer, or a part of one. */
@@ -62,12 +63,16 @@ function newMemory(buffer: ArrayBufferLike): Memory {
   return made;
 }
 function bufferOf(memory: LayoutMemory): ArrayBufferLike {
-  if (memory instanceof ArrayBuffer || memory instanceof SharedArrayBuffer) return memory;
+  if (isBuffer(memory)) return memory;
   if (memory !== null && typeof memory === 'object' && (memory instanceof Uint8Array || !ArrayBuffer.isView(memory))) {
     const { buffer } = memory;
-    if (buffer instanceof ArrayBuffer || buffer instanceof SharedArrayBuffer) return buffer;
+    if (isBuffer(buffer)) return buffer;
   }
   throw invalidArgument('ERR_INVALID_ARG_TYPE', 'memory', 'a SharedMemory, an ArrayBuffer or a Uint8Array', memory);
+}
+/** The second question, which takes longer, is for buffers of other realms: test runners load code in one of its own. */
+function isBuffer(value: unknown): value is ArrayBufferLike {
+  return value instanceof ArrayBuffer || types.isAnyArrayBuffer(value);
 }
 function isDetached(buffer: ArrayBufferLike): boolean {
   if (buffer.byteLength !== 0) return false;

@@ -65,9 +65,14 @@ export class Layout<Fields extends LayoutFields = LayoutFields> {
    * `byteOffset` counts too.
    * @throws RangeError `ERR_OUT_OF_RANGE` if the record does not fit there
    * @example
+   * ```ts
+   * import { layout } from 'vecino';
+   *
    * const point = layout({ x: 'f64', y: 'f64' });
-   * const view = point.at(new ArrayBuffer(1024), 16);
-   * view.x = 1.5;
+   * const memory = new ArrayBuffer(1024);
+   * point.at(memory, 16).x = 1.5;
+   * console.log(point.at(memory, 16).x); // 1.5
+   * ```
    */
   at(memory: LayoutMemory, offset = 0): LayoutView<Fields> {
     const views = memoryOf(memory);
@@ -104,7 +109,11 @@ export class Layout<Fields extends LayoutFields = LayoutFields> {
    * @param options `includes: false` leaves out the `#include` lines, for the second layout in a header; it needs
    * `<assert.h>`, `<stdatomic.h>`, `<stdbool.h>` and `<stdint.h>` then.
    * @example
-   * layout({ count: 'u32', price: 'f64' }).toC('trade');
+   * ```ts
+   * import { layout } from 'vecino';
+   *
+   * console.log(layout({ hits: 'u32' }).toC('counter').includes('uint32_t hits;')); // true
+   * ```
    */
   toC(name: string, options?: { includes?: boolean }): string {
     return toC(this.#record, name, options);
@@ -135,10 +144,15 @@ export class Layout<Fields extends LayoutFields = LayoutFields> {
  *
  * @throws TypeError, RangeError for fields that are not what the table says, none at all, or more than 2 GiB
  * @example
+ * ```ts
+ * import { layout } from 'vecino';
+ *
  * const trade = layout({ count: 'u32', price: 'f64', name: { utf8: 32 } });
  * const memory = new ArrayBuffer(trade.byteLength); // or a SharedMemory
  * trade.write(memory, 0, { count: 3, price: 9.5, name: 'ACME' });
  * trade.at(memory).price += 0.5;
+ * console.log(trade.read(memory)); // { count: 3, price: 10, name: 'ACME' }
+ * ```
  */
 export function layout<const Fields extends LayoutFields>(fields: Fields): Layout<Fields> {
   return new Layout(fields);

@@ -1,14 +1,14 @@
 import '../support/leaks.js';
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type FieldType, Layout, type LayoutFields, layout } from 'vecino/memory';
 import { close, ftruncate, memfdCreate, mmap } from 'vecino/system';
 import { memberNames } from '#src/memory/layout-c.js';
-import { compile, start, temporaryFolder } from '../support/processes.js';
+import { compile, root, runScript, start, temporaryFolder } from '../support/processes.js';
 
 // Random layouts and values. A layout's types are kept beside it, to walk them.
 type Values = Record<string, unknown>;
@@ -336,4 +336,13 @@ int main(void) {
   assert.equal(hits.load(), 600_000n);
   memory.unmap();
   close(fd);
+});
+
+test('the page shows what toC() prints', async () => {
+  const page = readFileSync(join(root, 'docs', 'layout.md'), 'utf8');
+  const source = [...page.matchAll(/^```ts\n(.*?)^```/gms)]
+    .map((match) => match[1]!)
+    .find((one) => one.includes('toC('))!;
+  const shown = page.match(/^```c\n(.*?)^```/ms)![1]!;
+  assert.equal(await runScript(source), shown);
 });

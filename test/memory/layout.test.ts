@@ -2,8 +2,10 @@ import '../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
-import { AtomicInteger, Layout, type LayoutFields, type LayoutMemory, layout } from 'vecino/memory';
-import { ClosedError, close, ftruncate, memfdCreate, mmap } from 'vecino/system';
+import { runInNewContext } from 'node:vm';
+import { AtomicInteger, Layout, type LayoutFields, type LayoutMemory, layout, SharedMemory } from 'vecino/memory';
+import { ClosedError, CorruptError, ftruncate } from 'vecino/system';
+import { uniqueName } from '../support/processes.js';
 
 const point = layout({ x: 'f64', y: 'f64' });
 const everything = layout({
@@ -54,14 +56,6 @@ const sample = () => ({
     { x: 3, y: 4 },
   ],
 });
-/** Memory that can be closed like a SharedMemory. */
-function closable(size: number): { buffer: ArrayBuffer; size: number; close(): void } {
-  const fd = memfdCreate('layout-test');
-  ftruncate(fd, size);
-  const mapping = mmap(fd, size);
-  close(fd);
-  return { buffer: mapping.buffer, size, close: () => mapping.unmap() };
-}
 const withCode = (code: string, pattern: RegExp, type: typeof TypeError | typeof RangeError) => (error: unknown) =>
   error instanceof type && 'code' in error && error.code === code && pattern.test(error.message);
 const outOfRange = (pattern: RegExp) => withCode('ERR_OUT_OF_RANGE', pattern, RangeError);
@@ -192,7 +186,7 @@ test('a layout of hundreds of fields works like a small one', () => {
 });
 
 test('memory may be a SharedMemory, a buffer, a SharedArrayBuffer or a part of one', () => {
-  const memory = closable(4096);
+  const memory = SharedMemory.anonymous(4096);
   point.at(memory, 4080).x = 1.5;
   assert.equal(point.read(memory.buffer, 4080).x, 1.5);
   assert.equal(point.read(new Uint8Array(memory.buffer, 4080)).x, 1.5);
@@ -202,6 +196,12 @@ test('memory may be a SharedMemory, a buffer, a SharedArrayBuffer or a part of o
   point.at(shared).y = 2.5;
   assert.equal(point.read(new Uint8Array(shared)).y, 2.5);
   memory.close();
+});
+
+test('a buffer of another realm is a buffer', () => {
+  const memory = runInNewContext('new ArrayBuffer(16)') as ArrayBuffer;
+  point.at(memory).x = 1.5;
+  assert.equal(point.read({ buffer: memory }).x, 1.5);
 });
 
 test('plain fields may lie anywhere in a Uint8Array, as a message from a socket does; atomic ones are aligned', () => {
@@ -438,12 +438,14 @@ test('a record must lie in the memory, at a multiple of its alignment', () => {
 });
 
 test('after the memory is closed everything throws ClosedError, nothing reads as undefined', () => {
-  const memory = closable(4096);
+  const memory = SharedMemory.anonymous(4096);
   const view = everything.at(memory) as ReturnType<typeof everything.at> & Record<string, unknown>;
   const fresh = everything.at(memory, 1024) as unknown as Record<string, unknown>;
   const { counter, numbers, matrix, names, points } = view;
   const inner = view.point;
   const row = matrix.get(0);
+  const { buffer } = memory;
+  const part = new Uint8Array(buffer, 16, 64);
   void view.bytes;
   memory.close();
   const values: Record<string, unknown> = sample();
@@ -483,7 +485,8 @@ test('after the memory is closed everything throws ClosedError, nothing reads as
     () => everything.at(memory),
     () => everything.read(memory),
     () => everything.write(memory, 0, sample()),
-    () => point.at(memory.buffer),
+    () => point.at(buffer),
+    () => point.read(part),
   ]) {
     assert.throws(use, ClosedError, String(use));
   }
@@ -491,6 +494,20 @@ test('after the memory is closed everything throws ClosedError, nothing reads as
   assert.equal(inspect(counter), '[closed]');
   assert.equal(inspect(numbers), '[closed]');
   assert.equal(new Layout({ a: 'u8' }).byteLength, 1, 'the layout itself lives on');
+});
+
+test('a segment that was truncated under a view reads as zeros, and no new view of it is given', () => {
+  const memory = SharedMemory.create(uniqueName('layout'), 8192);
+  const view = everything.at(memory, 4096);
+  view.u32 = 5;
+  view.text = 'text';
+  ftruncate(memory.fd, 0);
+  assert.deepEqual([view.u32, view.text, view.counter.load()], [0, '', 0n]);
+  assert.throws(() => everything.at(memory), CorruptError);
+  assert.throws(() => everything.read(memory), CorruptError);
+  assert.throws(() => everything.write(memory, 0, sample()), CorruptError);
+  memory.close();
+  memory.unlink();
 });
 
 test('memory that was transferred away counts as closed, also the first time it is seen', () => {
@@ -507,7 +524,7 @@ test('memory that was transferred away counts as closed, also the first time it 
 
 test('a value whose getter closes the memory is not written anywhere', () => {
   for (const late of ['f64', 'text', 'bytes', 'numbers', 'counter', 'point']) {
-    const memory = closable(4096);
+    const memory = SharedMemory.anonymous(4096);
     const value = sample() as Record<string, unknown>;
     const good = value[late];
     Object.defineProperty(value, late, {
