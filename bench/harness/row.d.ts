@@ -22,6 +22,8 @@ export interface Row {
   kinds: Kind[];
   /** Bytes of a message, or of whatever the row moves. Left out: the row moves nothing. */
   sizes?: number[];
+  /** The largest size that it can take; larger ones asked for by `--size` are left out. */
+  largest?: number;
   /** The rows that the ratio column compares with, by name. Those of the targets need not be repeated. */
   against?: string | string[];
   targets?: Target[];

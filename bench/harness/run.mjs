@@ -48,7 +48,7 @@ export const isPaired = (kind) => kind === 'round-trip' || kind === 'one-way';
 /** @param {Row} row @param {Settings} settings */
 function sizesOf(row, { sizes, smoke }) {
   if (row.sizes === undefined) return [0];
-  if (sizes !== undefined) return sizes;
+  if (sizes !== undefined) return sizes.filter((size) => size <= (row.largest ?? Infinity));
   return smoke ? (row.smokeSizes ?? row.sizes.slice(0, 1)) : row.sizes;
 }
 
