@@ -126,7 +126,15 @@ async function read(
   (child.stdio[3] as Readable).setEncoding('utf8').on('data', (piece: string) => {
     text += piece;
   });
-  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  let code: number | null;
+  let signal: NodeJS.Signals | null;
+  try {
+    [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  } catch (error) {
+    // It could not be started: no memory, no descriptor, too many processes.
+    const { code: why = 'ERR_VECINO_INTERNAL', message } = error as NodeJS.ErrnoException;
+    return { report: { ok: false, code: why, message }, signal: null, code: null };
+  }
   let report: Report | undefined;
   try {
     report = JSON.parse(text) as Report;
