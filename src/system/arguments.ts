@@ -1,5 +1,8 @@
 /** Checks of what callers pass, made before any system call. */
+import { types } from 'node:util';
 import { invalidArgument } from './errors.js';
+
+const { isUint8Array } = types;
 
 /** A whole number within `[min, max]`. */
 export function checkInteger(
@@ -42,10 +45,28 @@ export function checkPath(argument: string, value: unknown): string {
   }
   return value;
 }
-/** Bytes to be sent: a `Uint8Array` (a `Buffer` is one). */
+/** Bytes to be sent: a `Uint8Array` (a `Buffer` is one) whose memory has not been transferred away. */
 export function checkBytes(argument: string, value: unknown): Uint8Array {
-  if (!(value instanceof Uint8Array)) {
+  if (!isUint8Array(value)) {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'a Uint8Array', value);
+  }
+  if (value.byteLength === 0 && isDetached(value.buffer)) {
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, 'a Uint8Array whose buffer is not detached', value);
+  }
+  return value;
+}
+function isDetached(buffer: ArrayBufferLike): boolean {
+  try {
+    new Uint8Array(buffer);
+    return false;
+  } catch {
+    return true;
+  }
+}
+/** An object with options, or nothing. */
+export function checkOptions<T extends object>(argument: string, value: T | undefined): T | undefined {
+  if (value !== undefined && (typeof value !== 'object' || value === null)) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'an object', value);
   }
   return value;
 }

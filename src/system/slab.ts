@@ -10,14 +10,17 @@ const SMALLEST = 4096;
 const { readSlab, useSlab } = native;
 
 let slab = new ArrayBuffer(0);
+/** Its length is 0 once whoever got a piece has transferred the buffer away: then the addon must not write there any more. */
+let view = new Uint8Array(slab);
 let used = SIZE;
 
 /** read(2) of at most `most` bytes: the bytes, or the call's result if it is 0 (the end) or negative (an errno). */
 export function readFresh(fd: number, most: number): Uint8Array | number {
-  if (used + Math.min(most, SMALLEST) > SIZE) {
+  if (used + Math.min(most, SMALLEST) > SIZE || view.length === 0) {
     slab = new ArrayBuffer(SIZE);
+    view = new Uint8Array(slab);
     used = 0;
-    useSlab(new Uint8Array(slab));
+    useSlab(view);
   }
   const offset = used;
   const room = SIZE - offset;
