@@ -18,6 +18,9 @@ export type SyncWaitOptions = Pick<WaitOptions, 'timeout'>;
  * wait for it for ever. The main thread needs not, and so never wakes for nothing.
  */
 const LONGEST_BLOCK = isMainThread ? -1 : 250;
+/** setTimeout's longest delay. */
+const LONGEST_TIMER = 0x7fffffff;
+const nothing = () => {};
 
 /** One operation's time limit, fixed when it begins: what was waited counts against what comes. */
 export class Deadline {
@@ -28,12 +31,11 @@ export class Deadline {
 
   /** @param what the operation, for the message of the time-out: `"read from pipe 5"` */
   constructor(what: string, options?: WaitOptions) {
-    const timeout = options?.timeout ?? Number.POSITIVE_INFINITY;
+    const { timeout = Number.POSITIVE_INFINITY, signal } = options ?? {};
     if (typeof timeout !== 'number')
       throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.timeout', 'a number of milliseconds', timeout);
     if (!(timeout >= 0))
       throw invalidArgument('ERR_OUT_OF_RANGE', 'options.timeout', 'at least 0 milliseconds', timeout);
-    const signal = options?.signal;
     if (signal !== undefined && !(signal instanceof AbortSignal)) {
       throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.signal', 'an AbortSignal', signal);
     }
@@ -55,6 +57,28 @@ export class Deadline {
     const left = this.#end - performance.now();
     if (left <= 0) throw this.error();
     return LONGEST_BLOCK < 0 ? left : Math.min(left, LONGEST_BLOCK);
+  }
+  /**
+   * Calls `end` with the error when time runs out or the signal aborts, unless that is called off by the function that it
+   * gives back. The timer keeps the event loop running. A signal that has aborted already is the caller's to look at.
+   */
+  onEnd(end: (error: unknown) => void): () => void {
+    const { signal } = this;
+    const limited = this.#end !== Number.POSITIVE_INFINITY;
+    if (!limited && signal === undefined) return nothing;
+    let timer: NodeJS.Timeout | undefined;
+    const onAbort = () => end(signal?.reason);
+    const onTimer = () => {
+      const left = this.remaining();
+      if (left > 0) timer = setTimeout(onTimer, Math.min(left + 1, LONGEST_TIMER));
+      else end(this.error());
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (limited) timer = setTimeout(onTimer, Math.min(this.remaining(), LONGEST_TIMER));
+    return () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
   }
   error(): TimeoutError {
     return new TimeoutError(this.#what, this.#timeout);

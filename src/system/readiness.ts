@@ -13,8 +13,6 @@ import { constants, type NativeWatch, native } from './native.js';
 
 export const READABLE: number = constants['UV_READABLE']!;
 export const WRITABLE: number = constants['UV_WRITABLE']!;
-/** setTimeout's longest delay. */
-const LONGEST_TIMER = 0x7fffffff;
 
 interface Waiter {
   events: number;
@@ -55,31 +53,22 @@ class Watch {
     return new Promise((resolve, reject) => {
       const { signal } = deadline;
       if (signal?.aborted) return reject(signal.reason);
-      let timer: NodeJS.Timeout | undefined;
+      let callOff = () => {};
       const waiter: Waiter = {
         events,
         settle: (error) => {
           this.#remove(waiter);
-          clearTimeout(timer);
-          signal?.removeEventListener('abort', onAbort);
+          callOff();
           if (error === undefined) resolve();
           else reject(error);
         },
-      };
-      const onAbort = () => waiter.settle(signal?.reason);
-      const onTimer = () => {
-        const left = deadline.remaining();
-        if (left > 0) timer = setTimeout(onTimer, Math.min(left + 1, LONGEST_TIMER));
-        else waiter.settle(deadline.error());
       };
       try {
         this.#arm(this.#armed | events);
       } catch (error) {
         return reject(error);
       }
-      signal?.addEventListener('abort', onAbort, { once: true });
-      if (deadline.remaining() !== Number.POSITIVE_INFINITY)
-        timer = setTimeout(onTimer, Math.min(deadline.remaining(), LONGEST_TIMER));
+      callOff = deadline.onEnd(waiter.settle);
       if (this.#waiters.push(waiter) === 1) native.watchKeepAlive(this.#handle, true);
     });
   }
