@@ -1,6 +1,6 @@
 /** pipe2(2), mkfifo(3). */
 import { checkMode, checkPath } from './arguments.js';
-import { check } from './errors.js';
+import { check, errno } from './errors.js';
 import { constants, native } from './native.js';
 
 const pair = new Int32Array(2);
@@ -11,5 +11,8 @@ export function pipe2(flags = 0): [reader: number, writer: number] {
 }
 /** Makes a FIFO; the umask applies. */
 export function mkfifo(path: string, mode = 0o600): void {
-  check(native.mkfifo(checkPath('path', path), checkMode('mode', mode)), 'mkfifo', { path });
+  const result = native.mkfifo(checkPath('path', path), checkMode('mode', mode));
+  if (result === 0) return;
+  const hint = result === -errno['EEXIST']! ? 'Something has that name already; remove it, or open it' : undefined;
+  check(result, 'mkfifo', hint === undefined ? { path } : { path, hint });
 }

@@ -1,0 +1,62 @@
+/**
+ * open(2) of a FIFO, which waits for the other side: in a thread of its own, see native/opener.c. What such an open has done
+ * when it is given up is undone, and its thread is gone.
+ */
+import type { Deadline } from './deadline.js';
+import { check, errno, TimeoutError } from './errors.js';
+import { close } from './file.js';
+import { constants, native } from './native.js';
+import { pollOne } from './poll.js';
+import { Readiness } from './readiness.js';
+
+const HINTS: Record<number, string> = {
+  [-errno['EACCES']!]: 'Its owner and mode decide who may read and write it (ls -l shows them)',
+  [-errno['EAGAIN']!]: 'The thread that waits for the other side could not be made: too many threads (ulimit -u)',
+  [-errno['EMFILE']!]: 'Too many open files: close some, or raise the limit (ulimit -n)',
+};
+
+/** The descriptor that open(2) gave, or a `SystemError`. */
+export function checkOpen(result: number, path: string): number {
+  const hint = HINTS[result];
+  return check(result, 'open', hint === undefined ? { path } : { path, hint });
+}
+
+/** Opens `path` without blocking the event loop, however long open(2) waits. The caller has looked at `deadline.signal`. */
+export async function openWaiting(path: string, flags: number, deadline: Deadline): Promise<number> {
+  const event = begin(path, flags);
+  const readiness = new Readiness(event, `open of ${path}`);
+  try {
+    await readiness.readable(deadline);
+  } catch (error) {
+    readiness.close();
+    return giveUp(event, error);
+  }
+  readiness.close();
+  return checkOpen(native.openerFinish(event, false), path);
+}
+/** Opens `path`, blocking the thread for as long as open(2) waits, but not beyond `deadline`. */
+export function openWaitingSync(path: string, flags: number, deadline: Deadline): number {
+  const event = begin(path, flags);
+  try {
+    pollOne(event, constants['POLLIN']!, deadline);
+  } catch (error) {
+    return giveUp(event, error);
+  }
+  return checkOpen(native.openerFinish(event, false), path);
+}
+
+function begin(path: string, flags: number): number {
+  return checkOpen(native.openerStart(path, flags | constants['O_CLOEXEC']!), path);
+}
+/**
+ * Ends the thread. It may have opened the file in the last moment: after a time-out that is the result, since the other side
+ * counts on us already; whoever aborts is told that it was aborted.
+ */
+function giveUp(event: number, error: unknown): number {
+  const fd = native.openerFinish(event, true);
+  if (fd >= 0) {
+    if (error instanceof TimeoutError) return fd;
+    close(fd);
+  }
+  throw error;
+}
