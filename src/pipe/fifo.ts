@@ -1,0 +1,217 @@
+/** fifo(7): a pipe with a name in the file system, for processes that have no ancestor in common. */
+import { chmodSync, unlinkSync } from 'node:fs';
+import { checkMode, checkOptions, checkPath } from '../system/arguments.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { errno, IpcError, invalidArgument, SystemError } from '../system/errors.js';
+import { close, type FileStatus, fcntl, fstat } from '../system/file.js';
+import { constants, native } from '../system/native.js';
+import { checkOpen, openWaiting, openWaitingSync } from '../system/opener.js';
+import { mkfifo } from '../system/pipe.js';
+import { NOT_A_PIPE } from './end.js';
+import { PipeReader } from './reader.js';
+import { PipeWriter } from './writer.js';
+
+/** How a FIFO is opened for reading. */
+export interface FifoReaderOptions {
+  /**
+   * Writers may come and go: the reader never sees an end, and opening does not wait for one. For a server that reads what any
+   * client writes. The FIFO is opened for writing too (which Linux allows, see fifo(7)), so that needs both permissions.
+   */
+  persistent?: boolean | undefined;
+}
+
+const { F_GETFL, F_SETFL, O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY, S_IFMT } =
+  constants as Record<string, number>;
+const EINTR = -errno['EINTR']!;
+const ENOENT = -errno['ENOENT']!;
+const ENXIO = -errno['ENXIO']!;
+
+/**
+ * A FIFO: made, opened by both sides, removed.
+ *
+ * Opening waits until the other side opens too, as open(2) does, but in a thread of its own: neither the event loop nor the
+ * threads of `fs` wait, and it can be aborted. `tryOpenReader` and `tryOpenWriter` do not wait. Symbolic links are followed; what is
+ * not a FIFO is refused with `ERR_VECINO_NOT_A_PIPE`, before it is opened.
+ *
+ * @example
+ * ```ts
+ * import { spawn } from 'node:child_process';
+ * import { tmpdir } from 'node:os';
+ * import { Fifo } from 'vecino';
+ *
+ * using fifo = Fifo.create(`${tmpdir()}/vecino-example-fifo`);
+ * spawn('sh', ['-c', 'printf hello > "$0"', fifo.path]);
+ * using reader = await fifo.openReader(); // waits for the shell to open it
+ * for await (const bytes of reader) console.log(`${Buffer.from(bytes)}`); // hello
+ * ```
+ */
+export class Fifo implements Disposable {
+  readonly path: string;
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  /**
+   * Makes a FIFO with exactly these permissions, whatever the umask. `EEXIST` if something has that name. What it gives back only
+   * knows the path: it removes the FIFO with `unlink()` or `using`.
+   */
+  static create(path: string, mode = 0o600): Fifo {
+    checkMode('mode', mode);
+    mkfifo(path, mode);
+    try {
+      // The umask has taken bits away. They are given back to the inode itself, not to what may have its name by now.
+      const place = locate(path, O_NOFOLLOW!);
+      try {
+        if ((place.status.mode & 0o7777) !== mode) chmodSync(`/proc/self/fd/${place.fd}`, mode);
+      } finally {
+        close(place.fd);
+      }
+    } catch (error) {
+      Fifo.unlink(path);
+      throw converted(error, 'chmod', path);
+    }
+    return new Fifo(path);
+  }
+  /** Removes a FIFO's name, `false` if there is none. Who has it open is not disturbed. Nothing but a FIFO is removed. */
+  static unlink(path: string): boolean {
+    checkPath('path', path);
+    try {
+      close(locate(path, O_NOFOLLOW!).fd);
+      unlinkSync(path);
+      return true;
+    } catch (error) {
+      if ((error as SystemError).code === 'ENOENT') return false;
+      throw converted(error, 'unlink', path);
+    }
+  }
+
+  /** Opens for reading; waits in a thread until there is a writer (not if `persistent`). */
+  static async openReader(path: string, options?: FifoReaderOptions & WaitOptions): Promise<PipeReader> {
+    const deadline = limit(path, 'reading', options);
+    const persistent = persistentOf(options);
+    deadline.signal?.throwIfAborted();
+    expectFifo(path);
+    const fd = persistent ? checkOpen(openNow(path, O_RDWR!), path) : await openWaiting(path, O_RDONLY!, deadline);
+    return adopt(fd, path, PipeReader.fromFd);
+  }
+  /** As {@link openReader}, blocking the thread. */
+  static openReaderSync(path: string, options?: FifoReaderOptions & SyncWaitOptions): PipeReader {
+    const deadline = limit(path, 'reading', options);
+    const persistent = persistentOf(options);
+    expectFifo(path);
+    const fd = persistent ? checkOpen(openNow(path, O_RDWR!), path) : openWaitingSync(path, O_RDONLY!, deadline);
+    return adopt(fd, path, PipeReader.fromFd);
+  }
+  /** Opens for reading at once. Until the first writer has come, `tryRead()` gives `undefined` and other reads wait. */
+  static tryOpenReader(path: string, options?: FifoReaderOptions): PipeReader {
+    checkPath('path', path);
+    const persistent = persistentOf(checkOptions('options', options));
+    expectFifo(path);
+    return adopt(checkOpen(openNow(path, persistent ? O_RDWR! : O_RDONLY!), path), path, PipeReader.fromFd);
+  }
+
+  /** Opens for writing; waits in a thread until there is a reader. */
+  static async openWriter(path: string, options?: WaitOptions): Promise<PipeWriter> {
+    const deadline = limit(path, 'writing', options);
+    deadline.signal?.throwIfAborted();
+    return Fifo.tryOpenWriter(path) ?? adopt(await openWaiting(path, O_WRONLY!, deadline), path, PipeWriter.fromFd);
+  }
+  /** As {@link openWriter}, blocking the thread. */
+  static openWriterSync(path: string, options?: SyncWaitOptions): PipeWriter {
+    const deadline = limit(path, 'writing', options);
+    return Fifo.tryOpenWriter(path) ?? adopt(openWaitingSync(path, O_WRONLY!, deadline), path, PipeWriter.fromFd);
+  }
+  /** Opens for writing at once; `null` if nobody has the FIFO open for reading. */
+  static tryOpenWriter(path: string): PipeWriter | null {
+    checkPath('path', path);
+    expectFifo(path);
+    const fd = openNow(path, O_WRONLY!);
+    return fd === ENXIO ? null : adopt(checkOpen(fd, path), path, PipeWriter.fromFd);
+  }
+
+  openReader(options?: FifoReaderOptions & WaitOptions): Promise<PipeReader> {
+    return Fifo.openReader(this.path, options);
+  }
+  openReaderSync(options?: FifoReaderOptions & SyncWaitOptions): PipeReader {
+    return Fifo.openReaderSync(this.path, options);
+  }
+  tryOpenReader(options?: FifoReaderOptions): PipeReader {
+    return Fifo.tryOpenReader(this.path, options);
+  }
+  openWriter(options?: WaitOptions): Promise<PipeWriter> {
+    return Fifo.openWriter(this.path, options);
+  }
+  openWriterSync(options?: SyncWaitOptions): PipeWriter {
+    return Fifo.openWriterSync(this.path, options);
+  }
+  tryOpenWriter(): PipeWriter | null {
+    return Fifo.tryOpenWriter(this.path);
+  }
+  unlink(): boolean {
+    return Fifo.unlink(this.path);
+  }
+  [Symbol.dispose](): void {
+    this.unlink();
+  }
+}
+
+function limit(path: string, purpose: string, options: WaitOptions | undefined): Deadline {
+  checkPath('path', path);
+  return new Deadline(`open FIFO '${path}' for ${purpose}`, checkOptions('options', options));
+}
+function persistentOf(options: FifoReaderOptions | undefined): boolean {
+  const persistent = options?.persistent ?? false;
+  if (typeof persistent === 'boolean') return persistent;
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.persistent', 'a boolean', persistent);
+}
+
+/** The file at `path`, held but not opened, so that looking has no effect on it; an error unless it is a FIFO. */
+function locate(path: string, flags: number): { fd: number; status: FileStatus } {
+  const result = native.open(path, O_PATH! | O_CLOEXEC! | flags, 0);
+  if (result === ENOENT) throw new SystemError(result, 'open', { path, hint: 'Make it with Fifo.create() first' });
+  const fd = checkOpen(result, path);
+  try {
+    const status = fstat(fd);
+    const kind = KINDS.get(status.mode & S_IFMT!);
+    if (kind !== undefined) throw new IpcError(NOT_A_PIPE, `'${path}' is not a FIFO but ${kind}`);
+    return { fd, status };
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+/** All but S_IFIFO; see inode(7). */
+const KINDS: ReadonlyMap<number, string> = new Map([
+  [0o140000, 'a socket'],
+  [0o120000, 'a symbolic link'],
+  [0o100000, 'a regular file'],
+  [0o060000, 'a block device'],
+  [0o040000, 'a directory'],
+  [0o020000, 'a character device'],
+]);
+/** A regular file, say, must not even be opened. It may still take the FIFO's place after this, so the end is looked at again. */
+function expectFifo(path: string): void {
+  close(locate(path, 0).fd);
+}
+/** open(2) that does not wait. The descriptor blocks then, as that of a waiting open does: the ends see to it when they are used. */
+function openNow(path: string, flags: number): number {
+  let fd: number;
+  do fd = native.open(path, flags | O_NONBLOCK! | O_CLOEXEC!, 0);
+  while (fd === EINTR);
+  if (fd >= 0) fcntl(fd, F_SETFL!, fcntl(fd, F_GETFL!) & ~O_NONBLOCK!);
+  return fd;
+}
+function adopt<T>(fd: number, path: string, make: (fd: number) => T): T {
+  try {
+    return make(fd);
+  } catch (error) {
+    close(fd);
+    if ((error as IpcError).code !== NOT_A_PIPE) throw error;
+    throw new IpcError(NOT_A_PIPE, `'${path}' is not a FIFO any more`, { cause: error });
+  }
+}
+/** Errors of node:fs as our own. */
+function converted(error: unknown, syscall: string, path: string): unknown {
+  if (error instanceof IpcError || typeof (error as NodeJS.ErrnoException).errno !== 'number') return error;
+  return new SystemError((error as NodeJS.ErrnoException).errno!, syscall, { path });
+}

@@ -1,0 +1,5 @@
+/** Pipes, without a name and with one. */
+export { Fifo, type FifoReaderOptions } from './fifo.js';
+export { type Pipe, type PipeOptions, pipe } from './pipe.js';
+export { PipeReader, type ReadSize } from './reader.js';
+export { type PartialWrite, PipeWriter } from './writer.js';

@@ -1,0 +1,173 @@
+/** The end of a pipe or FIFO that is read: read(2), in three voices, as an iterable and as a stream. */
+import type { Readable } from 'node:stream';
+import { checkInteger, checkOptions } from '../system/arguments.js';
+import type { SyncWaitOptions, WaitOptions } from '../system/deadline.js';
+import { errno, SystemError } from '../system/errors.js';
+import { constants } from '../system/native.js';
+import { pollNow, pollOne } from '../system/poll.js';
+import { readFresh } from '../system/slab.js';
+import { End } from './end.js';
+import { readableOf } from './streams.js';
+
+/** How much one read may give. */
+export interface ReadSize {
+  /** At most so many bytes, from 1 up; 65536 if not given. A read gives what is there, which is often less. */
+  size?: number | undefined;
+}
+
+const SIZE = 65536;
+const EINTR = -errno['EINTR']!;
+const EAGAIN = -errno['EAGAIN']!;
+const POLLIN = constants['POLLIN']!;
+const POLLHUP = constants['POLLHUP']!;
+
+/**
+ * The reading end of a pipe or FIFO.
+ *
+ * A pipe carries bytes, not messages: what one write put in may come out in two reads, and two writes in one. When a writer is
+ * killed, what it had written stays in the pipe; the reader gets all of that, and then the end.
+ *
+ * Give {@link fd} to a child before the end is used here: the first read makes it non-blocking for this process, and only a
+ * child that was started before is not affected. See pipe(7).
+ *
+ * @example
+ * ```ts
+ * import { spawn } from 'node:child_process';
+ * import { pipe } from 'vecino';
+ *
+ * const { reader, writer } = pipe();
+ * spawn('echo', ['from the child'], { stdio: ['ignore', writer.fd, 'inherit'] });
+ * writer.close(); // the child has it now; the end comes when the child has ended
+ * for await (const bytes of reader) console.log(`${Buffer.from(bytes)}`); // from the child
+ * reader.close();
+ * ```
+ */
+export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<Uint8Array> {
+  readonly #end: End;
+  /** Whether a read of 0 bytes is the end for sure; see {@link #isEnd}. */
+  #met = false;
+  #stream: Readable | undefined;
+
+  /**
+   * Takes over a descriptor, which will be closed with the reader: for a child that inherited one through `stdio`, or a worker
+   * that was told the number.
+   *
+   * It is made close-on-exec. Fails with `ERR_VECINO_NOT_A_PIPE` if it is neither pipe nor FIFO, and with `EBADF` if it is not
+   * open or cannot be read; then it is left as it was.
+   */
+  static fromFd(fd: number): PipeReader {
+    return new PipeReader(fd);
+  }
+  private constructor(fd: number) {
+    this.#end = new End(this, fd, 'reader');
+  }
+  /** The descriptor, for `stdio` and for `fs`; {@link ClosedError} after close(). */
+  get fd(): number {
+    return this.#end.fd;
+  }
+  get closed(): boolean {
+    return this.#end.closed;
+  }
+  /** How many bytes the pipe holds before writers have to wait. */
+  get capacity(): number {
+    return this.#end.capacity;
+  }
+
+  /**
+   * The next bytes, or `null` at the end: every writer is gone and nothing is left. Waits in the event loop.
+   *
+   * Several reads at once are served in the order they were asked. After a time-out ({@link TimeoutError}) or an abort (the
+   * signal's reason) no bytes are lost: the next read gets them. After the end of a FIFO a new writer may come, and then reads
+   * give its bytes.
+   */
+  async read(options?: ReadSize & WaitOptions): Promise<Uint8Array | null> {
+    const end = this.#end;
+    const deadline = end.deadline(options);
+    const size = sizeOf(options);
+    deadline.signal?.throwIfAborted();
+    end.enter();
+    if (end.line.mayTry()) {
+      const bytes = this.#take(size);
+      if (bytes !== undefined) return bytes;
+    }
+    return end.line.join(() => this.#take(size), deadline);
+  }
+  /** What is there now: bytes, `null` at the end, `undefined` if there is nothing yet, or if reads that wait come first. */
+  tryRead(options?: ReadSize): Uint8Array | null | undefined {
+    const end = this.#end;
+    const size = options === undefined ? SIZE : sizeOf(options);
+    if (end.live < 0) end.enter();
+    return end.line.idle ? this.#take(size) : undefined;
+  }
+  /** As {@link read}, blocking the thread. Reads that wait already are served first. */
+  readSync(options?: ReadSize & SyncWaitOptions): Uint8Array | null {
+    const end = this.#end;
+    const deadline = end.deadline(options);
+    const size = sizeOf(options);
+    end.enter();
+    end.line.finishSync(deadline);
+    for (;;) {
+      const bytes = this.#take(size);
+      if (bytes !== undefined) return bytes;
+      pollOne(end.live, POLLIN, deadline);
+    }
+  }
+  /**
+   * The bytes until the end. Leaving the loop early loses nothing and does not close the reader: nothing is read ahead, so what
+   * was not delivered is still in the pipe.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let bytes = await this.read(); bytes !== null; bytes = await this.read()) yield bytes;
+  }
+  /**
+   * The reader as a Node stream, always the same one. The reader is the stream's from then on: its end, its `destroy()` and its
+   * errors close the reader. Do not read by other means as well.
+   */
+  toStream(): Readable {
+    return (this.#stream ??= readableOf(this));
+  }
+
+  /** Gives up the descriptor without closing it, and tells its number. Reads that wait end with {@link ClosedError}. */
+  detach(): number {
+    return this.#end.detach();
+  }
+  /** Closes the descriptor; reads that wait end with {@link ClosedError}. Writers get `EPIPE` if it was the last reading end. */
+  close(): void {
+    this.#end.close();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  #take(size: number): Uint8Array | null | undefined {
+    const fd = this.#end.live;
+    for (;;) {
+      const bytes = readFresh(fd, size);
+      if (typeof bytes !== 'number') return bytes;
+      if (bytes === EAGAIN) return undefined;
+      if (bytes === 0) {
+        const ended = this.#isEnd(fd);
+        if (ended !== undefined) return ended ? null : undefined;
+      } else if (bytes !== EINTR) throw new SystemError(bytes, 'read', { path: `fd ${fd}` });
+    }
+  }
+  /**
+   * What a read of 0 bytes means; `undefined`: look again. read(2) gives 0 for the end and also while a FIFO that was opened
+   * without waiting has had no writer yet; the two differ in POLLHUP, which the kernel reports once a writer has come and gone.
+   */
+  #isEnd(fd: number): boolean | undefined {
+    if (this.#met || this.#end.widowed) return true;
+    const events = pollNow(fd, POLLIN);
+    if ((events & POLLIN) !== 0) return undefined; // a writer has come between the two calls
+    this.#met = (events & POLLHUP) !== 0;
+    return this.#met;
+  }
+}
+
+function sizeOf(options: ReadSize | undefined): number {
+  const size = checkOptions('options', options)?.size;
+  return size === undefined ? SIZE : checkInteger('options.size', size, 1);
+}

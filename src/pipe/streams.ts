@@ -1,0 +1,50 @@
+/** The ends of a pipe as Node streams. */
+import { Readable, Writable } from 'node:stream';
+import type { PipeReader } from './reader.js';
+import type { PipeWriter } from './writer.js';
+
+/** As much as a pipe holds by default, and one read gives. */
+const highWaterMark = 65536;
+
+// What streams are told, they are told in a tick of its own: a listener that throws is an uncaught exception, as with any
+// stream, and not the rejection of a promise of ours.
+
+/** Reads only when the stream asks for more, one chunk at a time. */
+export function readableOf(reader: PipeReader): Readable {
+  void reader.fd; // ClosedError now, not later
+  const stream: Readable = new Readable({
+    highWaterMark,
+    read() {
+      reader.read().then(
+        (bytes) => process.nextTick(() => stream.push(bytes)),
+        (error) => process.nextTick(() => stream.destroy(error)),
+      );
+    },
+    destroy(error, done) {
+      reader.close();
+      done(error);
+    },
+  });
+  return stream;
+}
+/** Writes one chunk at a time, and asks for the next when it is in the pipe. */
+export function writableOf(writer: PipeWriter): Writable {
+  void writer.fd;
+  return new Writable({
+    highWaterMark,
+    write(chunk: Uint8Array, _encoding, done) {
+      writer.write(chunk).then(
+        () => process.nextTick(done),
+        (error) => process.nextTick(done, error),
+      );
+    },
+    final(done) {
+      writer.close();
+      done();
+    },
+    destroy(error, done) {
+      writer.close();
+      done(error);
+    },
+  });
+}
