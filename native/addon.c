@@ -34,7 +34,7 @@ static void tear_down(napi_async_cleanup_hook_handle handle, void *data) {
   struct instance *instance = data;
   instance->closing++; /* held until every handle has been asked to close */
   instance->ending = true;
-  opener_cancel_all(instance);
+  helper_discard_all(instance);
   watch_close_all(instance);
   instance->closing--;
   instance_release(instance);

@@ -24,7 +24,8 @@ struct tally {
 };
 
 struct watch;
-struct opener;
+struct helper;
+struct worker;
 
 /* The state of one environment; it is the `data` of every function, so that no call looks it up. */
 struct instance {
@@ -33,7 +34,9 @@ struct instance {
   uint8_t *slab;           /* transfer.c: where small reads land */
   uint32_t slab_length;
   struct watch *watches;   /* watch.c: those whose libuv handle is not closed yet */
-  struct opener *openers;  /* opener.c: those whose thread is not joined yet */
+  struct helper *helpers;  /* thread.c: those not finished yet */
+  struct worker *workers;  /* thread.c: idle threads, kept for the next helper */
+  unsigned workers_kept;
   unsigned closing;        /* libuv handles asked to close that have not closed yet */
   bool ending;             /* teardown has begun */
   napi_async_cleanup_hook_handle teardown;
@@ -128,13 +131,13 @@ void export_constants(napi_env env, napi_value exports, const struct constant *l
 #define EXPORT_METHODS(list) export_methods(env, exports, instance, list, sizeof(list) / sizeof *(list))
 #define EXPORT_CONSTANTS(list) export_constants(env, exports, list, sizeof(list) / sizeof *(list))
 
-#define MODULES(X) X(file) X(transfer) X(pipe) X(opener) X(memory) X(sysv_memory) X(guard) X(poll) X(watch) X(futex) X(eventfd) X(socket) X(process)
+#define MODULES(X) X(file) X(transfer) X(pipe) X(opener) X(memory) X(sysv_memory) X(guard) X(poll) X(watch) X(futex) X(eventfd) X(socket) X(process) X(mqueue) X(sysv_key) X(sysv_message)
 #define DECLARE(module) void export_##module(napi_env env, napi_value exports, struct instance *instance);
 MODULES(DECLARE)
 #undef DECLARE
 
 /* For teardown, when an environment (a worker, or the program) ends. */
 void watch_close_all(struct instance *instance);
-void opener_cancel_all(struct instance *instance);
+void helper_discard_all(struct instance *instance);
 
 #endif

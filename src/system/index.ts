@@ -30,11 +30,14 @@ export {
 } from './file.js';
 export { futexWait, futexWake } from './futex.js';
 export { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from './memory.js';
+export { MAX_PRIORITY, mqGetattr, mqOpen, mqReceive, mqSend, mqUnlink } from './mqueue.js';
 export { constants } from './native.js';
 export { mkfifo, pipe2 } from './pipe.js';
 export { pollNow, readableSync, writableSync } from './poll.js';
 export { Readiness, readable, writable } from './readiness.js';
 export { MAX_DESCRIPTORS, recvmsg, sendmsg, socketpair } from './socket.js';
 export type { SysVMemoryStatus } from './sysv-memory.js';
+export { ftok } from './sysv-key.js';
+export { msgget, msgRemove, msgrcv, msgSetLimit, msgStat, msgsnd } from './sysv-message.js';
 export { type Tally, tally } from './tally.js';
 export { copyFileRange, read, sendfile, splice, write } from './transfer.js';

@@ -7,25 +7,58 @@ import { native } from './native.js';
 const SIZE = 256 * 1024;
 /** Below this room a new block is begun. */
 const SMALLEST = 4096;
+/** Larger messages are not for the slab: making room for one would waste too much of it. */
+export const LARGEST_IN_SLAB: number = SIZE / 4;
+/** A number that the addon stores before a message: its priority or type. */
+const HEADER = 8;
 const { readSlab, useSlab } = native;
 
 let slab = new ArrayBuffer(0);
 /** Its length is 0 once whoever got a piece has transferred the buffer away: then the addon must not write there any more. */
 let view = new Uint8Array(slab);
+let headers = new Float64Array(slab);
 let used = SIZE;
+
+function begin(): void {
+  slab = new ArrayBuffer(SIZE);
+  view = new Uint8Array(slab);
+  headers = new Float64Array(slab);
+  used = 0;
+  useSlab(view);
+}
 
 /** read(2) of at most `most` bytes: the bytes, or the call's result if it is 0 (the end) or negative (an errno). */
 export function readFresh(fd: number, most: number): Uint8Array | number {
-  if (used + Math.min(most, SMALLEST) > SIZE || view.length === 0) {
-    slab = new ArrayBuffer(SIZE);
-    view = new Uint8Array(slab);
-    used = 0;
-    useSlab(view);
-  }
+  if (used + Math.min(most, SMALLEST) > SIZE || view.length === 0) begin();
   const offset = used;
   const room = SIZE - offset;
   const count = readSlab(fd, offset, Math.min(most, room));
   if (count <= 0) return count;
   used = (offset + count + 7) & ~7;
   return new Uint8Array(slab, offset, count);
+}
+
+/** Room for a message of at most `size` bytes (at most {@link LARGEST_IN_SLAB}) and its header: the offset of the header. */
+export function messageRoom(size: number): number {
+  if (used + HEADER + size > SIZE || view.length === 0) begin();
+  return used;
+}
+/** The header of the message that landed at `offset`. */
+export function messageHeader(offset: number): number {
+  return headers[offset >> 3]!;
+}
+/** The content of the message that landed at `offset`; what it left of its room is free again. */
+export function messageContent(offset: number, length: number): Uint8Array {
+  used = (offset + HEADER + length + 7) & ~7;
+  return new Uint8Array(slab, offset + HEADER, length);
+}
+/** A buffer of its own for a message that is too large for the slab, and what landed there. */
+export function largeBuffer(size: number): Uint8Array {
+  return new Uint8Array(HEADER + size);
+}
+export function largeHeader(buffer: Uint8Array): number {
+  return new Float64Array(buffer.buffer, buffer.byteOffset, 1)[0]!;
+}
+export function largeContent(buffer: Uint8Array, length: number): Uint8Array {
+  return buffer.slice(HEADER, HEADER + length);
 }

@@ -1,0 +1,31 @@
+/** Waiting for one of the addon's helper threads (native/thread.c): its eventfd becomes readable when it has ended. */
+
+import { Deadline } from '../system/deadline.js';
+import { constants } from '../system/native.js';
+import { pollNow } from '../system/poll.js';
+import { Readiness } from '../system/readiness.js';
+
+const FOREVER = new Deadline('wait for a helper thread');
+const POLLIN = constants['POLLIN']!;
+
+export class HelperWait {
+  /** The eventfd. The addon closes it when the helper is finished. */
+  readonly event: number;
+  readonly #readiness: Readiness;
+
+  /** @param ended called in the event loop once the thread has ended, unless {@link leave} came first */
+  constructor(event: number, ended: () => void) {
+    this.event = event;
+    this.#readiness = new Readiness(event, 'helper thread');
+    this.#readiness.readable(FOREVER).then(ended, () => {});
+  }
+  /** Whether the thread has ended, though the event loop may not have seen it yet. */
+  get ended(): boolean {
+    return pollNow(this.event, POLLIN) !== 0;
+  }
+  /** The event loop waits no longer. To be called before the helper is finished. */
+  leave(): number {
+    this.#readiness.close();
+    return this.event;
+  }
+}

@@ -1,0 +1,13 @@
+/** Mailboxes of the kernel, whose messages stay whole: POSIX and System V message queues. */
+
+export type { PosixMessage, QueueAttributes } from '../system/mqueue.js';
+export { ftok, type SysVKey } from '../system/sysv-key.js';
+export type { SysVMessage, SysVQueueStatus } from '../system/sysv-message.js';
+export type { Content } from './content.js';
+export {
+  MessageQueue,
+  type MessageQueueAccess,
+  type MessageQueueOptions,
+  type PriorityOptions,
+} from './message-queue.js';
+export { type SelectOptions, SysVMessageQueue, type SysVQueueOptions, type TypeOptions } from './sysv-message-queue.js';

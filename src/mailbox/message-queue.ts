@@ -1,0 +1,297 @@
+/** POSIX message queues: a mailbox of the kernel under a name, whose messages have priorities. */
+import { checkInteger, checkMode, checkName } from '../system/arguments.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { ClosedError, errno, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
+import { close, fchmod } from '../system/file.js';
+import { describeLimit } from '../system/limits.js';
+import {
+  defaultAttributes,
+  MAX_PRIORITY,
+  mqGetattr,
+  mqOpen,
+  mqReopenBlocking,
+  mqUnlink,
+  type PosixMessage,
+  type QueueAttributes,
+  receiveFresh,
+} from '../system/mqueue.js';
+import { constants, native } from '../system/native.js';
+import { pollOne } from '../system/poll.js';
+import { Readiness } from '../system/readiness.js';
+import { type Content, toBytes } from './content.js';
+import { Line } from './line.js';
+import { throwIfAborted } from './pending.js';
+
+const { mqSend } = native;
+const EAGAIN = -errno['EAGAIN']!;
+const EINTR = -errno['EINTR']!;
+const EMSGSIZE = -errno['EMSGSIZE']!;
+const POLLIN = constants['POLLIN']!;
+const POLLOUT = constants['POLLOUT']!;
+
+export interface MessageQueueOptions {
+  /** The most messages that the queue holds; the kernel's default (usually 10), at most `fs.mqueue.msg_max` unless privileged. */
+  maxMessages?: number;
+  /** The most bytes of one message; the kernel's default (usually 8192), at most `fs.mqueue.msgsize_max` unless privileged. */
+  messageSize?: number;
+  /** Permissions, exactly (no umask); 0600. */
+  mode?: number;
+}
+export type MessageQueueAccess = 'read' | 'write' | 'both';
+export interface PriorityOptions {
+  /** 0 (the default) to 32767; higher is received first. */
+  priority?: number | undefined;
+}
+
+const FOREVER = new Deadline('wait for a message queue');
+/** Whether this thread may block in a call for as long as it takes; a worker has to come back for `terminate()`. */
+const MAY_BLOCK = FOREVER.block() < 0;
+const ACCESS = { read: 'O_RDONLY', write: 'O_WRONLY', both: 'O_RDWR' } as const;
+
+/**
+ * A POSIX message queue, mq_overview(7). Whole messages go in and whole messages come out: the highest priority first, and
+ * within one the oldest first. Any number of processes, in any language, may send and receive; each message is received once.
+ *
+ * The queue belongs to the kernel: it lives, with its messages, until it has been unlinked and the last who has it open has
+ * closed it or died. A process that is killed while it waits takes no message with it. Calls that wait on one object are
+ * served in the order in which they were made.
+ *
+ * @example
+ * import { MessageQueue } from 'vecino/mailbox';
+ * const queue = MessageQueue.create('jobs', { maxMessages: 4, messageSize: 128 });
+ * await queue.send('later');
+ * await queue.send('now', { priority: 5 });
+ * const { content, priority } = await queue.receive(); // 'now', 5
+ * queue.unlink();
+ * queue.close();
+ */
+export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<PosixMessage> {
+  /** The name, without the leading slash. */
+  readonly name: string;
+  readonly #fd: number;
+  readonly #access: MessageQueueAccess;
+  readonly #size: number;
+  readonly #readiness: Readiness;
+  readonly #senders: Line<true>;
+  readonly #receivers: Line<PosixMessage>;
+  /** A second open file that blocks, for the Sync voice: one call then instead of three. -1: there can be none. */
+  #blockingFd: number | undefined;
+  #closed = false;
+
+  private constructor(name: string, fd: number, access: MessageQueueAccess) {
+    this.name = name;
+    this.#fd = fd;
+    this.#access = access;
+    this.#size = mqGetattr(fd).messageSize;
+    this.#readiness = new Readiness(fd, `message queue '/${name}'`);
+    this.#senders = new Line(this.#readiness, 'writable');
+    this.#receivers = new Line(this.#readiness, 'readable');
+  }
+
+  /**
+   * Makes a new queue and opens it for both. {@link SystemError} `EEXIST` if there is one of that name; `EINVAL`, `EMFILE` or
+   * `ENOSPC` if it would exceed a limit of the kernel, which the message then names, with its value and how to raise it.
+   *
+   * @param name `[A-Za-z0-9._-]{1,200}`, a leading `/` means the same
+   */
+  static create(name: string, options: MessageQueueOptions = {}): MessageQueue {
+    name = checkName('name', name);
+    const defaults = defaultAttributes();
+    const { maxMessages = defaults.maxMessages, messageSize = defaults.messageSize, mode = 0o600 } = options;
+    checkInteger('options.maxMessages', maxMessages, 1);
+    checkInteger('options.messageSize', messageSize, 1);
+    checkMode('options.mode', mode);
+    const flags = constants['O_CREAT']! | constants['O_EXCL']! | constants['O_RDWR']! | constants['O_NONBLOCK']!;
+    const fd = mqOpen(name, flags, mode, { maxMessages, messageSize });
+    try {
+      fchmod(fd, mode); // the umask has taken bits away
+      return new MessageQueue(name, fd, 'both');
+    } catch (error) {
+      close(fd);
+      mqUnlink(name);
+      throw error;
+    }
+  }
+  /** Opens a queue that is there: {@link SystemError} `ENOENT` if it is not, `EACCES` if its mode forbids the access. */
+  static open(name: string, options: { access?: MessageQueueAccess } = {}): MessageQueue {
+    name = checkName('name', name);
+    const { access = 'both' } = options;
+    if (!Object.hasOwn(ACCESS, access)) {
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.access', "'read', 'write' or 'both'", access);
+    }
+    const fd = mqOpen(name, constants[ACCESS[access]]! | constants['O_NONBLOCK']!);
+    try {
+      return new MessageQueue(name, fd, access);
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
+  }
+  /** Removes the name; `false` if there is none. Who has the queue open, or waits on it, keeps it and its messages. */
+  static unlink(name: string): boolean {
+    return mqUnlink(name);
+  }
+
+  /** The descriptor: readable while there is a message, writable while there is room. It belongs to this object. */
+  get fd(): number {
+    this.#checkOpen();
+    return this.#fd;
+  }
+  /** How large the queue is, and how full at this moment. */
+  get attributes(): QueueAttributes {
+    this.#checkOpen();
+    return mqGetattr(this.#fd);
+  }
+
+  /**
+   * Sends a message, and waits in the event loop while the queue is full. The content may be reused when the call has returned.
+   * {@link MessageTooLargeError} if it is longer than the queue's `messageSize`. When nobody receives, it waits (for ever, or
+   * until the time-out): a queue does not know whether there are receivers.
+   */
+  async send(content: Content, options: PriorityOptions & WaitOptions = {}): Promise<void> {
+    const deadline = new Deadline('send to a message queue', options);
+    const priority = this.#priority(options);
+    const bytes = this.#content(content);
+    throwIfAborted(deadline);
+    this.#checkOpen();
+    if (this.#senders.enter() && this.#send(bytes, priority)) return;
+    const copy = bytes.slice();
+    await this.#senders.join(deadline, () => this.#send(copy, priority) || undefined);
+  }
+  /** Sends a message if there is room at once; `false` if there is none (or if an earlier `send()` still waits for it). */
+  trySend(content: Content, options: PriorityOptions = {}): boolean {
+    const priority = this.#priority(options);
+    const bytes = this.#content(content);
+    this.#checkOpen();
+    if (!this.#senders.empty) this.#senders.serve();
+    return this.#senders.empty && this.#send(bytes, priority);
+  }
+  /** Sends a message; blocks the thread while the queue is full. */
+  sendSync(content: Content, options: PriorityOptions & SyncWaitOptions = {}): void {
+    const deadline = options.timeout === undefined ? FOREVER : new Deadline('send to a message queue', options);
+    const priority = this.#priority(options);
+    const bytes = this.#content(content);
+    this.#checkOpen();
+    const fd = deadline === FOREVER ? this.#blocking() : this.#fd;
+    for (;;) {
+      const result = mqSend(fd, bytes, priority);
+      if (result === 0) return;
+      if (result === EAGAIN) pollOne(fd, POLLOUT, deadline);
+      else if (result !== EINTR) throw this.#failed(result, 'mq_send');
+    }
+  }
+
+  /** Receives the oldest message of the highest priority; waits for one in the event loop. */
+  async receive(options?: WaitOptions): Promise<PosixMessage> {
+    const deadline = new Deadline('receive from a message queue', options);
+    throwIfAborted(deadline);
+    this.#checkOpen();
+    if (this.#receivers.enter()) {
+      const message = this.#receive();
+      if (message !== undefined) return message;
+    }
+    return this.#receivers.join(deadline, () => this.#receive());
+  }
+  /** Receives a message if there is one (that no earlier `receive()` waits for); `undefined` if not. */
+  tryReceive(): PosixMessage | undefined {
+    this.#checkOpen();
+    if (!this.#receivers.empty) this.#receivers.serve();
+    return this.#receivers.empty ? this.#receive() : undefined;
+  }
+  /** Receives a message; blocks the thread while there is none. */
+  receiveSync(options?: SyncWaitOptions): PosixMessage {
+    const deadline = options?.timeout === undefined ? FOREVER : new Deadline('receive from a message queue', options);
+    this.#checkOpen();
+    const fd = deadline === FOREVER ? this.#blocking() : this.#fd;
+    for (;;) {
+      const result = receiveFresh(fd, this.#size);
+      if (typeof result !== 'number') return result;
+      if (result === EAGAIN) pollOne(fd, POLLIN, deadline);
+      else if (result !== EINTR) throw this.#failed(result, 'mq_receive');
+    }
+  }
+  /** Messages as they come, until the queue is closed or the loop is left (which closes nothing). */
+  async *[Symbol.asyncIterator](): AsyncGenerator<PosixMessage, void, undefined> {
+    try {
+      for (;;) yield await this.receive();
+    } catch (error) {
+      if (!(this.#closed && error instanceof ClosedError)) throw error;
+    }
+  }
+
+  /** {@link MessageQueue.unlink} of this queue's name. */
+  unlink(): boolean {
+    return mqUnlink(this.name);
+  }
+  /** Gives the queue back; the name and the messages stay. Pending calls end with {@link ClosedError}. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const error = new ClosedError(`message queue '/${this.name}'`);
+    this.#senders.fail(error);
+    this.#receivers.fail(error);
+    this.#readiness.close();
+    close(this.#fd);
+    if (this.#blockingFd !== undefined && this.#blockingFd >= 0) close(this.#blockingFd);
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new ClosedError(`message queue '/${this.name}'`);
+  }
+  #priority(options: PriorityOptions): number {
+    const { priority } = options;
+    return priority === undefined ? 0 : checkInteger('options.priority', priority, 0, MAX_PRIORITY);
+  }
+  #content(content: Content): Uint8Array {
+    const bytes = toBytes(content);
+    if (bytes.length > this.#size) throw this.#tooLarge(bytes.length);
+    return bytes;
+  }
+  #tooLarge(length: number): MessageTooLargeError {
+    return new MessageTooLargeError(
+      `a message of ${length} bytes is too large for '/${this.name}': its messageSize is ${this.#size} bytes, fixed when it was created. ` +
+        `Create it with a larger one; unprivileged, ${describeLimit('fs.mqueue.msgsize_max')}`,
+      { cause: new SystemError(EMSGSIZE, 'mq_send', { path: `/${this.name}` }) },
+    );
+  }
+  /** `false` when full. */
+  #send(bytes: Uint8Array, priority: number): boolean {
+    for (;;) {
+      const result = mqSend(this.#fd, bytes, priority);
+      if (result === 0) return true;
+      if (result === EAGAIN) return false;
+      if (result !== EINTR) throw this.#failed(result, 'mq_send');
+    }
+  }
+  /** `undefined` when empty. */
+  #receive(): PosixMessage | undefined {
+    for (;;) {
+      const result = receiveFresh(this.#fd, this.#size);
+      if (typeof result !== 'number') return result;
+      if (result === EAGAIN) return undefined;
+      if (result !== EINTR) throw this.#failed(result, 'mq_receive');
+    }
+  }
+  /**
+   * The descriptor for a call without a time-out. With one, or in a worker, it is the one that does not block, and poll(2) waits:
+   * its clock, unlike that of mq_timedreceive(2), is not set back with the time of day.
+   */
+  #blocking(): number {
+    if (!MAY_BLOCK) return this.#fd;
+    this.#blockingFd ??= mqReopenBlocking(this.#fd, constants[ACCESS[this.#access]]!);
+    return this.#blockingFd >= 0 ? this.#blockingFd : this.#fd;
+  }
+  #failed(result: number, syscall: 'mq_send' | 'mq_receive'): SystemError {
+    const path = `/${this.name}`;
+    if (result !== -errno['EBADF']!) return new SystemError(result, syscall, { path });
+    const needed = syscall === 'mq_send' ? 'write' : 'read';
+    const hint = `It was opened with access '${this.#access}'; this needs '${needed}' or 'both'`;
+    return new SystemError(result, syscall, { path, hint });
+  }
+}

@@ -1,0 +1,340 @@
+/** System V message queues: a mailbox of the kernel under a number, whose messages have types to choose by. */
+import { checkInteger, checkMode } from '../system/arguments.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { ClosedError, errno, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
+import { describeLimit, kernelLimit } from '../system/limits.js';
+import { constants, native } from '../system/native.js';
+import { pollOne } from '../system/poll.js';
+import type { SysVKey } from '../system/sysv-key.js';
+import {
+  FIRST_ROOM,
+  msgget,
+  msgRemove,
+  msgSetLimit,
+  msgStat,
+  receiveFresh,
+  type SysVMessage,
+  type SysVQueueStatus,
+} from '../system/sysv-message.js';
+import { type Content, toBytes } from './content.js';
+import { throwIfAborted } from './pending.js';
+import { Selection, type SelectOptions } from './selection.js';
+import { finishWait, SysVReceivers, startWait } from './sysv-receivers.js';
+import { finishSend, SysVSenders, startSend } from './sysv-senders.js';
+
+export type { SelectOptions } from './selection.js';
+
+const { msgsnd } = native;
+const EAGAIN = -errno['EAGAIN']!;
+const ENOMSG = -errno['ENOMSG']!;
+const EINTR = -errno['EINTR']!;
+const EINVAL = -errno['EINVAL']!;
+const EIDRM = -errno['EIDRM']!;
+const IPC_NOWAIT = constants['IPC_NOWAIT']!;
+const POLLIN = constants['POLLIN']!;
+
+export interface SysVQueueOptions {
+  /** Permissions, exactly (System V objects know no umask); 0600. */
+  mode?: number;
+  /** The most bytes of content (and the most messages) that the queue holds; `kernel.msgmnb` (usually 16384), more only if privileged. */
+  limit?: number;
+}
+export interface TypeOptions {
+  /** 1 to 2^53 - 1. The kernel's is a `long`: keep to 2^31 - 1 if a 32-bit program is to receive it. */
+  type: number;
+}
+
+/**
+ * A System V message queue, msgget(2). Whole messages go in, each with a type, and the receiver chooses by type; among those it
+ * wants, the oldest is first. Any number of processes, in any language, may send and receive; each message is received once.
+ *
+ * The queue belongs to the kernel and stays, with its messages, until {@link remove}: not even the end of all its users removes
+ * it. Whoever waits on a queue that is removed fails at once with `EIDRM`, in all three voices.
+ *
+ * Such a queue has no descriptor. A call that has to wait in the event loop uses a thread of its own in the addon, never
+ * one of libuv's four: one for the sends of an object, and one for each kind of message that its receives wait for. There is none
+ * while nobody waits; it sleeps in the kernel; and abort, time-out and `close()` end it at once.
+ *
+ * @example
+ * import { SysVMessageQueue } from 'vecino/mailbox';
+ * const queue = SysVMessageQueue.create('private');
+ * await queue.send('low', { type: 3 });
+ * await queue.send('high', { type: 1 });
+ * const { type, content } = await queue.receive({ type: -2 }); // the lowest type up to 2: 1, 'high'
+ * queue.remove();
+ * queue.close();
+ */
+export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncIterable<SysVMessage> {
+  /** The kernel's number for the queue, for `open({ id })` in another process and for ipcs(1). */
+  readonly id: number;
+  readonly #senders: SysVSenders;
+  readonly #receivers: SysVReceivers;
+  /** Room for the longest message seen so far. */
+  #room = FIRST_ROOM;
+  #closed = false;
+
+  private constructor(id: number) {
+    this.id = id;
+    this.#senders = new SysVSenders(
+      id,
+      (type, bytes) => this.#put(type, bytes) || this.#checkRoom(bytes.length),
+      (result, length) => this.#sendFailed(result, length),
+    );
+    this.#receivers = new SysVReceivers(
+      id,
+      (selection) => this.#take(selection),
+      (result) => this.#failed(result, 'msgrcv'),
+    );
+  }
+
+  /**
+   * Makes a new queue. {@link SystemError} `EEXIST` if there is one with that key; `ENOSPC` or `EPERM` if it would exceed a limit
+   * of the kernel, which the message then names.
+   *
+   * @param key a number (see {@link ftok}), or `'private'` for a queue that is found by its {@link id} only
+   */
+  static create(key: SysVKey, options: SysVQueueOptions = {}): SysVMessageQueue {
+    const { mode = 0o600, limit } = options;
+    checkMode('options.mode', mode);
+    if (limit !== undefined) checkInteger('options.limit', limit, 1, 0x7fffffff);
+    const id = msgget(key, constants['IPC_CREAT']! | constants['IPC_EXCL']!, mode);
+    try {
+      if (limit !== undefined) msgSetLimit(id, limit);
+    } catch (error) {
+      msgRemove(id);
+      throw error;
+    }
+    return new SysVMessageQueue(id);
+  }
+  /** Opens a queue that is there, by its key or its id: {@link SystemError} `ENOENT` or `EINVAL` if it is not. */
+  static open(key: number | { id: number }): SysVMessageQueue {
+    if (key === ('private' as unknown)) {
+      throw invalidArgument(
+        'ERR_INVALID_ARG_VALUE',
+        'key',
+        'a number or { id }: a private queue is found by its id',
+        key,
+      );
+    }
+    if (typeof key !== 'object' || key === null) return new SysVMessageQueue(msgget(key, 0, 0));
+    const id = checkInteger('key.id', key.id, 0, 0x7fffffff);
+    try {
+      msgStat(id);
+    } catch (error) {
+      if (!(error instanceof SystemError) || error.code !== 'EACCES') {
+        const hint = 'There is no queue with that id';
+        throw new SystemError((error as SystemError).errno, 'msgctl', { path: `id ${id}`, hint });
+      }
+      // It is there, and may be one to be written only.
+    }
+    return new SysVMessageQueue(id);
+  }
+
+  /** How full the queue is, and who used it last. Needs permission to read. */
+  status(): SysVQueueStatus {
+    this.#checkOpen();
+    try {
+      return msgStat(this.id);
+    } catch (error) {
+      throw error instanceof SystemError ? this.#failed(error.errno, 'msgctl') : error;
+    }
+  }
+  /**
+   * Removes the queue and its messages, for everybody and at once; `false` if it is gone already. Only its creator, its owner
+   * and the superuser may.
+   */
+  remove(): boolean {
+    this.#checkOpen();
+    const result = native.msgRemove(this.id);
+    if (result === EINVAL || result === EIDRM) return false;
+    if (result < 0) throw this.#failed(result, 'msgctl');
+    return true;
+  }
+
+  /**
+   * Sends a message, and waits in the event loop while the queue is full. The content may be reused when the call has returned.
+   * {@link MessageTooLargeError} if it is longer than `kernel.msgmax` or than all that the queue holds. If an abort or a time-out
+   * comes when the message has just been sent, the call succeeds.
+   */
+  async send(content: Content, options: TypeOptions & WaitOptions): Promise<void> {
+    const deadline = new Deadline('send to a message queue', options);
+    const type = checkType(options);
+    const bytes = toBytes(content);
+    throwIfAborted(deadline);
+    this.#checkOpen();
+    if (this.#senders.enter() && this.#put(type, bytes)) return;
+    await this.#senders.join(type, bytes, deadline);
+  }
+  /** Sends a message if there is room at once; `false` if there is none (or if an earlier `send()` still waits for it). */
+  trySend(content: Content, options: TypeOptions): boolean {
+    const type = checkType(options);
+    const bytes = toBytes(content);
+    this.#checkOpen();
+    return this.#senders.settled() && (this.#put(type, bytes) || this.#checkRoom(bytes.length));
+  }
+  /** Sends a message; blocks the thread while the queue is full. */
+  sendSync(content: Content, options: TypeOptions & SyncWaitOptions): void {
+    const deadline = new Deadline('send to a message queue', options);
+    const type = checkType(options);
+    const bytes = toBytes(content);
+    this.#checkOpen();
+    if (this.#put(type, bytes)) return;
+    this.#checkRoom(bytes.length);
+    if (mayBlock(deadline)) {
+      let result: number;
+      do result = msgsnd(this.id, type, bytes, 0);
+      while (result === EINTR);
+      if (result < 0) throw this.#sendFailed(result, bytes.length);
+      return;
+    }
+    const event = startSend(this.id, type, bytes);
+    let late: unknown;
+    try {
+      pollOne(event, POLLIN, deadline);
+    } catch (error) {
+      late = error;
+    }
+    const result = finishSend(event, late !== undefined);
+    if (result === false) throw late;
+    if (typeof result === 'number') throw this.#sendFailed(result, bytes.length);
+  }
+
+  /** Receives the first message of the kind asked for (any, without options); waits for one in the event loop. */
+  async receive(options?: SelectOptions & WaitOptions): Promise<SysVMessage> {
+    const deadline = new Deadline('receive from a message queue', options);
+    const selection = new Selection(options);
+    throwIfAborted(deadline);
+    this.#checkOpen();
+    if (this.#receivers.enter()) {
+      const message = this.#take(selection);
+      if (message !== undefined) return message;
+    }
+    return this.#receivers.join(selection, deadline);
+  }
+  /** Receives a message of that kind if there is one (that no earlier `receive()` waits for); `undefined` if not. */
+  tryReceive(options?: SelectOptions): SysVMessage | undefined {
+    const selection = new Selection(options);
+    this.#checkOpen();
+    return this.#receivers.tryReceive(selection);
+  }
+  /** Receives a message of that kind; blocks the thread while there is none. */
+  receiveSync(options?: SelectOptions & SyncWaitOptions): SysVMessage {
+    const deadline = new Deadline('receive from a message queue', options);
+    const selection = new Selection(options);
+    this.#checkOpen();
+    const held = this.#receivers.takeHeld(selection);
+    if (held !== undefined) return held;
+    if (mayBlock(deadline)) return this.#take(selection, 0)!;
+    for (;;) {
+      const message = this.#take(selection);
+      if (message !== undefined) return message;
+      const event = startWait(this.id, selection);
+      let late: unknown;
+      try {
+        pollOne(event, POLLIN, deadline);
+      } catch (error) {
+        late = error;
+      }
+      const result = finishWait(event, late !== undefined);
+      if (typeof result === 'object') return result;
+      if (result === false) throw late;
+      if (typeof result === 'number') throw this.#failed(result, 'msgrcv');
+    }
+  }
+  /** Messages of all types as they come, until the queue is closed or the loop is left (which closes nothing). */
+  async *[Symbol.asyncIterator](): AsyncGenerator<SysVMessage, void, undefined> {
+    try {
+      for (;;) yield await this.receive();
+    } catch (error) {
+      if (!(this.#closed && error instanceof ClosedError)) throw error;
+    }
+  }
+
+  /** Ends this object's use of the queue, which stays. Pending calls end with {@link ClosedError}. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const error = new ClosedError(`System V message queue ${this.id}`);
+    this.#senders.fail(error);
+    this.#receivers.fail(error);
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new ClosedError(`System V message queue ${this.id}`);
+  }
+  /** `false` when full. */
+  #put(type: number, bytes: Uint8Array): boolean {
+    for (;;) {
+      const result = msgsnd(this.id, type, bytes, IPC_NOWAIT);
+      if (result === 0) return true;
+      if (result === EAGAIN) return false;
+      if (result !== EINTR) throw this.#sendFailed(result, bytes.length);
+    }
+  }
+  /** `undefined` when there is no such message (with `IPC_NOWAIT`). */
+  #take(selection: Selection, wait: number = IPC_NOWAIT): SysVMessage | undefined {
+    for (;;) {
+      const result = receiveFresh(this.id, selection.type, selection.flags | wait, this.#room);
+      if (typeof result !== 'number') {
+        if (result.content.length > this.#room) this.#room = result.content.length;
+        return result;
+      }
+      if (result === ENOMSG) return undefined;
+      if (result !== EINTR) throw this.#failed(result, 'msgrcv');
+    }
+  }
+  /** A message longer than all that the queue may hold would wait for ever. */
+  #checkRoom(length: number): false {
+    let limit: number;
+    try {
+      ({ limit } = msgStat(this.id));
+    } catch {
+      return false; // not ours to read, or gone: the kernel will say
+    }
+    if (length > limit) {
+      throw tooLarge(
+        `a message of ${length} bytes is too large for ${this.#path()}: it holds ${limit} bytes in all. ` +
+          `Create it with a larger \`limit\`; unprivileged, ${describeLimit('kernel.msgmnb')}`,
+      );
+    }
+    return false;
+  }
+  #sendFailed(result: number, length: number): Error {
+    const most = kernelLimit('kernel.msgmax');
+    if (result === EINVAL && most !== undefined && length > most) {
+      return tooLarge(`a message of ${length} bytes is too large: ${describeLimit('kernel.msgmax')}`);
+    }
+    return this.#failed(result, 'msgsnd');
+  }
+  #failed(result: number, syscall: string): SystemError {
+    const path = this.#path();
+    // EINVAL is what the kernel calls an id that it knows no more. All else that it could mean was checked before.
+    if (result === EINVAL || result === EIDRM) {
+      return new SystemError(EIDRM, syscall, { path, hint: 'The queue was removed' });
+    }
+    if (result === -errno['EACCES']!) {
+      return new SystemError(result, syscall, { path, hint: "The queue's mode does not allow it to this user" });
+    }
+    return new SystemError(result, syscall, { path });
+  }
+  #path(): string {
+    return `System V message queue ${this.id}`;
+  }
+}
+
+function checkType(options: TypeOptions): number {
+  return checkInteger('options.type', options?.type, 1);
+}
+function tooLarge(message: string): MessageTooLargeError {
+  return new MessageTooLargeError(message, { cause: new SystemError(EINVAL, 'msgsnd') });
+}
+/** Whether the thread may block in the call itself: no time is set, and it need not come back for `terminate()`. */
+function mayBlock(deadline: Deadline): boolean {
+  return deadline.remaining() === Number.POSITIVE_INFINITY && deadline.block() < 0;
+}

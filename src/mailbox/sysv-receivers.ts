@@ -1,0 +1,163 @@
+/**
+ * Receives of one System V queue that wait in the event loop.
+ *
+ * Each kind of message that somebody waits for has one helper thread, which ends when there is such a message but leaves it in the
+ * queue (native/sysv_message.c). Then the receivers are tried, oldest first. So an aborted or killed receiver takes
+ * nothing with it, and two receivers that would take the same message are served in order.
+ *
+ * A message of 0 bytes is the exception: the thread does receive it. It goes to the oldest receiver that wants it, or back
+ * into the queue if that one has just given up.
+ */
+import type { Deadline } from '../system/deadline.js';
+import { check, errno } from '../system/errors.js';
+import { constants, native } from '../system/native.js';
+import type { SysVMessage } from '../system/sysv-message.js';
+import { HelperWait } from './helper-wait.js';
+import { Pending, Turn } from './pending.js';
+import type { Selection } from './selection.js';
+
+const E2BIG = -errno['E2BIG']!;
+const EINTR = -errno['EINTR']!;
+const IPC_NOWAIT = constants['IPC_NOWAIT']!;
+const typeOut = new Float64Array(1);
+
+/** Starts a helper thread that ends once there is such a message. Its eventfd. */
+export function startWait(id: number, selection: Selection): number {
+  const event = native.msgWaitStart(id, selection.type, selection.flags);
+  return check(event, 'pthread_create', { hint: 'Every kind of message that is waited for needs a thread' });
+}
+/**
+ * Ends such a wait, or interrupts it: the empty message that it received, `true` if there is a message to be had, `false` if it was
+ * interrupted, or another errno negated.
+ */
+export function finishWait(event: number, cancel: boolean): SysVMessage | boolean | number {
+  const result = native.msgWaitFinish(event, cancel, typeOut);
+  if (result === 0) return { type: typeOut[0]!, content: new Uint8Array(0) };
+  return result === E2BIG ? true : result === EINTR ? false : result;
+}
+
+interface Receiver {
+  selection: Selection;
+  pending: Pending<SysVMessage>;
+}
+
+export class SysVReceivers {
+  readonly #id: number;
+  readonly #take: (selection: Selection) => SysVMessage | undefined;
+  readonly #failed: (result: number) => Error;
+  readonly #turn = new Turn();
+  readonly #waits = new Map<string, HelperWait>();
+  #receivers: Receiver[] = [];
+  /** Empty messages that could not be put back because the queue was full. */
+  #held: SysVMessage[] = [];
+
+  /**
+   * @param take the message, or `undefined` if there is none; throws
+   * @param failed the error for what a wait ended with
+   */
+  constructor(id: number, take: (selection: Selection) => SysVMessage | undefined, failed: (result: number) => Error) {
+    this.#id = id;
+    this.#take = take;
+    this.#failed = failed;
+  }
+  /** Whether a receive may be tried at once: nobody came before, and it is not to wait for the event loop. */
+  enter(): boolean {
+    return this.#receivers.length === 0 && this.#held.length === 0 && this.#turn.take();
+  }
+  /** An empty message that could not be put back when it was to be. */
+  takeHeld(selection: Selection): SysVMessage | undefined {
+    const index = this.#held.findIndex(({ type }) => selection.matches(type));
+    return index < 0 ? undefined : this.#held.splice(index, 1)[0];
+  }
+  /** A message that no earlier receiver wants. */
+  tryReceive(selection: Selection): SysVMessage | undefined {
+    if (this.#receivers.length > 0) this.serve();
+    return this.#next(selection);
+  }
+  join(selection: Selection, deadline: Deadline): Promise<SysVMessage> {
+    const receiver: Receiver = {
+      selection,
+      pending: new Pending(deadline, (error) => {
+        this.#remove(receiver);
+        receiver.pending.reject(error);
+        this.#trim();
+      }),
+    };
+    this.#receivers.push(receiver);
+    if (!this.#turn.over) this.serve();
+    else if (this.#receivers.length === 1) this.#turn.next(() => this.serve());
+    return receiver.pending.promise;
+  }
+  /** Gives what is there to who waits, and has threads wait for the rest. */
+  serve(): void {
+    for (const [key, wait] of this.#waits) if (wait.ended) this.#finish(key, wait, false);
+    const dry = new Set<string>();
+    for (const receiver of [...this.#receivers]) {
+      const { selection, pending } = receiver;
+      if (dry.has(selection.key) || !this.#receivers.includes(receiver)) continue;
+      try {
+        const message = this.#next(selection);
+        if (message === undefined) {
+          dry.add(selection.key);
+          this.#watch(selection);
+          continue;
+        }
+        this.#remove(receiver);
+        pending.resolve(message);
+      } catch (error) {
+        this.#remove(receiver);
+        pending.reject(error);
+      }
+    }
+    this.#trim();
+  }
+  /** Ends all with `error`; what was in hand goes back into the queue. */
+  fail(error: unknown): void {
+    for (const { pending } of this.#receivers.splice(0)) pending.reject(error);
+    this.#trim();
+    for (const message of this.#held.splice(0)) this.#putBack(message);
+  }
+
+  #next(selection: Selection): SysVMessage | undefined {
+    return this.takeHeld(selection) ?? this.#take(selection);
+  }
+  #remove(receiver: Receiver): void {
+    const index = this.#receivers.indexOf(receiver);
+    if (index >= 0) this.#receivers.splice(index, 1);
+  }
+  #watch(selection: Selection): void {
+    const { key } = selection;
+    if (this.#waits.has(key)) return;
+    const wait = new HelperWait(startWait(this.#id, selection), () => {
+      if (this.#waits.get(key) !== wait) return;
+      this.#finish(key, wait, false);
+      this.serve();
+    });
+    this.#waits.set(key, wait);
+  }
+  /** Ends the waits that nobody needs any more. */
+  #trim(): void {
+    if (this.#waits.size === 0) return;
+    const needed = new Set(this.#receivers.map(({ selection }) => selection.key));
+    for (const [key, wait] of this.#waits) if (!needed.has(key)) this.#finish(key, wait, true);
+  }
+  #finish(key: string, wait: HelperWait, cancel: boolean): void {
+    this.#waits.delete(key);
+    const result = finishWait(wait.leave(), cancel);
+    if (typeof result === 'object') {
+      const receiver = this.#receivers.find(({ selection }) => selection.matches(result.type));
+      if (receiver !== undefined) {
+        this.#remove(receiver);
+        receiver.pending.resolve(result);
+      } else this.#putBack(result);
+    } else if (typeof result === 'number') {
+      // The queue is gone, or is not ours to read: so it is for all.
+      for (const { pending } of this.#receivers.splice(0)) pending.reject(this.#failed(result));
+    }
+  }
+  #putBack(message: SysVMessage): void {
+    // Fails if the queue is gone, or as full as can be of messages without content.
+    if (native.msgsnd(this.#id, message.type, message.content, IPC_NOWAIT) === -errno['EAGAIN']!)
+      this.#held.push(message);
+  }
+}

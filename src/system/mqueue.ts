@@ -1,0 +1,186 @@
+/** POSIX message queues, mq_overview(7): mq_open(3), mq_unlink(3), mq_getattr(3), mq_send(3), mq_receive(3). */
+import { checkBytes, checkDescriptor, checkInteger, checkMode, checkName } from './arguments.js';
+import { check, errno, SystemError } from './errors.js';
+import { eventfd } from './eventfd.js';
+import { close } from './file.js';
+import { describeLimit, kernelLimit, resourceLimit } from './limits.js';
+import { constants, native } from './native.js';
+import {
+  LARGEST_IN_SLAB,
+  largeBuffer,
+  largeContent,
+  largeHeader,
+  messageContent,
+  messageHeader,
+  messageRoom,
+} from './slab.js';
+
+declare module './native.js' {
+  interface Native {
+    // mqueue.c
+    mqOpen(name: string, flags: number, mode: number, maxMessages: number, messageSize: number): number;
+    mqUnlink(name: string): number;
+    mqGetattr(fd: number, out: Float64Array): number;
+    mqSend(fd: number, view: Uint8Array, priority: number): number;
+    mqReceive(fd: number, buffer: Uint8Array): number;
+    mqReceiveSlab(fd: number, offset: number, size: number): number;
+  }
+}
+const { mqReceiveSlab } = native;
+const EINTR = -errno['EINTR']!;
+
+/** The highest priority, the kernel's MQ_PRIO_MAX - 1. */
+export const MAX_PRIORITY = 32767;
+
+/** How large a queue is, and how full. */
+export interface QueueAttributes {
+  /** The most messages that it holds. */
+  maxMessages: number;
+  /** The most bytes that one message has. */
+  messageSize: number;
+  /** The messages that it holds now. */
+  currentMessages: number;
+}
+/** A message of a POSIX queue. */
+export interface PosixMessage {
+  content: Uint8Array;
+  /** 0 (lowest) to 32767 */
+  priority: number;
+}
+
+/** What the kernel gives a queue whose creator names no size (mq_overview(7)). */
+export function defaultAttributes(): Pick<QueueAttributes, 'maxMessages' | 'messageSize'> {
+  const least = (limit: string, preset: string, fallback: number) =>
+    Math.min(kernelLimit(`fs.mqueue.${limit}`) ?? fallback, kernelLimit(`fs.mqueue.${preset}`) ?? fallback);
+  return {
+    maxMessages: least('msg_max', 'msg_default', 10),
+    messageSize: least('msgsize_max', 'msgsize_default', 8192),
+  };
+}
+
+/**
+ * Opens a queue, close-on-exec. With `O_CREAT` in `flags` (`constants.O_…`) it is made if need be, with `attributes` and with
+ * `mode` less the umask. Where a limit of the kernel was met the error names it.
+ */
+export function mqOpen(
+  name: string,
+  flags: number,
+  mode = 0o600,
+  attributes: Pick<QueueAttributes, 'maxMessages' | 'messageSize'> = defaultAttributes(),
+): number {
+  name = checkName('name', name);
+  checkInteger('flags', flags, 0);
+  checkMode('mode', mode);
+  const { maxMessages, messageSize } = attributes;
+  checkInteger('maxMessages', maxMessages, 1);
+  checkInteger('messageSize', messageSize, 1);
+  const fd = native.mqOpen(name, flags, mode, maxMessages, messageSize);
+  if (fd >= 0) return fd;
+  const hint = whyNot(-fd, maxMessages, messageSize);
+  throw new SystemError(fd, 'mq_open', hint === undefined ? { path: `/${name}` } : { path: `/${name}`, hint });
+}
+function whyNot(number: number, maxMessages: number, messageSize: number): string | undefined {
+  switch (number) {
+    case errno['ENOENT']:
+      return 'There is no queue of that name: create it first';
+    case errno['EEXIST']:
+      return 'There is a queue of that name already: open it, or unlink it first';
+    case errno['EACCES']:
+      return "The queue's mode does not allow this user what was asked for";
+    case errno['EINVAL']:
+    case errno['EOVERFLOW']:
+      return tooLarge(maxMessages, messageSize);
+    case errno['ENOSPC']:
+      return `There are as many queues as may be: ${describeLimit('fs.mqueue.queues_max')}, or unlink queues that nobody needs`;
+    case errno['EMFILE']:
+      return outOfQueueBytes(maxMessages, messageSize);
+    case errno['ENOSYS']:
+      return 'This kernel was built without POSIX message queues (CONFIG_POSIX_MQUEUE)';
+    default:
+      return undefined;
+  }
+}
+/** Neither a privileged process, which may exceed msg_max and msgsize_max, nor sysctl gets beyond these (linux/ipc_namespace.h). */
+const HARD_MAX_MESSAGES = 65536;
+const HARD_MESSAGE_SIZE = 16 * 1024 * 1024;
+function tooLarge(maxMessages: number, messageSize: number): string {
+  const reasons: string[] = [];
+  const examine = (what: string, value: number, limit: string, hard: number) => {
+    if (value > Math.min(hard, kernelLimit(limit) ?? hard)) {
+      reasons.push(`${what} ${value} is too large: ${describeLimit(limit)} (up to ${hard})`);
+    }
+  };
+  examine('maxMessages', maxMessages, 'fs.mqueue.msg_max', HARD_MAX_MESSAGES);
+  examine('messageSize', messageSize, 'fs.mqueue.msgsize_max', HARD_MESSAGE_SIZE);
+  return reasons.join('. ') || `${maxMessages} messages of ${messageSize} bytes are too many`;
+}
+/** EMFILE has two causes: no descriptor is free, or the bytes of this user's queues are used up. */
+function outOfQueueBytes(maxMessages: number, messageSize: number): string {
+  try {
+    close(eventfd());
+  } catch {
+    return `This process has as many descriptors as it may (RLIMIT_NOFILE, ${resourceLimit('Max open files')}): close some, or raise it with \`ulimit -n NUMBER\``;
+  }
+  // The kernel counts the room for the messages, a pointer for each, and a tree node for each priority (mq_overview(7)).
+  const needed = maxMessages * (messageSize + 8) + Math.min(maxMessages, MAX_PRIORITY + 1) * 48;
+  return (
+    `RLIMIT_MSGQUEUE is ${resourceLimit('Max msgqueue size')} bytes for all queues of this user, and this one needs ${needed}: ` +
+    'make it smaller, unlink queues that nobody needs, or raise the limit with `ulimit -q BYTES` before the program starts (`prlimit --pid PID --msgqueue=BYTES` while it runs)'
+  );
+}
+
+/** Removes a queue's name; `false` if there is none. Who has it open keeps it. */
+export function mqUnlink(name: string): boolean {
+  name = checkName('name', name);
+  const result = native.mqUnlink(name);
+  if (result === -errno['ENOENT']!) return false;
+  check(result, 'mq_unlink', { path: `/${name}` });
+  return true;
+}
+
+const attributes = new Float64Array(3);
+export function mqGetattr(fd: number): QueueAttributes {
+  check(native.mqGetattr(checkDescriptor('fd', fd), attributes), 'mq_getattr', { path: `fd ${fd}` });
+  const [maxMessages, messageSize, currentMessages] = attributes as unknown as [number, number, number];
+  return { maxMessages, messageSize, currentMessages };
+}
+
+/** Sends a message; blocks if the queue is full and the descriptor blocks. EINTR is retried. */
+export function mqSend(fd: number, bytes: Uint8Array, priority = 0): void {
+  checkDescriptor('fd', fd);
+  checkBytes('bytes', bytes);
+  checkInteger('priority', priority, 0, MAX_PRIORITY);
+  let result: number;
+  do result = native.mqSend(fd, bytes, priority);
+  while (result === EINTR);
+  check(result, 'mq_send', { path: `fd ${fd}` });
+}
+/** Receives the oldest of the messages of the highest priority; blocks if there is none and the descriptor blocks. EINTR is retried. */
+export function mqReceive(fd: number): PosixMessage {
+  const { messageSize } = mqGetattr(fd);
+  let result: PosixMessage | number;
+  do result = receiveFresh(fd, messageSize);
+  while (result === EINTR);
+  if (typeof result === 'number') throw new SystemError(result, 'mq_receive', { path: `fd ${fd}` });
+  return result;
+}
+
+/** One mq_receive(3) from a queue with messages of up to `size` bytes: the message, or the errno negated. */
+export function receiveFresh(fd: number, size: number): PosixMessage | number {
+  if (size > LARGEST_IN_SLAB) {
+    const buffer = largeBuffer(size);
+    const count = native.mqReceive(fd, buffer);
+    return count < 0 ? count : { content: largeContent(buffer, count), priority: largeHeader(buffer) };
+  }
+  const offset = messageRoom(size);
+  const count = mqReceiveSlab(fd, offset, size);
+  return count < 0 ? count : { content: messageContent(offset, count), priority: messageHeader(offset) };
+}
+
+/**
+ * A second, blocking open file for the queue that `fd` is open for, or -1. By /proc and not by name: a queue of that name need
+ * not be the same any more.
+ */
+export function mqReopenBlocking(fd: number, access: number): number {
+  return Math.max(-1, native.open(`/proc/self/fd/${fd}`, access | constants['O_CLOEXEC']!, 0));
+}

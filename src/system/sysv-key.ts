@@ -1,0 +1,59 @@
+/** Keys of System V objects, svipc(7): ftok(3). */
+import { checkInteger, checkPath } from './arguments.js';
+import { check, invalidArgument } from './errors.js';
+import { constants, native } from './native.js';
+
+declare module './native.js' {
+  interface Native {
+    // sysv_key.c
+    ftok(path: string, project: number, out: Int32Array): number;
+  }
+}
+
+/**
+ * What System V objects are found by: a whole number that all programs agree on (chosen, or made by {@link ftok}), or
+ * `'private'` for a new object that has no key and is found by its id only.
+ */
+export type SysVKey = number | 'private';
+
+const key = new Int32Array(1);
+/**
+ * A key made of a file and a project number, as ftok(3) makes it in every language: of the low bits of the file's inode and
+ * device numbers, so the file must exist, stay, and be the same file for all. Two files may give the same key.
+ *
+ * @param path an existing file or folder; {@link SystemError} `ENOENT`, `EACCES`, … if stat(2) cannot see it
+ * @param project 1 to 255 (in C often a character, `'A'.charCodeAt(0)`)
+ * @returns a key_t: -2147483648 to 2147483647
+ * @example
+ * const queue = SysVMessageQueue.create(ftok('/etc/hostname', 7));
+ */
+export function ftok(path: string, project: number): number {
+  checkPath('path', path);
+  checkInteger('project', project, 1, 255);
+  check(native.ftok(path, project, key), 'ftok', { path });
+  return key[0]!;
+}
+
+/**
+ * The key_t of a key: a whole number, signed or unsigned 32 bits (ipcs(1) shows them unsigned), or `'private'`.
+ * Not 0, which is IPC_PRIVATE and so means a new object each time; not -1, which is what a failed ftok(3) returns.
+ */
+export function checkKey(argument: string, value: unknown): number {
+  if (value === 'private') return constants['IPC_PRIVATE']!;
+  if (typeof value === 'string') {
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, "a number or 'private'", value);
+  }
+  const number = checkInteger(argument, value, -0x80000000, 0xffffffff) | 0;
+  if (number === 0) {
+    throw invalidArgument(
+      'ERR_OUT_OF_RANGE',
+      argument,
+      "a key; 0 is IPC_PRIVATE, say 'private' if you mean that",
+      value,
+    );
+  }
+  if (number === -1) {
+    throw invalidArgument('ERR_OUT_OF_RANGE', argument, 'a key; -1 is what a failed ftok(3) returns', value);
+  }
+  return number;
+}
