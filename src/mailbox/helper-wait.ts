@@ -12,12 +12,16 @@ export class HelperWait {
   /** The eventfd. The addon closes it when the helper is finished. */
   readonly event: number;
   readonly #readiness: Readiness;
+  #left = false;
 
-  /** @param ended called in the event loop once the thread has ended, unless {@link leave} came first */
-  constructor(event: number, ended: () => void) {
+  /** @param ended called in the event loop once the thread has ended, or with why the loop cannot wait; not after {@link leave} */
+  constructor(event: number, ended: (error?: unknown) => void) {
     this.event = event;
     this.#readiness = new Readiness(event, 'helper thread');
-    this.#readiness.readable(FOREVER).then(ended, () => {});
+    const unlessLeft = (error?: unknown) => {
+      if (!this.#left) ended(error);
+    };
+    this.#readiness.readable(FOREVER).then(() => unlessLeft(), unlessLeft);
   }
   /** Whether the thread has ended, though the event loop may not have seen it yet. */
   get ended(): boolean {
@@ -25,6 +29,7 @@ export class HelperWait {
   }
   /** The event loop waits no longer. To be called before the helper is finished. */
   leave(): number {
+    this.#left = true;
     this.#readiness.close();
     return this.event;
   }

@@ -5,7 +5,6 @@ import { ClosedError, errno, invalidArgument, MessageTooLargeError, SystemError 
 import { close, fchmod } from '../system/file.js';
 import { describeLimit } from '../system/limits.js';
 import {
-  defaultAttributes,
   MAX_PRIORITY,
   mqGetattr,
   mqOpen,
@@ -96,13 +95,13 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
    */
   static create(name: string, options: MessageQueueOptions = {}): MessageQueue {
     name = checkName('name', name);
-    const defaults = defaultAttributes();
-    const { maxMessages = defaults.maxMessages, messageSize = defaults.messageSize, mode = 0o600 } = options;
-    checkInteger('options.maxMessages', maxMessages, 1);
-    checkInteger('options.messageSize', messageSize, 1);
+    const { maxMessages, messageSize, mode = 0o600 } = options;
+    const sizes: Partial<QueueAttributes> = {};
+    if (maxMessages !== undefined) sizes.maxMessages = checkInteger('options.maxMessages', maxMessages, 1);
+    if (messageSize !== undefined) sizes.messageSize = checkInteger('options.messageSize', messageSize, 1);
     checkMode('options.mode', mode);
     const flags = constants['O_CREAT']! | constants['O_EXCL']! | constants['O_RDWR']! | constants['O_NONBLOCK']!;
-    const fd = mqOpen(name, flags, mode, { maxMessages, messageSize });
+    const fd = mqOpen(name, flags, mode, sizes);
     try {
       fchmod(fd, mode); // the umask has taken bits away
       return new MessageQueue(name, fd, 'both');

@@ -6,7 +6,7 @@
  * nothing with it, and two receivers that would take the same message are served in order.
  *
  * A message of 0 bytes is the exception: the thread does receive it. It goes to the oldest receiver that wants it, or back
- * into the queue if that one has just given up.
+ * into the queue (to its end) if that one has just given up.
  */
 import type { Deadline } from '../system/deadline.js';
 import { check, errno } from '../system/errors.js';
@@ -71,7 +71,11 @@ export class SysVReceivers {
   }
   /** A message that no earlier receiver wants. */
   tryReceive(selection: Selection): SysVMessage | undefined {
-    if (this.#receivers.length > 0) this.serve();
+    if (this.#receivers.length > 0) {
+      // A thread may just be receiving an empty message, which is older than what is in the queue.
+      for (const [key, wait] of this.#waits) this.#finish(key, wait, true);
+      this.serve();
+    }
     return this.#next(selection);
   }
   join(selection: Selection, deadline: Deadline): Promise<SysVMessage> {
@@ -84,8 +88,10 @@ export class SysVReceivers {
       }),
     };
     this.#receivers.push(receiver);
-    if (!this.#turn.over) this.serve();
-    else if (this.#receivers.length === 1) this.#turn.next(() => this.serve());
+    if (this.#turn.over) {
+      if (this.#receivers.length === 1) this.#turn.next(() => this.serve());
+    } else if (this.#held.length > 0) this.serve();
+    else this.#watch(receiver);
     return receiver.pending.promise;
   }
   /** Gives what is there to who waits, and has threads wait for the rest. */
@@ -94,12 +100,12 @@ export class SysVReceivers {
     const dry = new Set<string>();
     for (const receiver of [...this.#receivers]) {
       const { selection, pending } = receiver;
-      if (dry.has(selection.key) || !this.#receivers.includes(receiver)) continue;
+      if (dry.has(selection.key)) continue;
       try {
         const message = this.#next(selection);
         if (message === undefined) {
           dry.add(selection.key);
-          this.#watch(selection);
+          this.#watch(receiver);
           continue;
         }
         this.#remove(receiver);
@@ -125,15 +131,24 @@ export class SysVReceivers {
     const index = this.#receivers.indexOf(receiver);
     if (index >= 0) this.#receivers.splice(index, 1);
   }
-  #watch(selection: Selection): void {
-    const { key } = selection;
+  /** Has a thread wait for such a message, if there is none yet. It ends at once if the message is there. */
+  #watch(receiver: Receiver): void {
+    const { key } = receiver.selection;
     if (this.#waits.has(key)) return;
-    const wait = new HelperWait(startWait(this.#id, selection), () => {
-      if (this.#waits.get(key) !== wait) return;
-      this.#finish(key, wait, false);
-      this.serve();
-    });
-    this.#waits.set(key, wait);
+    try {
+      const wait = new HelperWait(startWait(this.#id, receiver.selection), (error) => {
+        if (error !== undefined) {
+          this.fail(error);
+          return;
+        }
+        this.#finish(key, wait, false);
+        this.serve();
+      });
+      this.#waits.set(key, wait);
+    } catch (error) {
+      this.#remove(receiver);
+      receiver.pending.reject(error);
+    }
   }
   /** Ends the waits that nobody needs any more. */
   #trim(): void {

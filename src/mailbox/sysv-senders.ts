@@ -75,8 +75,11 @@ export class SysVSenders {
       const { type, bytes, pending } = this.#senders[0]!;
       try {
         if (!this.#put(type, bytes)) {
-          const wait = new HelperWait(startSend(this.#id, type, bytes), () => {
-            if (this.#wait !== wait) return;
+          const wait = new HelperWait(startSend(this.#id, type, bytes), (error) => {
+            if (error !== undefined) {
+              this.fail(error);
+              return;
+            }
             this.#finish(wait);
             this.serve();
           });

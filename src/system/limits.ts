@@ -1,5 +1,14 @@
-/** The kernel's limits, for errors that name the one that was met, its value, and how to raise it. */
+/** The kernel's limits, /proc/sys and getrlimit(2), for errors that name the one that was met, its value, and how to raise it. */
 import { readFileSync } from 'node:fs';
+import { check } from './errors.js';
+import { constants, native } from './native.js';
+
+declare module './native.js' {
+  interface Native {
+    // limit.c
+    getrlimit(resource: number): number;
+  }
+}
 
 /** The value of a limit under /proc/sys: `kernelLimit('fs.mqueue.msg_max')`. `undefined` where there is no such file. */
 export function kernelLimit(name: string): number | undefined {
@@ -16,16 +25,7 @@ function limitPath(name: string): string {
 export function describeLimit(name: string): string {
   return `${limitPath(name)} is ${kernelLimit(name) ?? 'not readable'}; raise it with \`sysctl -w ${name}=NUMBER\``;
 }
-/** This process's soft limit as /proc/self/limits words it: `resourceLimit('Max msgqueue size')`. `undefined` if not readable. */
-export function resourceLimit(title: string): number | undefined {
-  try {
-    const row = readFileSync('/proc/self/limits', 'utf8')
-      .split('\n')
-      .find((line) => line.startsWith(title));
-    const value = row?.slice(title.length).trim().split(/\s+/)[0];
-    if (value === undefined) return undefined;
-    return value === 'unlimited' ? Number.POSITIVE_INFINITY : Number(value);
-  } catch {
-    return undefined;
-  }
+/** This process's soft limit, `Infinity` for none: `getrlimit('RLIMIT_NOFILE')`. */
+export function getrlimit(resource: 'RLIMIT_MSGQUEUE' | 'RLIMIT_NOFILE'): number {
+  return check(native.getrlimit(constants[resource]!), 'getrlimit');
 }

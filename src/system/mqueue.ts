@@ -3,7 +3,7 @@ import { checkBytes, checkDescriptor, checkInteger, checkMode, checkName } from 
 import { check, errno, SystemError } from './errors.js';
 import { eventfd } from './eventfd.js';
 import { close } from './file.js';
-import { describeLimit, kernelLimit, resourceLimit } from './limits.js';
+import { describeLimit, getrlimit, kernelLimit } from './limits.js';
 import { constants, native } from './native.js';
 import {
   LARGEST_IN_SLAB,
@@ -48,30 +48,27 @@ export interface PosixMessage {
   priority: number;
 }
 
-/** What the kernel gives a queue whose creator names no size (mq_overview(7)). */
-export function defaultAttributes(): Pick<QueueAttributes, 'maxMessages' | 'messageSize'> {
-  const least = (limit: string, preset: string, fallback: number) =>
-    Math.min(kernelLimit(`fs.mqueue.${limit}`) ?? fallback, kernelLimit(`fs.mqueue.${preset}`) ?? fallback);
-  return {
-    maxMessages: least('msg_max', 'msg_default', 10),
-    messageSize: least('msgsize_max', 'msgsize_default', 8192),
-  };
+/** What the kernel gives a queue whose creator names no size, mq_overview(7). */
+function preset(most: string, standard: string, fallback: number): number {
+  return Math.min(kernelLimit(`fs.mqueue.${most}`) ?? fallback, kernelLimit(`fs.mqueue.${standard}`) ?? fallback);
 }
 
 /**
- * Opens a queue, close-on-exec. With `O_CREAT` in `flags` (`constants.O_…`) it is made if need be, with `attributes` and with
- * `mode` less the umask. Where a limit of the kernel was met the error names it.
+ * Opens a queue, close-on-exec. With `O_CREAT` in `flags` (`constants.O_…`) it is made if need be, with `attributes` (or the
+ * kernel's own) and with `mode` less the umask. Where a limit of the kernel was met the error names it.
  */
 export function mqOpen(
   name: string,
   flags: number,
   mode = 0o600,
-  attributes: Pick<QueueAttributes, 'maxMessages' | 'messageSize'> = defaultAttributes(),
+  attributes: Partial<Pick<QueueAttributes, 'maxMessages' | 'messageSize'>> = {},
 ): number {
   name = checkName('name', name);
   checkInteger('flags', flags, 0);
   checkMode('mode', mode);
-  const { maxMessages, messageSize } = attributes;
+  const making = (flags & constants['O_CREAT']!) !== 0;
+  const maxMessages = attributes.maxMessages ?? (making ? preset('msg_max', 'msg_default', 10) : 1);
+  const messageSize = attributes.messageSize ?? (making ? preset('msgsize_max', 'msgsize_default', 8192) : 1);
   checkInteger('maxMessages', maxMessages, 1);
   checkInteger('messageSize', messageSize, 1);
   const fd = native.mqOpen(name, flags, mode, maxMessages, messageSize);
@@ -119,12 +116,12 @@ function outOfQueueBytes(maxMessages: number, messageSize: number): string {
   try {
     close(eventfd());
   } catch {
-    return `This process has as many descriptors as it may (RLIMIT_NOFILE, ${resourceLimit('Max open files')}): close some, or raise it with \`ulimit -n NUMBER\``;
+    return `This process has as many descriptors as it may (RLIMIT_NOFILE, ${getrlimit('RLIMIT_NOFILE')}): close some, or raise it with \`ulimit -n NUMBER\``;
   }
   // The kernel counts the room for the messages, a pointer for each, and a tree node for each priority (mq_overview(7)).
   const needed = maxMessages * (messageSize + 8) + Math.min(maxMessages, MAX_PRIORITY + 1) * 48;
   return (
-    `RLIMIT_MSGQUEUE is ${resourceLimit('Max msgqueue size')} bytes for all queues of this user, and this one needs ${needed}: ` +
+    `RLIMIT_MSGQUEUE is ${getrlimit('RLIMIT_MSGQUEUE')} bytes for all queues of this user, and this one needs ${needed}: ` +
     'make it smaller, unlink queues that nobody needs, or raise the limit with `ulimit -q BYTES` before the program starts (`prlimit --pid PID --msgqueue=BYTES` while it runs)'
   );
 }
