@@ -41,7 +41,5 @@ void export_sysv_memory(napi_env env, napi_value exports, struct instance *insta
   static const struct method methods[] = {
     {"shmget", call_shmget}, {"shmat", call_shmat}, {"shmRemove", call_shm_remove}, {"shmStatus", call_shm_status},
   };
-  static const struct constant constants[] = {{"IPC_CREAT", IPC_CREAT}, {"IPC_EXCL", IPC_EXCL}, {"IPC_PRIVATE", IPC_PRIVATE}};
   EXPORT_METHODS(methods);
-  EXPORT_CONSTANTS(constants);
 }

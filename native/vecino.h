@@ -55,15 +55,15 @@ void instance_release(struct instance *instance);
   (void)instance
 
 /* A value of the wrong type reads as -1, an invalid descriptor, so a slip in TypeScript is EBADF and not descriptor 0. */
-static inline int32_t arg_int(napi_env env, napi_value value) {
-  int32_t result = -1;
-  napi_get_value_int32(env, value, &result);
-  return result;
-}
 static inline double arg_double(napi_env env, napi_value value) {
   double result = -1;
   napi_get_value_double(env, value, &result);
   return result;
+}
+static inline int32_t arg_int(napi_env env, napi_value value) {
+  int32_t result = -1;
+  napi_get_value_int32(env, value, &result);
+  return result == 0 && arg_double(env, value) != 0 ? -1 : result; /* NaN and 2^53 convert to 0, which is a descriptor */
 }
 static inline int64_t arg_int64(napi_env env, napi_value value) {
   int64_t result = -1;

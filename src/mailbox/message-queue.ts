@@ -56,6 +56,7 @@ const ACCESS = { read: 'O_RDONLY', write: 'O_WRONLY', both: 'O_RDWR' } as const;
  * served in the order in which they were made.
  *
  * @example
+ * ```ts
  * import { MessageQueue } from 'vecino/mailbox';
  * const queue = MessageQueue.create('jobs', { maxMessages: 4, messageSize: 128 });
  * await queue.send('later');
@@ -63,6 +64,7 @@ const ACCESS = { read: 'O_RDONLY', write: 'O_WRONLY', both: 'O_RDWR' } as const;
  * const { content, priority } = await queue.receive(); // 'now', 5
  * queue.unlink();
  * queue.close();
+ * ```
  */
 export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<PosixMessage> {
   /** The name, without the leading slash. */

@@ -56,6 +56,7 @@ export interface TypeOptions {
  * while nobody waits; it sleeps in the kernel; and abort, time-out and `close()` end it at once.
  *
  * @example
+ * ```ts
  * import { SysVMessageQueue } from 'vecino/mailbox';
  * const queue = SysVMessageQueue.create('private');
  * await queue.send('low', { type: 3 });
@@ -63,6 +64,7 @@ export interface TypeOptions {
  * const { type, content } = await queue.receive({ type: -2 }); // the lowest type up to 2: 1, 'high'
  * queue.remove();
  * queue.close();
+ * ```
  */
 export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncIterable<SysVMessage> {
   /** The kernel's number for the queue, for `open({ id })` in another process and for ipcs(1). */

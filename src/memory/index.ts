@@ -1,4 +1,6 @@
 /** Memory shared between processes, and typed records in it. */
+
+export type { SysVKey } from '../system/sysv-key.js';
 export { Layout, type LayoutField, layout } from './layout.js';
 export type { ArrayView } from './layout-array.js';
 export { AtomicInteger, type AtomicKind } from './layout-atomic.js';
@@ -16,4 +18,4 @@ export type {
   ViewOf,
 } from './layout-types.js';
 export { SharedMemory } from './shared-memory.js';
-export { type SysVKey, SysVSharedMemory } from './sysv-shared-memory.js';
+export { SysVSharedMemory } from './sysv-shared-memory.js';

@@ -3,10 +3,8 @@ import { checkInteger, checkMode } from '../system/arguments.js';
 import { ClosedError, errnoName, invalidArgument, SystemError } from '../system/errors.js';
 import type { Mapping } from '../system/memory.js';
 import { constants } from '../system/native.js';
+import { checkKey, type SysVKey } from '../system/sysv-key.js';
 import { type SysVMemoryStatus, shmat, shmget, shmRemove, shmStatus } from '../system/sysv-memory.js';
-
-/** A System V key: a number agreed upon (see `ftok`), or `'private'` for a segment that only its id leads to. */
-export type SysVKey = number | 'private';
 
 /**
  * A System V segment, attached. It stays until it is removed *and* everybody has detached it; processes that are killed are
@@ -44,7 +42,7 @@ export class SysVSharedMemory implements Disposable {
    * @throws SystemError `EEXIST` if the key is taken; `EINVAL` beyond `kernel.shmmax`, `ENOSPC` beyond `kernel.shmmni`
    */
   static create(key: SysVKey, size: number, options: { mode?: number } = {}): SysVSharedMemory {
-    const number = keyNumber(key);
+    const number = checkKey('key', key);
     checkInteger('size', size, 1);
     const mode = checkMode('options.mode', options.mode ?? 0o600) & 0o777;
     if (size > process.availableMemory()) {
@@ -63,7 +61,7 @@ export class SysVSharedMemory implements Disposable {
   static open(key: number | { id: number }): SysVSharedMemory {
     if (typeof key === 'object' && key !== null) return new SysVSharedMemory(checkInteger('id', key.id, 0, 0x7fffffff));
     if ((key as SysVKey) === 'private') throw invalidArgument('ERR_INVALID_ARG_VALUE', 'key', 'a key or { id }', key);
-    const number = keyNumber(key);
+    const number = checkKey('key', key);
     return new SysVSharedMemory(attempt(key, () => shmget(number, 0, 0)));
   }
 
@@ -100,12 +98,6 @@ export class SysVSharedMemory implements Disposable {
   }
 }
 
-function keyNumber(key: unknown): number {
-  if (key === 'private') return constants['IPC_PRIVATE']!;
-  const number = checkInteger('key', key, -0x80000000, 0xffffffff) | 0;
-  if (number === 0) throw invalidArgument('ERR_INVALID_ARG_VALUE', 'key', "a number other than 0, or 'private'", key);
-  return number;
-}
 const hints: Record<string, string> = {
   EEXIST: 'Open it, or remove it if what made it is gone (ipcs -m, ipcrm -M)',
   ENOENT: 'No process has created it, or it was removed',

@@ -25,7 +25,11 @@ const key = new Int32Array(1);
  * @param project 1 to 255 (in C often a character, `'A'.charCodeAt(0)`)
  * @returns a key_t: -2147483648 to 2147483647
  * @example
- * const queue = SysVMessageQueue.create(ftok('/etc/hostname', 7));
+ * ```ts
+ * import { ftok, SysVMessageQueue } from 'vecino';
+ * using queue = SysVMessageQueue.create(ftok(process.execPath, 7));
+ * queue.remove();
+ * ```
  */
 export function ftok(path: string, project: number): number {
   checkPath('path', path);
@@ -40,20 +44,20 @@ export function ftok(path: string, project: number): number {
  */
 export function checkKey(argument: string, value: unknown): number {
   if (value === 'private') return constants['IPC_PRIVATE']!;
-  if (typeof value === 'string') {
-    throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, "a number or 'private'", value);
+  if (typeof value !== 'number') {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, "a number or 'private'", value);
   }
   const number = checkInteger(argument, value, -0x80000000, 0xffffffff) | 0;
   if (number === 0) {
     throw invalidArgument(
-      'ERR_OUT_OF_RANGE',
+      'ERR_INVALID_ARG_VALUE',
       argument,
       "a key; 0 is IPC_PRIVATE, say 'private' if you mean that",
       value,
     );
   }
   if (number === -1) {
-    throw invalidArgument('ERR_OUT_OF_RANGE', argument, 'a key; -1 is what a failed ftok(3) returns', value);
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, 'a key; -1 is what a failed ftok(3) returns', value);
   }
   return number;
 }

@@ -22,15 +22,15 @@ const VALUE = 'ERR_INVALID_ARG_VALUE';
 const RANGE = 'ERR_OUT_OF_RANGE';
 
 test('keys and ids that are none are refused before any system call', () => {
-  for (const key of [0, -0, -1, 0xffffffff, 2 ** 32, -(2 ** 31) - 1, 2 ** 53, 1.5, Number.NaN]) {
+  for (const key of [2 ** 32, -(2 ** 31) - 1, 2 ** 53, 1.5, Number.NaN]) {
     assert.throws(() => SysVMessageQueue.create(key), code(RANGE), String(key));
     assert.throws(() => SysVMessageQueue.open(key), code(RANGE), String(key));
   }
-  for (const key of [null, undefined, 1n, [], true]) {
+  for (const key of [null, undefined, 1n, [], true, '', 'Private', '7']) {
     assert.throws(() => SysVMessageQueue.create(bad(key)), code(TYPE));
     assert.throws(() => SysVMessageQueue.open(bad(key)), code(TYPE));
   }
-  for (const key of ['', 'Private', '7']) {
+  for (const key of [0, -0, -1, 0xffffffff]) {
     assert.throws(() => SysVMessageQueue.create(bad(key)), code(VALUE));
     assert.throws(() => SysVMessageQueue.open(bad(key)), code(VALUE));
   }
