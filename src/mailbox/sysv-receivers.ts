@@ -76,7 +76,11 @@ export class SysVReceivers {
       for (const [key, wait] of this.#waits) this.#finish(key, wait, true);
       this.serve();
     }
-    return this.#next(selection);
+    for (;;) {
+      const message = this.#next(selection);
+      // One that came just now may be for a receiver that was tried a moment ago.
+      if (message === undefined || this.#deliver(message) === undefined) return message;
+    }
   }
   join(selection: Selection, deadline: Deadline): Promise<SysVMessage> {
     const receiver: Receiver = {
@@ -99,20 +103,18 @@ export class SysVReceivers {
     for (const [key, wait] of this.#waits) if (wait.ended) this.#finish(key, wait, false);
     const dry = new Set<string>();
     for (const receiver of [...this.#receivers]) {
-      const { selection, pending } = receiver;
-      if (dry.has(selection.key)) continue;
+      const { key } = receiver.selection;
       try {
-        const message = this.#next(selection);
-        if (message === undefined) {
-          dry.add(selection.key);
-          this.#watch(receiver);
-          continue;
+        while (!dry.has(key)) {
+          const message = this.#next(receiver.selection);
+          if (message === undefined) {
+            dry.add(key);
+            this.#watch(receiver);
+          } else if (this.#deliver(message) === receiver) break;
         }
-        this.#remove(receiver);
-        pending.resolve(message);
       } catch (error) {
         this.#remove(receiver);
-        pending.reject(error);
+        receiver.pending.reject(error);
       }
     }
     this.#trim();
@@ -126,6 +128,14 @@ export class SysVReceivers {
 
   #next(selection: Selection): SysVMessage | undefined {
     return this.takeHeld(selection) ?? this.#take(selection);
+  }
+  /** Gives a message to the oldest receiver that wants it, and tells which that was. */
+  #deliver(message: SysVMessage): Receiver | undefined {
+    const receiver = this.#receivers.find(({ selection }) => selection.matches(message.type));
+    if (receiver === undefined) return undefined;
+    this.#remove(receiver);
+    receiver.pending.resolve(message);
+    return receiver;
   }
   #remove(receiver: Receiver): void {
     const index = this.#receivers.indexOf(receiver);
@@ -160,11 +170,7 @@ export class SysVReceivers {
     this.#waits.delete(key);
     const result = finishWait(wait.leave(), cancel);
     if (typeof result === 'object') {
-      const receiver = this.#receivers.find(({ selection }) => selection.matches(result.type));
-      if (receiver !== undefined) {
-        this.#remove(receiver);
-        receiver.pending.resolve(result);
-      } else this.#putBack(result);
+      if (this.#deliver(result) === undefined) this.#putBack(result);
     } else if (typeof result === 'number') {
       // The queue is gone, or is not ours to read: so it is for all.
       for (const { pending } of this.#receivers.splice(0)) pending.reject(this.#failed(result));

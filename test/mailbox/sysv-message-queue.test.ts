@@ -154,8 +154,7 @@ test('an abort rejects with the reason and takes no message; aborted before, not
   const sent = queue.send('y', { type: 1, signal: controller.signal });
   const behind = queue.send('z', { type: 1, signal: controller.signal });
   controller.abort(reason);
-  await assert.rejects(sent, reason);
-  await assert.rejects(behind, reason);
+  await Promise.all([assert.rejects(sent, reason), assert.rejects(behind, reason)]);
   assert.equal(text(queue.receiveSync()), 'x');
   assert.equal(queue.tryReceive(), undefined);
 });
@@ -206,7 +205,7 @@ test('when a queue is removed, all who wait fail with EIDRM, and so does every l
   queue.sendSync('x', { type: 9 });
   const all = [...waits, queue.send('y', { type: 1 }), queue.send('z', { type: 1 }), other.receive({ type: 2 })];
   assert.equal(other.remove(), true);
-  for (const wait of all) await assert.rejects(wait, code('EIDRM'));
+  await Promise.all(all.map((wait) => assert.rejects(wait, code('EIDRM'))));
   assert.equal(queue.remove(), false);
   for (const use of [
     () => queue.trySend('x', { type: 1 }),
