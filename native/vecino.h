@@ -131,7 +131,9 @@ void export_constants(napi_env env, napi_value exports, const struct constant *l
 #define EXPORT_METHODS(list) export_methods(env, exports, instance, list, sizeof(list) / sizeof *(list))
 #define EXPORT_CONSTANTS(list) export_constants(env, exports, list, sizeof(list) / sizeof *(list))
 
-#define MODULES(X) X(file) X(transfer) X(pipe) X(opener) X(memory) X(sysv_memory) X(guard) X(poll) X(watch) X(futex) X(eventfd) X(socket) X(process) X(limit) X(mqueue) X(sysv_key) X(sysv_message)
+#define MODULES(X) \
+  X(file) X(transfer) X(pipe) X(opener) X(memory) X(sysv_memory) X(guard) X(poll) X(watch) X(futex) \
+  X(eventfd) X(socket) X(process) X(limit) X(mqueue) X(sysv_key) X(sysv_message) X(select) X(epoll)
 #define DECLARE(module) void export_##module(napi_env env, napi_value exports, struct instance *instance);
 MODULES(DECLARE)
 #undef DECLARE

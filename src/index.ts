@@ -2,4 +2,5 @@
 export * from './mailbox/index.js';
 export * from './memory/index.js';
 export * from './pipe/index.js';
+export * from './socket/index.js';
 export * from './system/index.js';

@@ -1,5 +1,6 @@
 /** The system calls, typed: one function per call, named as its man page; errors; waiting for a descriptor. */
 export { Deadline, type SyncWaitOptions, type WaitOptions } from './deadline.js';
+export { epollCreate, epollCtl, epollRoom, epollWait } from './epoll.js';
 export {
   ClosedError,
   CorruptError,
@@ -35,6 +36,7 @@ export { constants } from './native.js';
 export { mkfifo, pipe2 } from './pipe.js';
 export { pollNow, readableSync, writableSync } from './poll.js';
 export { Readiness, readable, writable } from './readiness.js';
+export { DescriptorSets, FD_SETSIZE, select } from './select.js';
 export { MAX_DESCRIPTORS, recvmsg, sendmsg, socketpair } from './socket.js';
 export { ftok } from './sysv-key.js';
 export type { SysVMemoryStatus } from './sysv-memory.js';

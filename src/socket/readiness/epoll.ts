@@ -1,0 +1,172 @@
+/** epoll(7): a set of descriptors that stays in the kernel, so that waiting costs by what is ready, not by what is watched. */
+import { checkDescriptor, checkInteger } from '../../system/arguments.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
+import { epollCreate, epollCtl, epollRoom, epollWait } from '../../system/epoll.js';
+import { ClosedError, SystemError } from '../../system/errors.js';
+import { close } from '../../system/file.js';
+import { constants } from '../../system/native.js';
+import { Readiness } from '../../system/readiness.js';
+import { decodeEvents, type Events, INTERESTS, type Interest, interestBits } from './events.js';
+import { beFair } from './many.js';
+import { type Timeout, timeoutOptions } from './timeout.js';
+
+/** What an epoll watches a descriptor for, and how it tells. Without a flag it tells as long as the state lasts (level-triggered). */
+export interface EpollInterest extends Interest {
+  /** Tell once each time that something new happens; read until nothing is left then (EPOLLET). */
+  edge?: boolean | undefined;
+  /** Tell once, then not again before `modify()` (EPOLLONESHOT). */
+  oneShot?: boolean | undefined;
+  /** Of several epolls that watch the same open file, wake one at least and not all (EPOLLEXCLUSIVE). */
+  exclusive?: boolean | undefined;
+}
+/** A descriptor that is ready. */
+export interface EpollEvent<Data = unknown> {
+  fd: number;
+  events: Events;
+  /** What was given to `add()` or `modify()`. */
+  data: Data;
+}
+/** How many events one wait may give: 256 unless told, 65536 at most. The others come with the next. */
+interface MaxEvents {
+  maxEvents?: number | undefined;
+}
+export type EpollWaitOptions = WaitOptions & MaxEvents;
+export type EpollSyncWaitOptions = SyncWaitOptions & MaxEvents;
+
+const BITS: Readonly<Record<string, number>> = {
+  ...INTERESTS,
+  edge: constants['EPOLLET']!,
+  oneShot: constants['EPOLLONESHOT']!,
+  exclusive: constants['EPOLLEXCLUSIVE']!,
+};
+
+/**
+ * A set of descriptors and which of them are ready. Any kind but regular files and directories (`EPERM`: they are always ready).
+ * A descriptor that is closed leaves the set by itself, once no copy of it is open either; better `remove()` it first.
+ *
+ * Its own descriptor is readable while something is ready: another `Epoll`, `poll`, `select` or `readable()` can wait for it.
+ * @example
+ * using epoll = new readiness.Epoll<string>();
+ * epoll.add(reader.fd, { read: true }, 'pipe');
+ * for (const { events, data } of await epoll.wait({ timeout: 1000 })) console.log(data, events.read);
+ */
+export class Epoll<Data = unknown> implements Disposable {
+  readonly #fd = epollCreate();
+  readonly #what = `epoll (fd ${this.#fd})`;
+  readonly #readiness = new Readiness(this.#fd, this.#what);
+  readonly #data = new Map<number, Data | undefined>();
+  /** Those who wait; the first is served, the others look again when it has been. */
+  readonly #waiting: object[] = [];
+  #room = epollRoom(0);
+  #roomFor = 0;
+  #closed = false;
+
+  /** The epoll's own descriptor. */
+  get fd(): number {
+    this.#use();
+    return this.#fd;
+  }
+  /** Watches a descriptor. It may be in the set once (`EEXIST`); `data` comes back with its events. */
+  add(fd: number, interest: EpollInterest, data?: Data): void {
+    this.#use();
+    epollCtl(this.#fd, 'add', fd, interestBits('interest', interest, BITS));
+    this.#data.set(fd, data);
+  }
+  /** Watches it for something else, or again after `oneShot`. Without `data` it keeps what it had. */
+  modify(fd: number, interest: EpollInterest, ...data: [data?: Data]): void {
+    this.#use();
+    epollCtl(this.#fd, 'modify', fd, interestBits('interest', interest, BITS));
+    if (data.length > 0) this.#data.set(fd, data[0]);
+  }
+  /** Stops watching it. `false`: it had been closed before, and so was not in the set any more. */
+  remove(fd: number): boolean {
+    this.#use();
+    const known = this.#data.has(checkDescriptor('fd', fd));
+    try {
+      epollCtl(this.#fd, 'remove', fd);
+      return true;
+    } catch (error) {
+      if (known && error instanceof SystemError && ['EBADF', 'ENOENT'].includes(error.code)) return false;
+      throw error;
+    } finally {
+      this.#data.delete(fd);
+    }
+  }
+
+  /**
+   * Resolves with what is ready, once at least one descriptor is. Neither blocks the event loop nor uses a thread. Of several
+   * waits the one that came first is served first.
+   * @param options milliseconds, or {@link EpollWaitOptions}; {@link TimeoutError} when time runs out
+   */
+  async wait(options?: Timeout<EpollWaitOptions>): Promise<EpollEvent<Data>[]> {
+    const { most, deadline } = this.#prepare(options);
+    if (deadline.signal?.aborted) throw deadline.signal.reason;
+    const me = {};
+    let mayLook = this.#waiting.push(me) === 1;
+    try {
+      await beFair();
+      for (;;) {
+        this.#use();
+        // One is served each time that the set becomes ready: the next must not be told of what the first is about to read.
+        const first = this.#waiting[0] === me;
+        const events = first && (mayLook || deadline.expired) ? this.#take(most, 0) : undefined;
+        if (events !== undefined) return events;
+        if (deadline.expired) throw deadline.error();
+        await this.#readiness.readable(deadline);
+        mayLook = first;
+      }
+    } finally {
+      this.#waiting.splice(this.#waiting.indexOf(me), 1);
+    }
+  }
+  /** What is ready now; `undefined` if nothing is. */
+  tryWait(options?: MaxEvents): EpollEvent<Data>[] | undefined {
+    return this.#take(this.#prepare(options).most, 0);
+  }
+  /** Blocks the thread until at least one descriptor is ready. */
+  waitSync(options?: Timeout<EpollSyncWaitOptions>): EpollEvent<Data>[] {
+    const { most, deadline } = this.#prepare(options);
+    for (let first = true; ; first = false) {
+      const events = this.#take(most, first && deadline.expired ? 0 : deadline.block());
+      if (events !== undefined) return events;
+    }
+  }
+  /** What is ready, again and again. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<EpollEvent<Data>[], never, undefined> {
+    for (;;) yield await this.wait();
+  }
+
+  /** Closes the set; the descriptors in it stay open. Waits end with {@link ClosedError}. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#readiness.close();
+    this.#data.clear();
+    close(this.#fd);
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #use(): void {
+    if (this.#closed) throw new ClosedError(this.#what);
+  }
+  #prepare(options: Timeout<EpollWaitOptions> | undefined): { most: number; deadline: Deadline } {
+    this.#use();
+    const given = timeoutOptions(options);
+    const most = checkInteger('options.maxEvents', given?.maxEvents ?? 256, 1, 65536);
+    if (most > this.#roomFor) {
+      this.#room = epollRoom(most);
+      this.#roomFor = most;
+    }
+    return { most, deadline: new Deadline(`wait for ${this.#what}`, given) };
+  }
+  #take(most: number, milliseconds: number): EpollEvent<Data>[] | undefined {
+    const count = epollWait(this.#fd, this.#room, most, milliseconds);
+    if (count === 0) return undefined;
+    return Array.from({ length: count }, (_, index) => {
+      const fd = this.#room[2 * index]!;
+      return { fd, events: decodeEvents(this.#room[2 * index + 1]!), data: this.#data.get(fd) as Data };
+    });
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * How one call that looks at many descriptors waits in the event loop.
+ *
+ * select and poll are made with time-out 0, so that each answer is really theirs. While they find nothing, the descriptors
+ * are in an epoll, which has a descriptor of its own, and the event loop waits for that one: no thread is blocked.
+ */
+import { setImmediate } from 'node:timers/promises';
+import type { Deadline } from '../../system/deadline.js';
+import { epollCreate, epollRoom, epollWait } from '../../system/epoll.js';
+import { check, errnoName } from '../../system/errors.js';
+import { close } from '../../system/file.js';
+import { constants, native } from '../../system/native.js';
+import { Readiness } from '../../system/readiness.js';
+
+/** How many answers in a row may be given without the event loop having its turn, so that timers and sockets are served. */
+const CREDIT = 64;
+let credit = CREDIT;
+/** Before an asynchronous operation tries at once: now and then it lets the event loop run. */
+export async function beFair(): Promise<void> {
+  if (--credit > 0) return;
+  credit = CREDIT;
+  await setImmediate();
+}
+
+const DRAIN = 64;
+/** What `look` gives, once it gives something. `bits` are what each descriptor is watched for. */
+export async function lookUntil<T>(
+  look: () => T | undefined,
+  bits: ReadonlyMap<number, number>,
+  deadline: Deadline,
+  what: string,
+): Promise<T> {
+  if (deadline.signal?.aborted) throw deadline.signal.reason;
+  await beFair();
+  let found = look();
+  if (found !== undefined) return found;
+  if (deadline.expired) throw deadline.error();
+  const epoll = epollCreate();
+  const readiness = new Readiness(epoll, what);
+  try {
+    const pairs = epollRoom(DRAIN);
+    // Edge-triggered: epoll reports every hang-up and error, also those that `look` does not count, and once must be enough.
+    for (const [fd, wanted] of bits) {
+      const result = native.epollCtl(epoll, constants['EPOLL_CTL_ADD']!, fd, (wanted | constants['EPOLLET']!) >>> 0);
+      // A regular file: `look` has found it ready, or never will. A descriptor closed since: `look` will say so.
+      if (result < 0 && !['EPERM', 'EBADF'].includes(errnoName(result))) {
+        check(result, 'epoll_ctl', { path: `fd ${fd}` });
+      }
+    }
+    for (;;) {
+      // The edges first: what becomes ready after `look` is an edge again.
+      while (epollWait(epoll, pairs, DRAIN, 0) === DRAIN);
+      found = look();
+      if (found !== undefined) return found;
+      await readiness.readable(deadline);
+    }
+  } finally {
+    readiness.close();
+    close(epoll);
+  }
+}

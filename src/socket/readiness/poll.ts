@@ -1,0 +1,101 @@
+/** poll(2): any descriptor, any number of them, handed to the kernel anew with each call. */
+import { checkDescriptor } from '../../system/arguments.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
+import { check, errno, invalidArgument } from '../../system/errors.js';
+import { native } from '../../system/native.js';
+import { decodeEvents, type Events, INTERESTS, type Interest, interestBits } from './events.js';
+import { lookUntil } from './many.js';
+import { type Timeout, timeoutOptions } from './timeout.js';
+
+/** A descriptor and what to watch it for. It may carry more properties; they come back with the answer. */
+export interface PollEntry extends Interest {
+  fd: number;
+}
+/** An entry for which something was found. */
+export interface PollResult<Entry extends PollEntry = PollEntry> {
+  fd: number;
+  events: Events;
+  entry: Entry;
+}
+
+const EINTR = -errno['EINTR']!;
+const { poll: pollCall } = native;
+
+class Polling<Entry extends PollEntry> {
+  readonly #entries: Entry[];
+  /** struct pollfd: an int and two shorts. */
+  readonly #fds: Int32Array;
+  readonly #shorts: Int16Array;
+  /** What epoll has to watch each descriptor for. */
+  readonly bits = new Map<number, number>();
+
+  constructor(entries: Iterable<Entry>) {
+    if (typeof entries !== 'object' || entries === null || typeof entries[Symbol.iterator] !== 'function') {
+      throw invalidArgument('ERR_INVALID_ARG_TYPE', 'entries', 'a list such as [{ fd, read: true }]', entries);
+    }
+    this.#entries = [...entries];
+    this.#fds = new Int32Array(2 * this.#entries.length);
+    this.#shorts = new Int16Array(this.#fds.buffer);
+    for (const [index, entry] of this.#entries.entries()) {
+      const argument = `entries[${index}]`;
+      if (typeof entry !== 'object' || entry === null) {
+        throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'an object such as { fd, read: true }', entry);
+      }
+      const fd = checkDescriptor(`${argument}.fd`, entry.fd);
+      const { read, write, priority, peerClosed } = entry;
+      const wanted = interestBits(argument, { read, write, priority, peerClosed }, INTERESTS);
+      this.#fds[2 * index] = fd;
+      this.#shorts[4 * index + 2] = wanted;
+      this.bits.set(fd, (this.bits.get(fd) ?? 0) | wanted);
+    }
+  }
+  /** One call; `undefined` if nothing was found in time. */
+  look(milliseconds: number): PollResult<Entry>[] | undefined {
+    const result = pollCall(this.#fds, milliseconds);
+    if (result === 0 || result === EINTR) return undefined;
+    check(result, 'poll', {
+      hint: 'Entries may be no more than the descriptors that the process may open (RLIMIT_NOFILE)',
+    });
+    const found: PollResult<Entry>[] = [];
+    for (const [index, entry] of this.#entries.entries()) {
+      const bits = this.#shorts[4 * index + 3]!;
+      if (bits !== 0) found.push({ fd: this.#fds[2 * index]!, events: decodeEvents(bits), entry });
+    }
+    return found;
+  }
+}
+
+/**
+ * Resolves with the entries for which something was found, in their order, once there is at least one. Neither blocks the event
+ * loop nor uses a thread: an epoll waits for all of them, and then a poll(2) with time-out 0 tells which. Do not close them
+ * meanwhile.
+ *
+ * A descriptor that is not open is found at once, as `invalid`. A descriptor may be in several entries.
+ * @param timeout milliseconds, or {@link WaitOptions}; {@link TimeoutError} when it runs out
+ * @example
+ * for (const { fd, events } of await readiness.poll([{ fd: reader.fd, read: true }])) console.log(fd, events.hangUp);
+ */
+export async function poll<Entry extends PollEntry>(
+  entries: Iterable<Entry>,
+  timeout?: Timeout<WaitOptions>,
+): Promise<PollResult<Entry>[]> {
+  const deadline = new Deadline('poll', timeoutOptions(timeout));
+  const polling = new Polling(entries);
+  return lookUntil(() => polling.look(0), polling.bits, deadline, 'poll');
+}
+/** What is found now; `undefined` if nothing is. */
+export function tryPoll<Entry extends PollEntry>(entries: Iterable<Entry>): PollResult<Entry>[] | undefined {
+  return new Polling(entries).look(0);
+}
+/** Blocks the thread in poll(2) until something is found. */
+export function pollSync<Entry extends PollEntry>(
+  entries: Iterable<Entry>,
+  timeout?: Timeout<SyncWaitOptions>,
+): PollResult<Entry>[] {
+  const deadline = new Deadline('poll', timeoutOptions(timeout));
+  const polling = new Polling(entries);
+  for (let first = true; ; first = false) {
+    const found = polling.look(first && deadline.expired ? 0 : deadline.block());
+    if (found !== undefined) return found;
+  }
+}

@@ -1,0 +1,55 @@
+/** epoll(7): a set of descriptors kept in the kernel, and which of them are ready. */
+import { checkDescriptor, checkInteger } from './arguments.js';
+import { check, errno, SystemError } from './errors.js';
+import { constants, native } from './native.js';
+
+declare module './native.js' {
+  interface Native {
+    // epoll.c
+    epollCreate(flags: number): number;
+    epollCtl(epoll: number, operation: number, fd: number, events: number): number;
+    epollWait(epoll: number, pairs: View, most: number, milliseconds: number): number;
+  }
+}
+
+const EINTR = -errno['EINTR']!;
+const SIZE = constants['SIZEOF_EPOLL_EVENT']!;
+
+/** A new, empty set. Close-on-exec. */
+export function epollCreate(): number {
+  return check(native.epollCreate(constants['EPOLL_CLOEXEC']!), 'epoll_create1');
+}
+
+const OPERATIONS = { add: 'EPOLL_CTL_ADD', modify: 'EPOLL_CTL_MOD', remove: 'EPOLL_CTL_DEL' } as const;
+const HINTS: Readonly<Record<string, string>> = {
+  EEXIST: 'It is registered already; modify() changes what it is watched for',
+  ENOENT: 'It is not registered; add() it first',
+  EPERM: 'Regular files and directories are always ready; epoll does not take them, select and poll do',
+  EBADF: 'It is not open (any more)',
+  ELOOP: 'Epoll descriptors may watch each other neither in a circle nor more than five deep',
+  ENOSPC: 'The limit of /proc/sys/fs/epoll/max_user_watches is reached',
+  EINVAL:
+    'An epoll cannot watch itself, and an exclusive registration can be neither modified, nor one-shot, nor of another epoll',
+};
+/** Changes the set: `events` are `constants.EPOLL…`. */
+export function epollCtl(epoll: number, operation: keyof typeof OPERATIONS, fd: number, events = 0): void {
+  checkDescriptor('epoll', epoll);
+  checkInteger('events', events, 0, 0xffffffff);
+  const result = native.epollCtl(epoll, constants[OPERATIONS[operation]]!, checkDescriptor('fd', fd), events);
+  if (result >= 0) return;
+  const error = new SystemError(result, 'epoll_ctl', { path: `fd ${fd}` });
+  const hint = HINTS[error.code];
+  throw hint === undefined ? error : new SystemError(result, 'epoll_ctl', { path: `fd ${fd}`, hint });
+}
+/** What {@link epollWait} writes `most` events into. */
+export function epollRoom(most: number): Int32Array {
+  return new Int32Array(Math.ceil((most * SIZE) / 4));
+}
+/**
+ * Writes what is ready into `pairs` (made by {@link epollRoom}), a descriptor and its `EPOLL…` bits each, and tells how many that
+ * are: 0 when `milliseconds` (-1: for ever) ran out or a signal came.
+ */
+export function epollWait(epoll: number, pairs: Int32Array, most: number, milliseconds: number): number {
+  const result = native.epollWait(epoll, pairs, most, milliseconds);
+  return result === EINTR ? 0 : check(result, 'epoll_wait', { path: `fd ${epoll}` });
+}

@@ -1,0 +1,52 @@
+/** select(2): blocks the thread until one of a few descriptors is ready. */
+import { checkInteger } from './arguments.js';
+import { check, errno, invalidArgument } from './errors.js';
+import { constants, native } from './native.js';
+
+declare module './native.js' {
+  interface Native {
+    // select.c
+    select(count: number, sets: View, milliseconds: number): number;
+  }
+}
+
+/** How many descriptors a set holds: select(2) knows 0 to 1023, and memory beyond the set is not its own. */
+export const FD_SETSIZE: number = constants['FD_SETSIZE']!;
+/** 32-bit words of one set. */
+const WORDS = FD_SETSIZE / 32;
+const EINTR = -errno['EINTR']!;
+
+/** The three sets of select(2), in the kernel's layout. */
+export class DescriptorSets {
+  readonly words: Int32Array = new Int32Array(3 * WORDS);
+  #count = 0;
+  /** One more than the highest descriptor. */
+  get count(): number {
+    return this.#count;
+  }
+  /** @param set 0 to be read, 1 to be written, 2 exceptional conditions */
+  add(set: 0 | 1 | 2, fd: number): void {
+    checkInteger('fd', fd, 0, FD_SETSIZE - 1);
+    this.words[set * WORDS + (fd >> 5)]! |= 1 << (fd & 31);
+    if (fd >= this.#count) this.#count = fd + 1;
+  }
+  has(set: 0 | 1 | 2, fd: number): boolean {
+    return (this.words[set * WORDS + (fd >> 5)]! & (1 << (fd & 31))) !== 0;
+  }
+  copyFrom(other: DescriptorSets): void {
+    this.words.set(other.words);
+    this.#count = other.#count;
+  }
+}
+
+/**
+ * Leaves in `sets` what is ready and tells how many that are: 0 when `milliseconds` (-1: for ever) ran out. `undefined` if a signal
+ * came first; `sets` then hold nothing to rely on.
+ */
+export function select(sets: DescriptorSets, milliseconds: number): number | undefined {
+  if (!(sets instanceof DescriptorSets)) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', 'sets', 'DescriptorSets', sets);
+  }
+  const result = native.select(sets.count, sets.words, milliseconds);
+  return result === EINTR ? undefined : check(result, 'select');
+}
