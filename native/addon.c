@@ -36,6 +36,7 @@ static void tear_down(napi_async_cleanup_hook_handle handle, void *data) {
   instance->ending = true;
   helper_discard_all(instance);
   watch_close_all(instance);
+  listener_forget(instance);
   instance->closing--;
   instance_release(instance);
 }

@@ -26,6 +26,8 @@ struct tally {
 struct watch;
 struct helper;
 struct worker;
+struct opener;
+struct listener;
 
 /* The state of one environment; it is the `data` of every function, so that no call looks it up. */
 struct instance {
@@ -37,6 +39,8 @@ struct instance {
   struct helper *helpers;  /* thread.c: those not finished yet */
   struct worker *workers;  /* thread.c: idle threads, kept for the next helper */
   unsigned workers_kept;
+  struct opener *openers;  /* opener.c: those whose thread is not joined yet */
+  struct listener *listener; /* signal_listen.c: NULL while nothing here listens to signals */
   unsigned closing;        /* libuv handles asked to close that have not closed yet */
   bool ending;             /* teardown has begun */
   napi_async_cleanup_hook_handle teardown;
@@ -133,7 +137,8 @@ void export_constants(napi_env env, napi_value exports, const struct constant *l
 
 #define MODULES(X) \
   X(file) X(transfer) X(pipe) X(opener) X(memory) X(sysv_memory) X(guard) X(poll) X(watch) X(futex) \
-  X(eventfd) X(socket) X(process) X(limit) X(mqueue) X(sysv_key) X(sysv_message) X(select) X(epoll)
+  X(eventfd) X(socket) X(process) X(limit) X(mqueue) X(sysv_key) X(sysv_message) X(select) X(epoll) \
+  X(signal) X(signal_listen)
 #define DECLARE(module) void export_##module(napi_env env, napi_value exports, struct instance *instance);
 MODULES(DECLARE)
 #undef DECLARE
@@ -141,5 +146,7 @@ MODULES(DECLARE)
 /* For teardown, when an environment (a worker, or the program) ends. */
 void watch_close_all(struct instance *instance);
 void helper_discard_all(struct instance *instance);
+void opener_cancel_all(struct instance *instance);
+void listener_forget(struct instance *instance);
 
 #endif

@@ -2,5 +2,6 @@
 export * from './mailbox/index.js';
 export * from './memory/index.js';
 export * from './pipe/index.js';
+export * from './signal/index.js';
 export * from './socket/index.js';
 export * from './system/index.js';

@@ -37,6 +37,7 @@ export { mkfifo, pipe2 } from './pipe.js';
 export { pollNow, readableSync, writableSync } from './poll.js';
 export { Readiness, readable, writable } from './readiness.js';
 export { DescriptorSets, FD_SETSIZE, select } from './select.js';
+export { kill, sigqueue } from './signal.js';
 export { MAX_DESCRIPTORS, recvmsg, sendmsg, socketpair } from './socket.js';
 export { ftok } from './sysv-key.js';
 export type { SysVMemoryStatus } from './sysv-memory.js';

@@ -1,0 +1,4 @@
+/** Signals that tell who sent them, and carry a value. */
+export type { SignalCode, SignalInfo } from './info.js';
+export type { SignalName } from './names.js';
+export { type SignalNames, type SignalSubscription, signals } from './signals.js';

@@ -1,0 +1,56 @@
+/** What the kernel tells about a signal: siginfo_t, see sigaction(2). */
+import { constants as os } from 'node:os';
+import { constants } from '../system/native.js';
+import type { SignalName } from './names.js';
+
+/** Where a signal comes from: `SI_USER` kill, `SI_QUEUE` sigqueue, `SI_TKILL` tgkill, `SI_KERNEL` the kernel (Ctrl-C), `CLD_…` a child. */
+export type SignalCode =
+  | 'SI_USER'
+  | 'SI_QUEUE'
+  | 'SI_TKILL'
+  | 'SI_KERNEL'
+  | 'SI_TIMER'
+  | 'SI_MESGQ'
+  | 'SI_ASYNCIO'
+  | 'SI_SIGIO'
+  | `CLD_${'EXITED' | 'KILLED' | 'DUMPED' | 'TRAPPED' | 'STOPPED' | 'CONTINUED'}`
+  | `POLL_${'IN' | 'OUT' | 'MSG' | 'ERR' | 'PRI' | 'HUP'}`
+  | `code ${number}`;
+
+/** A signal that has come. */
+export interface SignalInfo {
+  /** The name that was subscribed to or waited for. */
+  name: SignalName;
+  number: number;
+  /** The sender, or the child that `SIGCHLD` is about; 0 if it was no process, or one outside of our pid namespace. */
+  pid: number;
+  /** The sender's real user. */
+  uid: number;
+  code: SignalCode;
+  /** What `sigqueue` was given: a 32-bit integer. Missing if the signal carried none. */
+  value?: number;
+  /** Of `SIGCHLD`: the exit code (`CLD_EXITED`) or the signal's number. */
+  status?: number;
+}
+
+const codes = (...names: string[]) => new Map(names.map((name) => [constants[name]!, name as SignalCode]));
+const GENERAL = codes('SI_USER', 'SI_QUEUE', 'SI_TKILL', 'SI_KERNEL', 'SI_TIMER', 'SI_MESGQ', 'SI_ASYNCIO', 'SI_SIGIO');
+const CHILD = codes('CLD_EXITED', 'CLD_KILLED', 'CLD_DUMPED', 'CLD_TRAPPED', 'CLD_STOPPED', 'CLD_CONTINUED');
+const POLL = codes('POLL_IN', 'POLL_OUT', 'POLL_MSG', 'POLL_ERR', 'POLL_PRI', 'POLL_HUP');
+const { SIGCHLD, SIGIO } = os.signals;
+const VALUED: ReadonlySet<SignalCode> = new Set<SignalCode>(['SI_QUEUE', 'SI_TIMER', 'SI_MESGQ', 'SI_ASYNCIO']);
+
+/** 32-bit integers of one record; native/signal_listen.c writes them. */
+export const RECORD = 6;
+/** The record at an index of what the addon wrote, without its name, which the subscriber knows. */
+export function decodeRecord(records: Int32Array, index: number): Omit<SignalInfo, 'name'> {
+  const at = index * RECORD;
+  const number = records[at]!;
+  const bits = records[at + 1]!;
+  const own = number === SIGCHLD ? CHILD : number === SIGIO ? POLL : undefined;
+  const code = own?.get(bits) ?? GENERAL.get(bits) ?? (`code ${bits}` as const);
+  const info: Omit<SignalInfo, 'name'> = { number, pid: records[at + 2]!, uid: records[at + 3]! >>> 0, code };
+  if (VALUED.has(code)) info.value = records[at + 4]!;
+  if (code.startsWith('CLD_')) info.status = records[at + 5]!;
+  return info;
+}

@@ -1,0 +1,148 @@
+/** Signals, with what the kernel tells about each: see signal(7), sigaction(2), sigqueue(3), sigwaitinfo(2). */
+import { checkInteger } from '../system/arguments.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { check, errnoName, invalidArgument } from '../system/errors.js';
+import { native } from '../system/native.js';
+import { kill, sigqueue } from '../system/signal.js';
+import type { SignalInfo } from './info.js';
+import * as listener from './listener.js';
+import { maskOf, parseCatchable, parseSet, parseSignal, type SignalName } from './names.js';
+
+/** One signal or several; numbers are understood too. */
+export type SignalNames = SignalName | number | Iterable<SignalName | number>;
+
+/** A handler's place. Ending it twice does no harm. */
+export interface SignalSubscription extends Disposable {
+  close(): void;
+}
+
+/**
+ * Calls `handler` for each of these signals, until the subscription ends. Real-time signals come in the order they were sent in, each
+ * one; of a standard signal that comes again before the first was taken, the kernel keeps one.
+ *
+ * Every thread that subscribes gets every signal, and so do Node's own listeners (`process.on`, child processes). Like those, a
+ * subscription does not keep the program running. When the last one in the process ends, the signal has its former action again.
+ *
+ * Refused with `ERR_INVALID_ARG_VALUE`: SIGKILL and SIGSTOP; faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS); SIGSTKFLT and
+ * SIGRTMAX-2, which vecino uses. While SIGPROF is subscribed to, V8's profiler gets few samples.
+ * @example
+ * using subscription = signals.on('SIGRTMIN+3', ({ pid, uid, value }) => console.log(pid, uid, value));
+ */
+function on(name: SignalName | number, handler: (info: SignalInfo) => void): SignalSubscription {
+  const signal = parseCatchable('name', name);
+  if (typeof handler !== 'function') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'handler', 'a function', handler);
+  const subscription = { name: signal.name, handler };
+  listener.subscribe(signal.number, subscription);
+  const close = () => listener.unsubscribe(signal.number, subscription);
+  return { close, [Symbol.dispose]: close };
+}
+
+/**
+ * Sends a signal to one process: with kill(2), or with sigqueue(3) if there is a value (32 bits, signed). Never waits.
+ *
+ * `ESRCH`: no such process. `EPERM`: not ours. `EAGAIN`: a signal with a value does not fit into the receiver's queue. (Without a value
+ * a real-time signal that does not fit is merged with another one, and nobody is told.)
+ */
+function send(pid: number, name: SignalName | number, value?: number): void {
+  if (typeof pid === 'number' && !(Number.isInteger(pid) && pid > 0 && pid <= 0x7fffffff)) {
+    const expected = 'the id of one process (0 and negative numbers mean groups: see signals.sendToGroup)';
+    throw invalidArgument('ERR_OUT_OF_RANGE', 'pid', expected, pid);
+  }
+  checkInteger('pid', pid, 1);
+  const { number } = parseSignal('name', name);
+  if (value === undefined) kill(pid, number);
+  else sigqueue(pid, number, checkInteger('value', value, -0x80000000, 0x7fffffff));
+}
+/** Sends a signal to every process of a group (2 and up: `kill` understands 1 as everybody) that we may signal. */
+function sendToGroup(group: number, name: SignalName | number): void {
+  checkInteger('group', group, 2, 0x7fffffff);
+  kill(-group, parseSignal('name', name).number);
+}
+
+/** How many waits in a row may find their signal there already, without the event loop having its turn. */
+const CREDIT = 64;
+let credit = CREDIT;
+/**
+ * Resolves with the next of these signals. Handlers for it are called too, unless it is blocked. Of several waits in this thread each
+ * signal ends one, the oldest. A pending wait keeps the program running.
+ *
+ * Before and after the wait a signal has its usual action, which may end the process: {@link block} it first, and what comes while
+ * nobody waits is kept for the next wait.
+ * @example
+ * signals.block('SIGUSR1');
+ * const { pid } = await signals.wait('SIGUSR1', { timeout: 1000 });
+ */
+async function wait(names: SignalNames, options?: WaitOptions): Promise<SignalInfo> {
+  const set = parseSet('names', names);
+  const deadline = new Deadline(`wait for ${[...set.values()].join(', ')}`, options);
+  if (deadline.signal?.aborted) throw deadline.signal.reason;
+  if (--credit > 0 || deadline.expired) {
+    const info = listener.tryWait(set);
+    if (info !== undefined) return info;
+    if (deadline.expired) throw deadline.error();
+  }
+  credit = CREDIT;
+  return listener.wait(set, deadline);
+}
+/** Takes one of these signals if one is there, which takes a signal that was blocked; `undefined` if none is. */
+function tryWait(names: SignalNames): SignalInfo | undefined {
+  return listener.tryWait(parseSet('names', names));
+}
+/** Blocks the thread until one of these signals comes. See {@link wait}. */
+function waitSync(names: SignalNames, options?: SyncWaitOptions): SignalInfo {
+  const set = parseSet('names', names);
+  const deadline = new Deadline(`wait for ${[...set.values()].join(', ')}`, options);
+  if (!deadline.expired) return listener.waitSync(set, deadline);
+  const info = listener.tryWait(set);
+  if (info === undefined) throw deadline.error();
+  return info;
+}
+
+/**
+ * Ends this thread's subscriptions to the signal and ignores it, for the whole process, wherever no other thread subscribes.
+ * `EBUSY` while Node itself listens to it (`process.on`; child processes: SIGCHLD).
+ */
+function ignore(name: SignalName | number): void {
+  const signal = parseCatchable('name', name);
+  const result = native.signalIgnore(signal.number);
+  check(result, 'sigaction', {
+    path: signal.name,
+    hint:
+      errnoName(result) === 'EBUSY'
+        ? 'Node itself listens to it (process.on; child processes: SIGCHLD); remove that listener first'
+        : 'Signals cannot be managed here',
+  });
+  listener.unsubscribeAll(signal.number);
+}
+/** Ends this thread's subscriptions to the signal and {@link ignore}: it has the action again that it had when the program began. */
+function reset(name: SignalName | number): void {
+  const { number } = parseCatchable('name', name);
+  native.signalRestore(number);
+  listener.unsubscribeAll(number);
+}
+
+/**
+ * Keeps these signals in the kernel's queue: no handler is called (nor Node's), no action taken; {@link wait} takes them. For the whole
+ * process, all its threads, until {@link unblock}; doing it twice is doing it once. Child processes do not inherit it.
+ */
+function block(names: SignalNames): void {
+  check(native.signalHold(maskOf(parseSet('names', names).keys()), true), 'rt_sigprocmask');
+}
+/** Ends {@link block}, by whichever thread. What has come meanwhile goes to the handlers, or has its action. */
+function unblock(names: SignalNames): void {
+  check(native.signalHold(maskOf(parseSet('names', names).keys()), false), 'rt_sigprocmask');
+}
+
+/** Sending signals, and receiving them with the sender's pid and uid, the code and the value. */
+export const signals = {
+  on,
+  send,
+  sendToGroup,
+  wait,
+  tryWait,
+  waitSync,
+  ignore,
+  reset,
+  block,
+  unblock,
+} as const;
