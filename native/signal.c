@@ -4,7 +4,9 @@
 
 static napi_value call_kill(napi_env env, napi_callback_info info) { /* pid, signal */
   ARGUMENTS(2);
-  return give_call(env, instance, kill((pid_t)arg_int(env, argv[0]), arg_int(env, argv[1])));
+  pid_t pid = (pid_t)arg_int(env, argv[0]);
+  if (pid == -1 || pid == 0) return give_int(env, -EINVAL); /* everybody, and our own group: never by a slip */
+  return give_call(env, instance, kill(pid, arg_int(env, argv[1])));
 }
 static napi_value call_sigqueue(napi_env env, napi_callback_info info) { /* pid, signal, value */
   ARGUMENTS(3);

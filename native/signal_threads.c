@@ -175,6 +175,7 @@ void signals_hand_to_libuv(int number) {
 
 int signals_ignore(int number) {
   struct sigaction now, none = {.sa_handler = SIG_IGN};
+  if (number < 1 || number > LAST_SIGNAL) return -EINVAL;
   if (sigaction(number, NULL, &now) != 0) return -errno;
   if (is_libuv(&now)) return -EBUSY;
   bool ours = is_ours(&now);
@@ -186,7 +187,7 @@ int signals_ignore(int number) {
 }
 void signals_restore(int number) {
   struct sigaction now;
-  if ((ignored & BIT(number)) == 0) return;
+  if (number < 1 || number > LAST_SIGNAL || (ignored & BIT(number)) == 0) return;
   ignored &= ~BIT(number);
   if (sigaction(number, NULL, &now) != 0) return;
   if (is_ours(&now)) beneath[number] = original[number];

@@ -26,7 +26,16 @@ export interface SignalSubscription extends Disposable {
  * Refused with `ERR_INVALID_ARG_VALUE`: SIGKILL and SIGSTOP; faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS); SIGSTKFLT and
  * SIGRTMAX-2, which vecino uses. While SIGPROF is subscribed to, V8's profiler gets few samples.
  * @example
- * using subscription = signals.on('SIGRTMIN+3', ({ pid, uid, value }) => console.log(pid, uid, value));
+ * ```ts
+ * import { signals } from 'vecino';
+ *
+ * const subscription = signals.on('SIGRTMIN+3', ({ pid, code, value }) => {
+ *   console.log(pid === process.pid, code, value); // true SI_QUEUE 42
+ *   subscription.close();
+ * });
+ * signals.send(process.pid, 'SIGRTMIN+3', 42);
+ * await new Promise((resolve) => setTimeout(resolve, 100));
+ * ```
  */
 function on(name: SignalName | number, handler: (info: SignalInfo) => void): SignalSubscription {
   const signal = parseCatchable('name', name);
@@ -69,8 +78,14 @@ let credit = CREDIT;
  * Before and after the wait a signal has its usual action, which may end the process: {@link block} it first, and what comes while
  * nobody waits is kept for the next wait.
  * @example
+ * ```ts
+ * import { signals } from 'vecino';
+ *
  * signals.block('SIGUSR1');
+ * signals.send(process.pid, 'SIGUSR1');
  * const { pid } = await signals.wait('SIGUSR1', { timeout: 1000 });
+ * console.log(pid === process.pid); // true
+ * ```
  */
 async function wait(names: SignalNames, options?: WaitOptions): Promise<SignalInfo> {
   const set = parseSet('names', names);

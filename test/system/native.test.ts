@@ -112,6 +112,13 @@ test('arguments of a wrong type reach no descriptor: the addon answers EBADF or 
     const valid = ['setParentDeathSignal', 'pipe2', 'eventfd', 'memfdCreate', 'useSlab', 'poll', 'pollOne'];
     const waiting = ['openerStart', 'msgWaitStart', 'msgSendStart'];
     if (typeof call !== 'function' || [...valid, ...waiting, 'msgget'].includes(name)) continue;
+    if (
+      typeof call !== 'function' ||
+      ['setParentDeathSignal', 'pipe2', 'eventfd', 'epollCreate', 'memfdCreate', 'useSlab', 'poll', 'pollOne'].includes(
+        name,
+      )
+    )
+      continue;
     for (const value of odd) {
       const args = Array.from({ length: 6 }, () => value);
       const result = (call as (...args: unknown[]) => unknown)(...args);

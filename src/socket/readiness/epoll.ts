@@ -46,9 +46,17 @@ const BITS: Readonly<Record<string, number>> = {
  *
  * Its own descriptor is readable while something is ready: another `Epoll`, `poll`, `select` or `readable()` can wait for it.
  * @example
+ * ```ts
+ * import { pipe2, readiness, write } from 'vecino';
+ *
+ * const [reader, writer] = pipe2();
  * using epoll = new readiness.Epoll<string>();
- * epoll.add(reader.fd, { read: true }, 'pipe');
- * for (const { events, data } of await epoll.wait({ timeout: 1000 })) console.log(data, events.read);
+ * epoll.add(reader, { read: true }, 'pipe');
+ * setTimeout(() => write(writer, new Uint8Array(1)), 10);
+ * for (const { events, data } of await epoll.wait({ timeout: 1000 })) {
+ *   console.log(data, events.read); // pipe true
+ * }
+ * ```
  */
 export class Epoll<Data = unknown> implements Disposable {
   readonly #fd = epollCreate();

@@ -73,7 +73,14 @@ class Polling<Entry extends PollEntry> {
  * A descriptor that is not open is found at once, as `invalid`. A descriptor may be in several entries.
  * @param timeout milliseconds, or {@link WaitOptions}; {@link TimeoutError} when it runs out
  * @example
- * for (const { fd, events } of await readiness.poll([{ fd: reader.fd, read: true }])) console.log(fd, events.hangUp);
+ * ```ts
+ * import { close, pipe2, readiness } from 'vecino';
+ *
+ * const [reader, writer] = pipe2();
+ * setTimeout(() => close(writer), 10);
+ * const [found] = await readiness.poll([{ fd: reader, read: true, name: 'pipe' }], 1000);
+ * console.log(found?.entry.name, found?.events.hangUp); // pipe true
+ * ```
  */
 export async function poll<Entry extends PollEntry>(
   entries: Iterable<Entry>,

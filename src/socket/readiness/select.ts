@@ -105,7 +105,14 @@ function checkSelectable(argument: string, fd: unknown): void {
  * Descriptors must be below 1024 (`RangeError`): the kernel's sets have no room for others. One that is not open is `EBADF`.
  * @param timeout milliseconds, or {@link WaitOptions}; {@link TimeoutError} when it runs out
  * @example
- * const { read } = await readiness.select({ read: [reader.fd] }, 1000);
+ * ```ts
+ * import { pipe2, readiness, write } from 'vecino';
+ *
+ * const [reader, writer] = pipe2();
+ * setTimeout(() => write(writer, new Uint8Array(1)), 10);
+ * const { read } = await readiness.select({ read: [reader] }, 1000);
+ * console.log(read[0] === reader); // true
+ * ```
  */
 export async function select(sets: SelectSets, timeout?: Timeout<WaitOptions>): Promise<SelectResult> {
   const deadline = new Deadline('select', timeoutOptions(timeout));
