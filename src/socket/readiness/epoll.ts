@@ -115,7 +115,8 @@ export class Epoll<Data = unknown> implements Disposable {
       await beFair();
       for (;;) {
         this.#use();
-        // One is served each time that the set becomes ready: the next must not be told of what the first is about to read.
+        // One is served each time that the set becomes ready, and no `Line` serves: what the first is told of lasts until it has
+        // read, and the next must not be told of it too.
         const first = this.#waiting[0] === me;
         const events = first && (mayLook || deadline.expired) ? this.#take(most, 0) : undefined;
         if (events !== undefined) return events;
