@@ -26,7 +26,6 @@ struct tally {
 struct watch;
 struct helper;
 struct worker;
-struct opener;
 struct listener;
 
 /* The state of one environment; it is the `data` of every function, so that no call looks it up. */
@@ -39,7 +38,6 @@ struct instance {
   struct helper *helpers;  /* thread.c: those not finished yet */
   struct worker *workers;  /* thread.c: idle threads, kept for the next helper */
   unsigned workers_kept;
-  struct opener *openers;  /* opener.c: those whose thread is not joined yet */
   struct listener *listener; /* signal_listen.c: NULL while nothing here listens to signals */
   unsigned closing;        /* libuv handles asked to close that have not closed yet */
   bool ending;             /* teardown has begun */
@@ -146,7 +144,6 @@ MODULES(DECLARE)
 /* For teardown, when an environment (a worker, or the program) ends. */
 void watch_close_all(struct instance *instance);
 void helper_discard_all(struct instance *instance);
-void opener_cancel_all(struct instance *instance);
 void listener_forget(struct instance *instance);
 
 #endif
