@@ -1,8 +1,9 @@
-/* open(2), close(2), dup(2), fcntl(2), fstat(2), ftruncate(2), fallocate(2), fchmod(2), link(2). */
+/* open(2), close(2), dup(2), fcntl(2), fstat(2), ftruncate(2), fallocate(2), fchmod(2), flock(2), link(2). */
 #include "vecino.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,6 +54,10 @@ static napi_value call_fchmod(napi_env env, napi_callback_info info) {
   ARGUMENTS(2);
   return give_call(env, instance, fchmod(arg_int(env, argv[0]), (mode_t)arg_int(env, argv[1])));
 }
+static napi_value call_flock(napi_env env, napi_callback_info info) { /* fd, LOCK_… */
+  ARGUMENTS(2);
+  return give_call(env, instance, flock(arg_int(env, argv[0]), arg_int(env, argv[1])));
+}
 /* Gives an open file (one made with O_TMPFILE) a name, by /proc because AT_EMPTY_PATH needs a privilege. EEXIST if taken. */
 static napi_value call_link_descriptor(napi_env env, napi_callback_info info) {
   ARGUMENTS(2);
@@ -66,7 +71,7 @@ void export_file(napi_env env, napi_value exports, struct instance *instance) {
   static const struct method methods[] = {
     {"open", call_open}, {"close", call_close}, {"dup", call_dup}, {"dup3", call_dup3}, {"fcntl", call_fcntl},
     {"fstat", call_fstat}, {"ftruncate", call_ftruncate}, {"fallocate", call_fallocate}, {"fchmod", call_fchmod},
-    {"linkDescriptor", call_link_descriptor},
+    {"linkDescriptor", call_link_descriptor}, {"flock", call_flock},
   };
   static const struct constant constants[] = {
     {"O_RDONLY", O_RDONLY}, {"O_WRONLY", O_WRONLY}, {"O_RDWR", O_RDWR}, {"O_CREAT", O_CREAT}, {"O_EXCL", O_EXCL},
@@ -76,7 +81,7 @@ void export_file(napi_env env, napi_value exports, struct instance *instance) {
     {"F_SETPIPE_SZ", F_SETPIPE_SZ}, {"F_ADD_SEALS", F_ADD_SEALS}, {"F_GET_SEALS", F_GET_SEALS}, {"FD_CLOEXEC", FD_CLOEXEC},
     {"F_SEAL_SEAL", F_SEAL_SEAL}, {"F_SEAL_SHRINK", F_SEAL_SHRINK}, {"F_SEAL_GROW", F_SEAL_GROW}, {"F_SEAL_WRITE", F_SEAL_WRITE},
     {"S_IFMT", S_IFMT}, {"S_IFREG", S_IFREG}, {"S_IFDIR", S_IFDIR}, {"S_IFIFO", S_IFIFO}, {"S_IFSOCK", S_IFSOCK}, {"S_IFCHR", S_IFCHR},
-    {"FALLOC_FL_KEEP_SIZE", FALLOC_FL_KEEP_SIZE},
+    {"FALLOC_FL_KEEP_SIZE", FALLOC_FL_KEEP_SIZE}, {"LOCK_EX", LOCK_EX}, {"LOCK_NB", LOCK_NB}, {"LOCK_UN", LOCK_UN},
   };
   EXPORT_METHODS(methods);
   EXPORT_CONSTANTS(constants);

@@ -1,77 +1,66 @@
-/* socketpair(2), sendmsg(2) and recvmsg(2) with descriptors (SCM_RIGHTS, unix(7)). */
+/* socket(2), socketpair(2), bind(2), listen(2), accept4(2), connect(2), getsockname(2), getpeername(2), shutdown(2).
+ * An address is bytes: the sockaddr of its family, made in system/address.ts. */
 #include "vecino.h"
-#include <string.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
-enum { DESCRIPTORS = 253 }; /* SCM_MAX_FD: the kernel takes no more in one message */
-union control { /* aligned for a cmsghdr, cmsg(3) */
-  char space[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
-  struct cmsghdr header;
-};
-
+static napi_value call_socket(napi_env env, napi_callback_info info) { /* domain, type; the protocol is the only one they have */
+  ARGUMENTS(2);
+  return give_call(env, instance, socket(arg_int(env, argv[0]), arg_int(env, argv[1]), 0));
+}
 static napi_value call_socketpair(napi_env env, napi_callback_info info) { /* domain, type, Int32Array of 2 */
   ARGUMENTS(3);
   struct bytes out = arg_bytes(env, argv[2]);
   if (out.length < 2 * sizeof(int)) return give_int(env, -EINVAL);
   return give_call(env, instance, socketpair(arg_int(env, argv[0]), arg_int(env, argv[1]), 0, (int *)(void *)out.data));
 }
-static napi_value call_sendmsg(napi_env env, napi_callback_info info) { /* fd, view, offset, length, Int32Array of descriptors, flags */
-  ARGUMENTS(6);
-  struct bytes bytes = arg_slice(env, argv[1], argv[2], argv[3]), descriptors = arg_bytes(env, argv[4]);
-  if (descriptors.length > DESCRIPTORS * sizeof(int)) return give_int(env, -E2BIG);
-  struct iovec part = {bytes.data, bytes.length};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-  union control control;
-  if (descriptors.length > 0) {
-    memset(&control, 0, sizeof control);
-    message.msg_control = &control;
-    message.msg_controllen = CMSG_SPACE(descriptors.length);
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(descriptors.length);
-    memcpy(CMSG_DATA(header), descriptors.data, descriptors.length);
-  }
-  ssize_t result = sendmsg(arg_int(env, argv[0]), &message, arg_int(env, argv[5]) | MSG_NOSIGNAL);
-  if (result > 0) instance->tally->bytes_out += (double)result;
-  return give_call(env, instance, result);
+static napi_value call_bind(napi_env env, napi_callback_info info) { /* fd, address */
+  ARGUMENTS(2);
+  struct bytes address = arg_bytes(env, argv[1]);
+  return give_call(env, instance, bind(arg_int(env, argv[0]), (void *)address.data, (socklen_t)address.length));
 }
-/* fd, view, offset, length, Int32Array that receives [message flags, count, descriptors ...], flags.
- * Descriptors for which there is no room are closed by the kernel, which then sets MSG_CTRUNC. */
-static napi_value call_recvmsg(napi_env env, napi_callback_info info) {
-  ARGUMENTS(6);
-  struct bytes bytes = arg_slice(env, argv[1], argv[2], argv[3]), out = arg_bytes(env, argv[4]);
-  if (out.length < 2 * sizeof(int)) return give_int(env, -EINVAL);
-  size_t room = out.length / sizeof(int) - 2;
-  union control control;
-  struct iovec part = {bytes.data, bytes.length};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-  if (room > 0) {
-    message.msg_control = &control;
-    message.msg_controllen = CMSG_LEN((room < DESCRIPTORS ? room : DESCRIPTORS) * sizeof(int)); /* not SPACE: its padding would take one more */
-  }
-  int *given = (int *)(void *)out.data;
-  given[0] = given[1] = 0;
-  ssize_t result = recvmsg(arg_int(env, argv[0]), &message, arg_int(env, argv[5]) | MSG_CMSG_CLOEXEC);
-  if (result >= 0) {
-    given[0] = message.msg_flags;
-    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
-      if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-      size_t length = header->cmsg_len - CMSG_LEN(0);
-      memcpy(given + 2 + given[1], CMSG_DATA(header), length);
-      given[1] += (int)(length / sizeof(int));
-    }
-    instance->tally->bytes_in += (double)result;
-  }
-  return give_call(env, instance, result);
+static napi_value call_connect(napi_env env, napi_callback_info info) { /* fd, address */
+  ARGUMENTS(2);
+  struct bytes address = arg_bytes(env, argv[1]);
+  return give_call(env, instance, connect(arg_int(env, argv[0]), (void *)address.data, (socklen_t)address.length));
+}
+static napi_value call_listen(napi_env env, napi_callback_info info) { /* fd, backlog */
+  ARGUMENTS(2);
+  return give_call(env, instance, listen(arg_int(env, argv[0]), arg_int(env, argv[1])));
+}
+static napi_value call_accept4(napi_env env, napi_callback_info info) { /* fd, flags */
+  ARGUMENTS(2);
+  return give_call(env, instance, accept4(arg_int(env, argv[0]), NULL, NULL, arg_int(env, argv[1])));
+}
+/* Into the view; the result is the address's length. */
+static napi_value name_of(napi_env env, napi_callback_info info, int (*call)(int, struct sockaddr *, socklen_t *)) {
+  ARGUMENTS(2);
+  struct bytes out = arg_bytes(env, argv[1]);
+  socklen_t length = (socklen_t)out.length;
+  int result = call(arg_int(env, argv[0]), (void *)out.data, &length);
+  return give_call(env, instance, result < 0 ? result : (long)length);
+}
+static int get_own(int fd, struct sockaddr *address, socklen_t *length) { return getsockname(fd, address, length); }
+static int get_peer(int fd, struct sockaddr *address, socklen_t *length) { return getpeername(fd, address, length); }
+static napi_value call_getsockname(napi_env env, napi_callback_info info) { return name_of(env, info, get_own); }
+static napi_value call_getpeername(napi_env env, napi_callback_info info) { return name_of(env, info, get_peer); }
+static napi_value call_shutdown(napi_env env, napi_callback_info info) { /* fd, SHUT_… */
+  ARGUMENTS(2);
+  return give_call(env, instance, shutdown(arg_int(env, argv[0]), arg_int(env, argv[1])));
 }
 
 void export_socket(napi_env env, napi_value exports, struct instance *instance) {
-  static const struct method methods[] = {{"socketpair", call_socketpair}, {"sendmsg", call_sendmsg}, {"recvmsg", call_recvmsg}};
+  static const struct method methods[] = {
+    {"socket", call_socket}, {"socketpair", call_socketpair}, {"bind", call_bind}, {"connect", call_connect}, {"listen", call_listen},
+    {"accept4", call_accept4}, {"getsockname", call_getsockname}, {"getpeername", call_getpeername}, {"shutdown", call_shutdown},
+  };
   static const struct constant constants[] = {
-    {"AF_UNIX", AF_UNIX}, {"SOCK_STREAM", SOCK_STREAM}, {"SOCK_DGRAM", SOCK_DGRAM}, {"SOCK_SEQPACKET", SOCK_SEQPACKET},
-    {"SOCK_CLOEXEC", SOCK_CLOEXEC}, {"SOCK_NONBLOCK", SOCK_NONBLOCK}, {"MSG_CTRUNC", MSG_CTRUNC}, {"MSG_TRUNC", MSG_TRUNC},
-    {"MSG_DONTWAIT", MSG_DONTWAIT}, {"MSG_PEEK", MSG_PEEK},
+    {"AF_UNIX", AF_UNIX}, {"AF_INET", AF_INET}, {"AF_INET6", AF_INET6},
+    {"SOCK_STREAM", SOCK_STREAM}, {"SOCK_DGRAM", SOCK_DGRAM}, {"SOCK_SEQPACKET", SOCK_SEQPACKET},
+    {"SOCK_CLOEXEC", SOCK_CLOEXEC}, {"SOCK_NONBLOCK", SOCK_NONBLOCK},
+    {"SHUT_RD", SHUT_RD}, {"SHUT_WR", SHUT_WR}, {"SHUT_RDWR", SHUT_RDWR}, {"SOMAXCONN", SOMAXCONN},
+    {"sizeof_sun_path", sizeof ((struct sockaddr_un *)0)->sun_path},
   };
   EXPORT_METHODS(methods);
   EXPORT_CONSTANTS(constants);

@@ -27,6 +27,8 @@ struct watch;
 struct helper;
 struct worker;
 struct listener;
+struct opener;
+struct envelope;
 
 /* The state of one environment; it is the `data` of every function, so that no call looks it up. */
 struct instance {
@@ -34,6 +36,9 @@ struct instance {
   struct tally *tally;
   uint8_t *slab;           /* transfer.c: where small reads land */
   uint32_t slab_length;
+  struct envelope *envelope; /* socket_message.c: what comes with a message besides its bytes, */
+  uint8_t *overflow;         /* and where a message goes on that is longer than the slab's rest */
+  size_t overflow_length;
   struct watch *watches;   /* watch.c: those whose libuv handle is not closed yet */
   struct helper *helpers;  /* thread.c: those not finished yet */
   struct worker *workers;  /* thread.c: idle threads, kept for the next helper */
@@ -136,7 +141,7 @@ void export_constants(napi_env env, napi_value exports, const struct constant *l
 #define MODULES(X) \
   X(file) X(transfer) X(pipe) X(opener) X(memory) X(sysv_memory) X(guard) X(poll) X(watch) X(futex) \
   X(eventfd) X(socket) X(process) X(limit) X(mqueue) X(sysv_key) X(sysv_message) X(select) X(epoll) \
-  X(signal) X(signal_listen)
+  X(signal) X(signal_listen) X(socket_message) X(socket_option) X(socket_address)
 #define DECLARE(module) void export_##module(napi_env env, napi_value exports, struct instance *instance);
 MODULES(DECLARE)
 #undef DECLARE

@@ -13,3 +13,26 @@ export {
   type SelectResult,
   type SelectSets,
 } from './readiness/index.js';
+/** Unix and TCP sockets: three voices, descriptors, credentials, half-close, back-pressure. */
+export { DescriptorsLostError, HostError } from './errors.js';
+export { SocketMessage } from './message.js';
+export type { Attachments } from './outbox.js';
+export { Server } from './server.js';
+export { type SendOptions, Socket, type SyncSendOptions } from './socket.js';
+export {
+  type TcpConnectOptions,
+  type TcpConnectSyncOptions,
+  type TcpListenOptions,
+  TcpServer,
+  TcpSocket,
+  tcp,
+} from './tcp.js';
+export {
+  type UnixConnectOptions,
+  type UnixConnectSyncOptions,
+  UnixDatagramServer,
+  type UnixListenOptions,
+  UnixServer,
+  UnixSocket,
+  unix,
+} from './unix.js';

@@ -1,7 +1,13 @@
-/** open(2), close(2), dup(2), fcntl(2), fstat(2), ftruncate(2), fallocate(2), fchmod(2). Every descriptor is close-on-exec. */
+/** open(2), close(2), dup(2), fcntl(2), fstat(2), ftruncate(2), fallocate(2), fchmod(2), flock(2). Every descriptor is close-on-exec. */
 import { checkDescriptor, checkInteger, checkMode, checkPath } from './arguments.js';
 import { check, errno } from './errors.js';
 import { constants, native } from './native.js';
+
+declare module './native.js' {
+  interface Native {
+    flock(fd: number, operation: number): number;
+  }
+}
 
 /**
  * Opens a file. `flags` are `constants.O_…`; `O_CLOEXEC` is added.
@@ -75,6 +81,18 @@ export function fallocate(fd: number, offset: number, length: number, mode = 0):
 /** Sets the permission bits, whatever the umask. */
 export function fchmod(fd: number, mode: number): void {
   check(native.fchmod(checkDescriptor('fd', fd), checkMode('mode', mode)), 'fchmod', { path: `fd ${fd}` });
+}
+/**
+ * Takes (`LOCK_EX | LOCK_NB`) or gives back (`LOCK_UN`) the lock of an open file, also of a folder. It ends with the last descriptor
+ * of that opening, so with the process. False: somebody has it.
+ */
+export function flock(fd: number, operation: number): boolean {
+  let result: number;
+  do result = native.flock(checkDescriptor('fd', fd), operation);
+  while (result === -errno['EINTR']!);
+  if (result === -errno['EAGAIN']!) return false;
+  check(result, 'flock', { path: `fd ${fd}` });
+  return true;
 }
 /**
  * Gives an open file a name, by linkat(2); `EEXIST` if there is one. With `O_TMPFILE` this makes a file appear whole, and a

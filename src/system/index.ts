@@ -23,6 +23,7 @@ export {
   fallocate,
   fchmod,
   fcntl,
+  flock,
   fstat,
   ftruncate,
   isKind,
@@ -40,6 +41,22 @@ export { DescriptorSets, FD_SETSIZE, select } from './select.js';
 export { kill, sigqueue } from './signal.js';
 export { MAX_DESCRIPTORS, recvmsg, sendmsg, socketpair } from './socket.js';
 export { ftok } from './sysv-key.js';
+// Not connect and listen: those names are the channels'.
+export {
+  accept4,
+  bind,
+  getpeername,
+  getsockname,
+  MAX_DESCRIPTORS,
+  recvmsg,
+  type SocketType,
+  sendmsg,
+  shutdown,
+  socket,
+  socketpair,
+} from './socket.js';
+export { type InetAddress, inetAddress, inetName, unixAddress, unixName } from './socket-address.js';
+export { type Credentials, getsockopt, peerCredentials, setsockopt } from './socket-option.js';
 export type { SysVMemoryStatus } from './sysv-memory.js';
 export { msgget, msgRemove, msgrcv, msgSetLimit, msgStat, msgsnd } from './sysv-message.js';
 export { type Tally, tally } from './tally.js';

@@ -66,9 +66,17 @@ export interface Native {
   futexWait(view: View, offset: number, expected: number, milliseconds: number): number;
   futexWake(view: View, offset: number, count: number): number;
   eventfd(value: number, flags: number): number;
-  // socket.c
+  // socket.c, socket_message.c
   socketpair(domain: number, type: number, out: Int32Array): number;
-  sendmsg(fd: number, view: View, offset: number, length: number, descriptors: Int32Array, flags: number): number;
+  sendmsg(
+    fd: number,
+    view: View,
+    offset: number,
+    length: number,
+    descriptors: Int32Array,
+    flags: number,
+    address?: View,
+  ): number;
   recvmsg(fd: number, view: View, offset: number, length: number, out: Int32Array, flags: number): number;
   // process.c
   gettid(): number;

@@ -14,8 +14,9 @@ import { constants, type NativeWatch, native } from './native.js';
 export const READABLE: number = constants['UV_READABLE']!;
 export const WRITABLE: number = constants['UV_WRITABLE']!;
 
-interface Waiter {
-  events: number;
+/** Somebody who waits: told once, then forgotten. With an error, the wait is over for good. */
+export interface Waiter {
+  readonly events: number;
   settle(error?: unknown): void;
 }
 
@@ -49,6 +50,16 @@ class Watch {
     native.watchKeepAlive(handle, false);
   }
 
+  add(waiter: Waiter): void {
+    this.#arm(this.#armed | waiter.events);
+    if (this.#waiters.push(waiter) === 1) native.watchKeepAlive(this.#handle, true);
+  }
+  remove(waiter: Waiter): void {
+    const index = this.#waiters.indexOf(waiter);
+    if (index < 0) return;
+    this.#waiters.splice(index, 1);
+    if (this.#waiters.length === 0) native.watchKeepAlive(this.#handle, false);
+  }
   wait(events: number, deadline: Deadline): Promise<void> {
     return new Promise((resolve, reject) => {
       const { signal } = deadline;
@@ -57,24 +68,23 @@ class Watch {
       const waiter: Waiter = {
         events,
         settle: (error) => {
-          this.#remove(waiter);
+          this.remove(waiter);
           callOff();
           if (error === undefined) resolve();
           else reject(error);
         },
       };
       try {
-        this.#arm(this.#armed | events);
+        this.add(waiter);
       } catch (error) {
         return reject(error);
       }
       callOff = deadline.onEnd(waiter.settle);
-      if (this.#waiters.push(waiter) === 1) native.watchKeepAlive(this.#handle, true);
     });
   }
   /** The last user's leaving closes the handle. With `error`, every wait ends with it: the descriptor is about to be closed. */
   release(error?: unknown): void {
-    if (error !== undefined) for (const waiter of [...this.#waiters]) waiter.settle(error);
+    if (error !== undefined) for (const waiter of [...this.#waiters]) this.#tell(waiter, error);
     if (--this.users > 0) return;
     watches.delete(this.fd);
     native.watchClose(this.#handle);
@@ -88,11 +98,9 @@ class Watch {
     });
     this.#armed = events;
   }
-  #remove(waiter: Waiter): void {
-    const index = this.#waiters.indexOf(waiter);
-    if (index < 0) return;
-    this.#waiters.splice(index, 1);
-    if (this.#waiters.length === 0) native.watchKeepAlive(this.#handle, false);
+  #tell(waiter: Waiter, error?: unknown): void {
+    this.remove(waiter);
+    waiter.settle(error);
   }
   readonly #fired = (status: number, events: number): void => {
     if (status < 0) {
@@ -104,9 +112,9 @@ class Watch {
     for (const waiter of [...this.#waiters]) {
       if ((waiter.events & events) === 0) continue;
       unwanted &= ~waiter.events;
-      waiter.settle();
+      this.#tell(waiter);
     }
-    if (status >= 0 && unwanted !== 0) this.#arm(this.#armed & ~unwanted);
+    if (status >= 0 && this.users > 0 && unwanted !== 0) this.#arm(this.#armed & ~unwanted);
   };
 }
 
@@ -141,10 +149,20 @@ export class Readiness {
   writable(deadline: Deadline): Promise<void> {
     return this.#wait(WRITABLE, deadline);
   }
+  /** Tells `waiter` once, from the event loop, without a promise: for owners who keep a queue of their own. */
+  notify(waiter: Waiter): void {
+    this.#open().add(waiter);
+  }
+  /** Forgets a waiter that was not told yet. */
+  cancel(waiter: Waiter): void {
+    this.#watch?.remove(waiter);
+  }
   async #wait(events: number, deadline: Deadline): Promise<void> {
+    return this.#open().wait(events, deadline);
+  }
+  #open(): Watch {
     if (this.#closed) throw new ClosedError(this.#what);
-    this.#watch ??= acquire(this.#fd);
-    return this.#watch.wait(events, deadline);
+    return (this.#watch ??= acquire(this.#fd));
   }
   close(): void {
     if (this.#closed) return;

@@ -2,6 +2,7 @@
  * Where reads land whose bytes are handed to the user: pieces of one large block, one after the other, as Node's Buffer pool
  * does. An `ArrayBuffer` for each would cost more than the system call. A piece is never reused.
  */
+import { markAsUntransferable } from 'node:worker_threads';
 import { native } from './native.js';
 
 const SIZE = 256 * 1024;
@@ -34,6 +35,26 @@ export function readFresh(fd: number, most: number): Uint8Array | number {
   const room = SIZE - offset;
   const count = readSlab(fd, offset, Math.min(most, room));
   if (count <= 0) return count;
+/**
+ * Where the next piece begins, with room for at least 4 KiB (or `most`, if less). The addon keeps the block's address, so this
+ * must come before every call that fills it.
+ */
+export function slabOffset(most = SMALLEST): number {
+  if (used + Math.min(most, SMALLEST) > SIZE || view.length === 0) {
+    slab = new ArrayBuffer(SIZE);
+    markAsUntransferable(slab); // or sending one piece to a worker would take every other piece along
+    view = new Uint8Array(slab);
+    used = 0;
+    useSlab(view);
+  }
+  return used;
+}
+/** The bytes from `offset` on that there is room for. */
+export function slabRoom(offset: number): number {
+  return SIZE - offset;
+}
+/** Hands out what was filled. */
+export function slabTake(offset: number, count: number): Uint8Array {
   used = (offset + count + 7) & ~7;
   return new Uint8Array(slab, offset, count);
 }
@@ -61,4 +82,9 @@ export function largeHeader(buffer: Uint8Array): number {
 }
 export function largeContent(buffer: Uint8Array, length: number): Uint8Array {
   return buffer.slice(HEADER, HEADER + length);
+/** read(2) of at most `most` bytes: the bytes, or the call's result if it is 0 (the end) or negative (an errno). */
+export function readFresh(fd: number, most: number): Uint8Array | number {
+  const offset = slabOffset(most);
+  const count = readSlab(fd, offset, Math.min(most, SIZE - offset));
+  return count <= 0 ? count : slabTake(offset, count);
 }

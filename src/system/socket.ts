@@ -1,46 +1,74 @@
-/** socketpair(2); sendmsg(2) and recvmsg(2) with descriptors, unix(7). */
-import { checkBytes, checkDescriptor } from './arguments.js';
-import { check, errno } from './errors.js';
+/** socket(2), socketpair(2), bind(2), listen(2), accept4(2), connect(2), getsockname(2), getpeername(2), shutdown(2). */
+import { checkDescriptor, checkInteger } from './arguments.js';
+import { check, errno, type SystemErrorContext } from './errors.js';
 import { constants, native } from './native.js';
 
-const EINTR = -errno['EINTR']!;
-/** The most descriptors that one message can carry (the kernel's SCM_MAX_FD). */
-export const MAX_DESCRIPTORS = 253;
+export { MAX_DESCRIPTORS, recvmsg, sendmsg } from './socket-message.js';
 
+declare module './native.js' {
+  interface Native {
+    socket(domain: number, type: number): number;
+    bind(fd: number, address: View): number;
+    connect(fd: number, address: View): number;
+    listen(fd: number, backlog: number): number;
+    accept4(fd: number, flags: number): number;
+    getsockname(fd: number, out: View): number;
+    getpeername(fd: number, out: View): number;
+    shutdown(fd: number, how: number): number;
+  }
+}
+const EINTR = -errno['EINTR']!;
+const CLOEXEC = constants['SOCK_CLOEXEC']!;
+
+export type SocketType = 'stream' | 'seqpacket' | 'datagram';
+const types: Record<SocketType, number> = {
+  stream: constants['SOCK_STREAM']!,
+  seqpacket: constants['SOCK_SEQPACKET']!,
+  datagram: constants['SOCK_DGRAM']!,
+};
+const domains = { unix: constants['AF_UNIX']!, ipv4: constants['AF_INET']!, ipv6: constants['AF_INET6']! };
+
+/** A socket, close-on-exec. `flags`: `SOCK_NONBLOCK`. */
+export function socket(domain: keyof typeof domains, type: SocketType, flags = 0): number {
+  return check(native.socket(domains[domain], types[type] | CLOEXEC | flags), 'socket');
+}
 const pair = new Int32Array(2);
 /** Two connected Unix sockets, close-on-exec. */
-export function socketpair(type: 'stream' | 'datagram' | 'seqpacket', flags = 0): [number, number] {
-  const kind = { stream: 'SOCK_STREAM', datagram: 'SOCK_DGRAM', seqpacket: 'SOCK_SEQPACKET' }[type];
-  check(
-    native.socketpair(constants['AF_UNIX']!, constants[kind]! | constants['SOCK_CLOEXEC']! | flags, pair),
-    'socketpair',
-  );
+export function socketpair(type: SocketType, flags = 0): [number, number] {
+  check(native.socketpair(domains.unix, types[type] | CLOEXEC | flags, pair), 'socketpair');
   return [pair[0]!, pair[1]!];
 }
-const none = new Int32Array(0);
-/** Sends bytes and copies of descriptors (at least one byte must go with them on a stream). Blocks if the socket does. */
-export function sendmsg(fd: number, bytes: Uint8Array, descriptors: readonly number[] = [], flags = 0): number {
-  checkDescriptor('fd', fd);
-  checkBytes('bytes', bytes);
-  for (const descriptor of descriptors) checkDescriptor('descriptors[]', descriptor);
-  const rights = descriptors.length === 0 ? none : Int32Array.from(descriptors);
-  let result: number;
-  do result = native.sendmsg(fd, bytes, 0, bytes.length, rights, flags);
-  while (result === EINTR);
-  return check(result, 'sendmsg', { path: `fd ${fd}` });
+/** Gives a socket its address: the bytes of a sockaddr, see {@link unixAddress} and {@link inetAddress}. */
+export function bind(fd: number, address: Uint8Array, context: SystemErrorContext = { path: `fd ${fd}` }): void {
+  check(native.bind(checkDescriptor('fd', fd), address), 'bind', context);
 }
-const room = new Int32Array(2 + MAX_DESCRIPTORS);
-/** Receives bytes and the descriptors that came with them; those are close-on-exec and the caller's to close. 0 bytes: the end. */
-export function recvmsg(
-  fd: number,
-  bytes: Uint8Array,
-  flags = 0,
-): { length: number; descriptors: number[]; flags: number } {
-  checkDescriptor('fd', fd);
-  checkBytes('bytes', bytes);
+/** Makes a bound socket take connections; `backlog` of them wait until they are accepted. */
+export function listen(fd: number, backlog: number): void {
+  check(native.listen(checkDescriptor('fd', fd), checkInteger('backlog', backlog, 0, 0x7fffffff)), 'listen', {
+    path: `fd ${fd}`,
+  });
+}
+/** The next connection, close-on-exec; `flags`: `SOCK_NONBLOCK`. Blocks if the listening socket does. */
+export function accept4(fd: number, flags = 0): number {
   let result: number;
-  do result = native.recvmsg(fd, bytes, 0, bytes.length, room, flags);
+  do result = native.accept4(checkDescriptor('fd', fd), CLOEXEC | flags);
   while (result === EINTR);
-  const length = check(result, 'recvmsg', { path: `fd ${fd}` });
-  return { length, descriptors: Array.from(room.subarray(2, 2 + room[1]!)), flags: room[0]! };
+  return check(result, 'accept4', { path: `fd ${fd}` });
+}
+/** Connects; a non-blocking TCP socket answers `EINPROGRESS` and is writable when done (`SO_ERROR` tells how it went). */
+export function connect(fd: number, address: Uint8Array, context: SystemErrorContext = { path: `fd ${fd}` }): void {
+  check(native.connect(checkDescriptor('fd', fd), address), 'connect', context);
+}
+const name = new Uint8Array(128);
+/** The socket's own address, as bytes of a sockaddr. */
+export function getsockname(fd: number): Uint8Array {
+  return name.slice(0, check(native.getsockname(checkDescriptor('fd', fd), name), 'getsockname', { path: `fd ${fd}` }));
+}
+/** The address of the socket it is connected to. */
+export function getpeername(fd: number): Uint8Array {
+  return name.slice(0, check(native.getpeername(checkDescriptor('fd', fd), name), 'getpeername', { path: `fd ${fd}` }));
+}
+/** Ends one direction of a connection, or both: `SHUT_RD`, `SHUT_WR`, `SHUT_RDWR`. */
+export function shutdown(fd: number, how: number): void {
+  check(native.shutdown(checkDescriptor('fd', fd), checkInteger('how', how, 0, 2)), 'shutdown', { path: `fd ${fd}` });
 }

@@ -1,0 +1,56 @@
+/** Ways of failing that only sockets have. */
+import { errno, IpcError, SystemError } from '../system/errors.js';
+import type { SocketMessage } from './message.js';
+
+/**
+ * A message came with more descriptors than this process may open (`EMFILE`), and the kernel closed those it could not hand
+ * over. `received` is the message: its bytes, and the descriptors that did arrive.
+ */
+export class DescriptorsLostError extends SystemError {
+  readonly received: SocketMessage;
+  constructor(what: string, received: SocketMessage) {
+    super(errno['EMFILE']!, 'recvmsg', {
+      path: what,
+      hint: 'Descriptors that came with a message are lost. Its bytes and the others are in `received`. Raise the limit (ulimit -n) or close descriptors',
+    });
+    this.received = received;
+  }
+  static {
+    DescriptorsLostError.prototype.name = 'DescriptorsLostError';
+  }
+}
+
+/** A host name that the resolver does not know. `code` is its word for it: `ENOTFOUND`, or `EAI_AGAIN` if it cannot be asked. */
+export class HostError extends IpcError {
+  readonly errno: number;
+  readonly syscall = 'getaddrinfo';
+  readonly hostname: string;
+  constructor(hostname: string, cause: NodeJS.ErrnoException | { code: string; errno: number }) {
+    const code = cause.code ?? 'ENOTFOUND';
+    const why = code === 'ENOTFOUND' ? 'no such host' : 'the name could not be resolved';
+    super(code, `${code}: ${why}, getaddrinfo '${hostname}'. Check the name, /etc/hosts and /etc/resolv.conf`, {
+      cause,
+    });
+    this.errno = typeof cause.errno === 'number' ? cause.errno : -3008;
+    this.hostname = hostname;
+  }
+  static {
+    HostError.prototype.name = 'HostError';
+  }
+}
+
+/** Puts `bytesSent` on the error that ended a stream's send in the middle: the peer has that many of its bytes. */
+export function withBytesSent(error: unknown, bytesSent: number): unknown {
+  if (bytesSent === 0) return error;
+  if (error instanceof IpcError) return Object.assign(error, { bytesSent });
+  return Object.assign(
+    new IpcError(
+      'ABORT_ERR',
+      `the send was ended after ${bytesSent} of its bytes had gone; the stream is of no more use`,
+      {
+        cause: error,
+      },
+    ),
+    { name: 'AbortError', bytesSent },
+  );
+}

@@ -1,0 +1,138 @@
+/** The receiving side of a socket. */
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { ClosedError, errno, MessageTooLargeError, SystemError } from '../system/errors.js';
+import { constants } from '../system/native.js';
+import { pollOne } from '../system/poll.js';
+import { READABLE } from '../system/readiness.js';
+import {
+  descriptorsLost,
+  hadAncillary,
+  isPlain,
+  receiveChunk,
+  receivedDescriptors,
+  receiveWhole,
+  senderAddress,
+  wasCut,
+} from '../system/receive.js';
+import type { SocketType } from '../system/socket.js';
+import { unixName } from '../system/socket-address.js';
+import { DescriptorsLostError } from './errors.js';
+import type { Handle } from './handle.js';
+import { AGAIN, Lane, mustRest, type Task } from './lane.js';
+import { RightsHolder, SocketMessage } from './message.js';
+import { BLOCKING } from './voice.js';
+
+const MSG_DONTWAIT = constants['MSG_DONTWAIT']!;
+const POLLIN = constants['POLLIN']!;
+const EAGAIN = -errno['EAGAIN']!;
+const EINTR = -errno['EINTR']!;
+const ECONNRESET = -errno['ECONNRESET']!;
+
+export class Inbox implements Task<SocketMessage | null> {
+  readonly #handle: Handle;
+  readonly #type: SocketType;
+  #lane: Lane | undefined;
+  #held: RightsHolder | undefined;
+  /** A seqpacket peer was reset, but what it sent before is still to be delivered. */
+  #reset = false;
+  /** This side said that it will read no more. */
+  ended = false;
+
+  constructor(handle: Handle, type: SocketType) {
+    this.#handle = handle;
+    this.#type = type;
+  }
+
+  receive(options?: WaitOptions): Promise<SocketMessage | null> {
+    try {
+      let deadline: Deadline | undefined;
+      if (options !== undefined) {
+        deadline = new Deadline(`receive from ${this.#handle.what}`, options);
+        deadline.signal?.throwIfAborted();
+      }
+      const rest = mustRest();
+      if (!rest && (this.#lane === undefined || this.#lane.idle)) {
+        const message = this.#take(MSG_DONTWAIT);
+        if (message !== AGAIN) return Promise.resolve(message);
+        if (deadline?.expired) throw deadline.error();
+      }
+      this.#handle.open();
+      this.#lane ??= new Lane(this.#handle, READABLE);
+      return this.#lane.add(this, deadline, rest);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+  tryReceive(): SocketMessage | null | undefined {
+    if (this.#lane !== undefined && !this.#lane.idle) return undefined;
+    const message = this.#take(MSG_DONTWAIT);
+    return message === AGAIN ? undefined : message;
+  }
+  receiveSync(options?: SyncWaitOptions): SocketMessage | null {
+    let deadline: Deadline | undefined;
+    if (options !== undefined) deadline = new Deadline(`receive from ${this.#handle.what}`, options);
+    if (this.#lane !== undefined && !this.#lane.idle) {
+      this.#lane.finish((deadline ??= new Deadline(`receive from ${this.#handle.what}`)));
+    }
+    for (;;) {
+      const message = this.#take(deadline === undefined ? BLOCKING : MSG_DONTWAIT);
+      if (message !== AGAIN) return message;
+      deadline ??= new Deadline(`receive from ${this.#handle.what}`);
+      pollOne(this.#handle.fd, POLLIN, deadline);
+    }
+  }
+  close(): void {
+    this.#lane?.fail(new ClosedError(this.#handle.what));
+    this.#held?.close();
+  }
+
+  /** For the lane. */
+  attempt(): SocketMessage | null | typeof AGAIN {
+    return this.#take(MSG_DONTWAIT);
+  }
+
+  #take(flags: number): SocketMessage | null | typeof AGAIN {
+    const fd = this.#handle.open();
+    const stream = this.#type === 'stream';
+    for (;;) {
+      const got = stream ? receiveChunk(fd, flags) : receiveWhole(fd, flags);
+      if (typeof got !== 'number') return stream && isPlain() ? new SocketMessage(got) : this.#unwrap(got);
+      // A datagram socket that was told to read no more says EAGAIN, for ever.
+      if (got === EAGAIN) return this.ended ? null : AGAIN;
+      if (got === 0) {
+        if (!stream && !this.ended && (this.#type === 'datagram' || hadAncillary())) {
+          return this.#unwrap(new Uint8Array(0));
+        }
+        if (!this.#reset) return null;
+        this.#reset = false;
+        throw this.#error(ECONNRESET);
+      }
+      if (got === EINTR) continue;
+      if (got !== ECONNRESET || this.#type !== 'seqpacket' || this.#reset) throw this.#error(got);
+      this.#reset = true;
+    }
+  }
+  /** What is in the envelope goes into the message. */
+  #unwrap(bytes: Uint8Array): SocketMessage {
+    if (isPlain() && this.#type !== 'datagram') return new SocketMessage(bytes);
+    const fds = receivedDescriptors();
+    const sender = this.#type === 'datagram' ? senderAddress() : null;
+    const cut = wasCut();
+    const lost = descriptorsLost();
+    const rights = fds.length === 0 ? undefined : (this.#held ??= new RightsHolder()).hold(fds);
+    const message = new SocketMessage(bytes, rights, sender === null ? undefined : unixName(sender));
+    if (cut) {
+      rights?.close();
+      throw new MessageTooLargeError(
+        `a message that came to ${this.#handle.what} is longer than the ${bytes.length} bytes there is room for; it is lost`,
+      );
+    }
+    if (lost) throw new DescriptorsLostError(this.#handle.what, message);
+    return message;
+  }
+  #error(result: number): SystemError {
+    const reset = result === ECONNRESET;
+    const hint = 'The peer ended the connection without reading all that it was sent, or its machine reset it';
+    return new SystemError(result, 'recvmsg', reset ? { path: this.#handle.what, hint } : { path: this.#handle.what });
+  }
+}

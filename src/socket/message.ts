@@ -1,0 +1,86 @@
+/** What a receive gives, and who closes the descriptors that came with it. */
+import { ClosedError } from '../system/errors.js';
+import { close } from '../system/file.js';
+import { MAX_DESCRIPTORS } from '../system/socket.js';
+
+/** Descriptors that arrived and that nobody has looked at yet. */
+class Rights {
+  #fds: number[];
+  #state: 'held' | 'taken' | 'closed' = 'held';
+  readonly #holder: RightsHolder;
+  constructor(fds: number[], holder: RightsHolder) {
+    this.#fds = fds;
+    this.#holder = holder;
+  }
+  get count(): number {
+    return this.#fds.length;
+  }
+  take(): number[] {
+    if (this.#state === 'closed') {
+      throw new ClosedError(
+        `the set of descriptors of this message, which nobody had looked at before the message was disposed of, its socket closed, or ${MAX_DESCRIPTORS} more had come, and which`,
+      );
+    }
+    if (this.#state === 'held') this.#holder.release(this);
+    this.#state = 'taken';
+    return this.#fds;
+  }
+  close(): void {
+    if (this.#state !== 'held') return;
+    this.#state = 'closed';
+    this.#holder.release(this);
+    for (const fd of this.#fds) close(fd);
+    this.#fds = [];
+  }
+}
+/** The descriptors that one socket has received and nobody has looked at: bounded, so that a peer cannot use up the process's. */
+export class RightsHolder {
+  readonly #held = new Set<Rights>();
+  #count = 0;
+  hold(fds: number[]): Rights {
+    const rights = new Rights(fds, this);
+    this.#held.add(rights);
+    this.#count += fds.length;
+    for (const oldest of this.#held) {
+      if (this.#count <= MAX_DESCRIPTORS) break;
+      oldest.close();
+    }
+    return rights;
+  }
+  release(rights: Rights): void {
+    if (this.#held.delete(rights)) this.#count -= rights.count;
+  }
+  close(): void {
+    for (const rights of this.#held) rights.close();
+  }
+}
+
+/**
+ * What arrived: on a stream the bytes that were there, on a seqpacket or datagram socket one whole message.
+ *
+ * Descriptors belong to the reader once `descriptors` was read: close them. Those of a message whose `descriptors` nobody read are
+ * closed by `[Symbol.dispose]()` (`using message = …`), at the next turn of a `for await` loop over the socket, when the socket
+ * closes, and, the oldest first, as soon as a socket holds more than 253 of them. Reading them after that throws
+ * {@link ClosedError}.
+ */
+export class SocketMessage implements Disposable {
+  /** The reader's own; nothing is written to them later. */
+  readonly bytes: Uint8Array;
+  /** Close-on-exec; at most 253. */
+  declare readonly descriptors: number[];
+  /** Datagrams only: the sender's path or `@name`, if it has one. */
+  declare readonly from?: string;
+  readonly #rights: Rights | undefined;
+
+  constructor(bytes: Uint8Array, rights?: Rights, from?: string) {
+    this.bytes = bytes;
+    if (rights === undefined) this.descriptors = [];
+    else Object.defineProperty(this, 'descriptors', { get: () => rights.take(), enumerable: true });
+    if (from !== undefined) this.from = from;
+    this.#rights = rights;
+  }
+  /** Closes the descriptors, unless `descriptors` was read: then they are the reader's. */
+  [Symbol.dispose](): void {
+    this.#rights?.close();
+  }
+}

@@ -1,0 +1,313 @@
+/** The sending side of a socket. */
+import { checkBytes, checkDescriptor } from '../system/arguments.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import {
+  ClosedError,
+  errno,
+  errnoName,
+  type IpcError,
+  invalidArgument,
+  MessageTooLargeError,
+  SystemError,
+} from '../system/errors.js';
+import { constants, native } from '../system/native.js';
+import { pollNow, pollOne } from '../system/poll.js';
+import { WRITABLE } from '../system/readiness.js';
+import { connect, MAX_DESCRIPTORS, type SocketType, shutdown, socket } from '../system/socket.js';
+import { unixAddress } from '../system/socket-address.js';
+import { getsockopt } from '../system/socket-option.js';
+import { withBytesSent } from './errors.js';
+import { Handle } from './handle.js';
+import { AGAIN, Lane, mustRest, type Task } from './lane.js';
+import { BLOCKING } from './voice.js';
+
+/** What goes with the bytes. */
+export interface Attachments {
+  /** At most 253 descriptors; the receiver gets copies. They stay the sender's, and may be closed when the send is over. */
+  descriptors?: readonly number[] | undefined;
+  /** Datagrams only: the receiver's path or `@name`. Without it, the socket that this one is connected to. */
+  to?: string | undefined;
+}
+
+const { send, sendmsg, sendWhole } = native;
+const MSG_DONTWAIT = constants['MSG_DONTWAIT']!;
+const POLLOUT = constants['POLLOUT']!;
+const EAGAIN = -errno['EAGAIN']!;
+const EINTR = -errno['EINTR']!;
+const NONE = new Int32Array(0);
+const HINTS: Record<string, string> = {
+  EPIPE: 'The peer has closed the connection, or this side has ended its own direction',
+  ECONNREFUSED: 'Nobody has this address open any more',
+  ECONNRESET: 'The peer ended the connection without reading all that it was sent',
+  EPERM: 'The receiver takes datagrams from one other socket only',
+  EBADF: 'One of the descriptors is not open',
+  ENOTCONN: 'Say where to (`to`), or connect first',
+  EDESTADDRREQ: 'Say where to (`to`), or connect first',
+  ETOOMANYREFS: 'Too many descriptors are on their way and not received yet (getrlimit(2), RLIMIT_NOFILE)',
+  ENOBUFS: 'The kernel has no memory for a message of this size; send smaller ones',
+};
+
+/** One send: what of it is still to do. */
+class Job implements Task<void> {
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  readonly to: Uint8Array | undefined;
+  rights: Int32Array | undefined;
+  sent = 0;
+  /** For a full receiver of datagrams that this socket is not connected to: a socket that is, and that can be waited on. */
+  elsewhere: Handle | undefined;
+  readonly #outbox: Outbox;
+  #queued = 0;
+
+  constructor(outbox: Outbox, bytes: Uint8Array, rights: Int32Array | undefined, to: Uint8Array | undefined) {
+    this.#outbox = outbox;
+    this.bytes = bytes;
+    this.length = bytes.length;
+    this.rights = rights;
+    this.to = to;
+  }
+  attempt(): undefined | typeof AGAIN {
+    return this.#outbox.attempt(this, MSG_DONTWAIT);
+  }
+  interrupted(error: unknown): unknown {
+    return withBytesSent(error, this.sent);
+  }
+  progress(count: number): void {
+    this.sent += count;
+    if (this.#queued > 0) this.#count(-count);
+  }
+  queue(): void {
+    this.#count(this.length - this.sent);
+  }
+  over(): void {
+    this.elsewhere?.close();
+    this.#count(-this.#queued);
+  }
+  #count(change: number): void {
+    this.#queued += change;
+    this.#outbox.queued += change;
+  }
+}
+
+export class Outbox {
+  /** Bytes of sends that wait. */
+  queued = 0;
+  readonly #handle: Handle;
+  readonly #type: SocketType;
+  readonly #domain: 'unix' | 'inet';
+  #lane: Lane | undefined;
+
+  constructor(handle: Handle, type: SocketType, domain: 'unix' | 'inet') {
+    this.#handle = handle;
+    this.#type = type;
+    this.#domain = domain;
+  }
+
+  send(bytes: Uint8Array, options?: Attachments & WaitOptions): Promise<void> {
+    try {
+      let deadline: Deadline | undefined;
+      if (options !== undefined) {
+        deadline = new Deadline(`send to ${this.#handle.what}`, options);
+        deadline.signal?.throwIfAborted();
+      }
+      const rest = mustRest();
+      const free = !rest && (this.#lane === undefined || this.#lane.idle);
+      const sent = free && options === undefined ? this.#sendAtOnce(bytes, MSG_DONTWAIT) : 0;
+      if (sent > 0 && sent === bytes.length) return Promise.resolve();
+      const job = this.#job(bytes, options);
+      job.sent = sent;
+      if (free) {
+        if (this.attempt(job, MSG_DONTWAIT) !== AGAIN) return Promise.resolve();
+        if (deadline?.expired) {
+          job.elsewhere?.close();
+          throw job.interrupted(deadline.error());
+        }
+      }
+      this.#handle.open();
+      job.queue();
+      return this.#getLane().add(job, deadline, rest);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+  trySend(bytes: Uint8Array, options?: Attachments): number | boolean {
+    const stream = this.#type === 'stream';
+    const free = this.#lane === undefined || this.#lane.idle;
+    if (free && options === undefined) {
+      const sent = this.#sendAtOnce(bytes, MSG_DONTWAIT);
+      if (sent > 0) return stream ? sent : true;
+    }
+    const job = this.#job(bytes, options);
+    this.#handle.open();
+    if (!free) return stream ? 0 : false;
+    const result = this.attempt(job, MSG_DONTWAIT, false);
+    return stream ? job.sent : result !== AGAIN;
+  }
+  sendSync(bytes: Uint8Array, options?: Attachments & SyncWaitOptions): void {
+    const free = this.#lane === undefined || this.#lane.idle;
+    const sent = free && options === undefined ? this.#sendAtOnce(bytes, BLOCKING) : 0;
+    if (sent > 0 && sent === bytes.length) return;
+    const deadline = new Deadline(`send to ${this.#handle.what}`, options);
+    const job = this.#job(bytes, options);
+    job.sent = sent;
+    try {
+      if (!free) this.#lane!.finish(deadline);
+      while (this.attempt(job, MSG_DONTWAIT) === AGAIN) {
+        pollOne((job.elsewhere ?? this.#handle).open(), POLLOUT, deadline);
+      }
+    } catch (error) {
+      throw job.interrupted(error);
+    } finally {
+      job.elsewhere?.close();
+    }
+  }
+  /** Resolves when it is worth to try again. */
+  writable(options?: WaitOptions): Promise<void> {
+    try {
+      const deadline = new Deadline(`wait until ${this.#handle.what} takes more`, options);
+      deadline.signal?.throwIfAborted();
+      const fd = this.#handle.open();
+      const room = () => (pollNow(fd, POLLOUT) !== 0 ? undefined : AGAIN);
+      return this.#getLane().add({ attempt: room }, deadline, (this.#lane as Lane).idle && room() !== AGAIN);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+  /** Ends this direction once everything has gone. */
+  end(options?: WaitOptions): Promise<void> {
+    try {
+      const deadline = new Deadline(`end ${this.#handle.what}`, options);
+      deadline.signal?.throwIfAborted();
+      const attempt = () => shutdown(this.#handle.open(), constants['SHUT_WR']!) as undefined;
+      if (this.#lane !== undefined && !this.#lane.idle) return this.#lane.add({ attempt }, deadline);
+      attempt();
+      return Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+  close(): void {
+    this.#lane?.fail(new ClosedError(this.#handle.what));
+  }
+
+  /** For a job: everything of it has gone, or the kernel takes no more now. With `!all`, a part of a stream's bytes will do. */
+  attempt(job: Job, flags: number, all = true): undefined | typeof AGAIN {
+    const stream = this.#type === 'stream';
+    const fd = this.#handle.open();
+    if (stream && job.length === 0) return undefined;
+    for (;;) {
+      if (job.bytes.length !== job.length) throw detached(job.bytes);
+      const left = job.length - job.sent;
+      const result =
+        job.rights === undefined && job.to === undefined
+          ? send(fd, job.bytes, job.sent, left, flags)
+          : sendmsg(fd, job.bytes, job.sent, left, job.rights ?? NONE, flags, job.to);
+      if (result >= 0) {
+        job.progress(result);
+        if (!stream || job.sent === job.length) return undefined;
+        job.rights = undefined; // they went with the first of the bytes
+        if (!all) return AGAIN;
+      } else if (result === EAGAIN) {
+        if (all && job.to !== undefined) this.#watchReceiver(job, fd);
+        return AGAIN;
+      } else if (result !== EINTR) {
+        throw withBytesSent(this.#error(result, job.length), job.sent);
+      }
+    }
+  }
+
+  /** The hot path: nothing but bytes, one call. How many have gone; 0 if the long way must be taken. */
+  #sendAtOnce(bytes: Uint8Array, flags: number): number {
+    if (!(bytes instanceof Uint8Array) || bytes.length === 0 || this.#handle.fd < 0) return 0;
+    const result = sendWhole(this.#handle.fd, bytes, flags);
+    if (result >= 0) return result;
+    if (result === EAGAIN || result === EINTR) return 0;
+    throw this.#error(result, bytes.length);
+  }
+  #job(bytes: Uint8Array, options?: Attachments): Job {
+    checkBytes('bytes', bytes);
+    if (bytes.length === 0 && isDetached(bytes)) throw detached(bytes);
+    const to = options?.to;
+    let address: Uint8Array | undefined;
+    if (to !== undefined) {
+      if (this.#type !== 'datagram') {
+        throw invalidArgument(
+          'ERR_INVALID_ARG_VALUE',
+          'options.to',
+          'left out: only datagram sockets choose a receiver',
+          to,
+        );
+      }
+      address = unixAddress('options.to', to);
+    }
+    return new Job(this, bytes, this.#rights(bytes, options?.descriptors), address);
+  }
+  #rights(bytes: Uint8Array, descriptors: readonly number[] | undefined): Int32Array | undefined {
+    if (descriptors === undefined) return undefined;
+    if (!Array.isArray(descriptors)) {
+      throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.descriptors', 'an array of numbers', descriptors);
+    }
+    if (descriptors.length === 0) return undefined;
+    if (this.#domain !== 'unix') {
+      throw invalidArgument(
+        'ERR_INVALID_ARG_VALUE',
+        'options.descriptors',
+        'left out: only Unix sockets carry descriptors',
+        descriptors,
+      );
+    }
+    if (descriptors.length > MAX_DESCRIPTORS) {
+      const expected = `at most ${MAX_DESCRIPTORS} descriptors (the kernel's SCM_MAX_FD)`;
+      throw invalidArgument('ERR_OUT_OF_RANGE', 'options.descriptors', expected, descriptors.length);
+    }
+    if (this.#type === 'stream' && bytes.length === 0) {
+      const expected = 'sent with at least one byte on a stream: the kernel drops them otherwise';
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.descriptors', expected, descriptors);
+    }
+    return Int32Array.from(descriptors, (fd, index) => checkDescriptor(`options.descriptors[${index}]`, fd));
+  }
+  #getLane(): Lane {
+    return (this.#lane ??= new Lane(this.#handle, WRITABLE));
+  }
+  /** A full receiver makes only those sockets unwritable that are connected to it. */
+  #watchReceiver(job: Job, own: number): void {
+    if (job.elsewhere === undefined) {
+      const fd = socket('unix', 'datagram', constants['SOCK_NONBLOCK']!);
+      job.elsewhere = new Handle(fd, 'the room of the receiver');
+      try {
+        connect(fd, job.to as Uint8Array);
+      } catch (error) {
+        job.elsewhere.close();
+        throw error instanceof SystemError ? this.#error(error.errno, job.length) : error;
+      }
+    } else if (pollNow(job.elsewhere.open(), POLLOUT) !== 0 && pollNow(own, POLLOUT) === 0) {
+      job.elsewhere.close(); // the receiver has room: it is this socket's own buffer that is full
+      job.elsewhere = undefined;
+    }
+  }
+  #error(result: number, length: number): IpcError {
+    const code = errnoName(result);
+    if (code === 'EMSGSIZE' || (code === 'ENOBUFS' && this.#type !== 'stream' && length > 1 << 20)) {
+      const limit = getsockopt(this.#handle.open(), constants['SOL_SOCKET']!, constants['SO_SNDBUF']!);
+      return new MessageTooLargeError(
+        `a message of ${length} bytes is more than ${this.#handle.what} takes: its SO_SNDBUF is ${limit} bytes. Send less, or set sendBufferSize (up to /proc/sys/net/core/wmem_max, and about 4 MiB)`,
+        { cause: new SystemError(result, 'sendmsg', { path: this.#handle.what }) },
+      );
+    }
+    const hint = HINTS[code];
+    const path = this.#handle.what;
+    return new SystemError(result, 'sendmsg', hint === undefined ? { path } : { path, hint });
+  }
+}
+
+function isDetached(bytes: Uint8Array): boolean {
+  try {
+    new Uint8Array(bytes.buffer as ArrayBuffer);
+    return false;
+  } catch {
+    return true;
+  }
+}
+function detached(bytes: Uint8Array): Error {
+  return invalidArgument('ERR_INVALID_ARG_VALUE', 'bytes', 'a Uint8Array whose buffer is not detached', bytes);
+}

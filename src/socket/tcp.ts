@@ -1,0 +1,302 @@
+/** TCP sockets, tcp(7), with the face of Unix stream sockets. */
+import { lookup } from 'node:dns';
+import { isIP } from 'node:net';
+import { checkDescriptor, checkInteger } from '../system/arguments.js';
+import { Deadline, type WaitOptions } from '../system/deadline.js';
+import { errno, errnoName, invalidArgument, SystemError } from '../system/errors.js';
+import { close, fcntl } from '../system/file.js';
+import { constants, native } from '../system/native.js';
+import { pollOne } from '../system/poll.js';
+import { bind, getpeername, getsockname, listen, socket } from '../system/socket.js';
+import { type InetAddress, inetAddress, inetName } from '../system/socket-address.js';
+import { getsockopt, setsockopt } from '../system/socket-option.js';
+import { HostError } from './errors.js';
+import { Handle } from './handle.js';
+import { Server } from './server.js';
+import { Socket } from './socket.js';
+
+export interface TcpListenOptions {
+  /** A numeric address; `127.0.0.1` unless told otherwise: this machine only. `0.0.0.0` or `::` are every network. */
+  host?: string;
+  /** 0, the default, lets the kernel choose: see `address.port`. */
+  port?: number;
+  /** How many connections may wait to be accepted; 511. */
+  backlog?: number;
+  /** `::` takes IPv4 as well, unless this is true. */
+  ipv6Only?: boolean;
+  /** As of {@link TcpConnectOptions}, for the accepted sockets. */
+  noDelay?: boolean;
+}
+export interface TcpConnectOptions extends WaitOptions {
+  /** A name or an address; `127.0.0.1` unless told otherwise. */
+  host?: string;
+  port: number;
+  /** TCP_NODELAY: small messages go at once instead of waiting for the receipt of earlier ones. True unless told otherwise. */
+  noDelay?: boolean;
+  /** SO_KEEPALIVE: the kernel asks a silent peer now and then whether it is there. */
+  keepAlive?: boolean;
+}
+export type TcpConnectSyncOptions = Omit<TcpConnectOptions, 'signal'>;
+
+const LOOPBACK = '127.0.0.1';
+const TCP = constants['IPPROTO_TCP']!;
+const SOL_SOCKET = constants['SOL_SOCKET']!;
+const NODELAY = constants['TCP_NODELAY']!;
+const NONBLOCK = constants['SOCK_NONBLOCK']!;
+
+/** A TCP connection. Made by {@link tcp}. */
+export class TcpSocket extends Socket {
+  #local: InetAddress | undefined;
+  #remote: InetAddress | undefined;
+  /** @internal */
+  constructor(fd: number) {
+    super(fd, 'stream', 'inet', 'TCP socket');
+  }
+  get localAddress(): InetAddress {
+    return (this.#local ??= inetName(getsockname(this.fd)));
+  }
+  /** `ENOTCONN` if it was first asked for when the connection was over. */
+  get remoteAddress(): InetAddress {
+    return (this.#remote ??= inetName(getpeername(this.fd)));
+  }
+}
+
+/** A TCP socket that listens. */
+export class TcpServer extends Server<TcpSocket> {
+  readonly address: InetAddress;
+  /** @internal */
+  constructor(fd: number) {
+    const address = inetName(getsockname(fd));
+    super(fd, `TCP server ${at(address.host, address.port)}`);
+    this.address = address;
+  }
+  get port(): number {
+    return this.address.port;
+  }
+  protected override adopt(fd: number): TcpSocket {
+    return new TcpSocket(fd); // TCP_NODELAY is inherited from the listening socket
+  }
+}
+
+function at(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+const family = (host: string) => (isIP(host) === 6 ? 'ipv6' : 'ipv4');
+function checkHost(host: unknown): string {
+  if (typeof host !== 'string') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.host', 'a string', host);
+  if (host === '' || host.includes('\0')) {
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.host', 'a host name or a numeric address', host);
+  }
+  return host;
+}
+function checkNumeric(host: unknown): string {
+  const text = checkHost(host);
+  if (text === 'localhost') return LOOPBACK;
+  if (isIP(text) !== 0) return text;
+  const expected =
+    'a numeric IPv4 or IPv6 address here, since looking up a name has to wait (resolve it with dns.promises.lookup)';
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.host', expected, host);
+}
+function checkFlag(argument: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'true or false', value);
+  return value;
+}
+
+function listenTcp(options: TcpListenOptions = {}): TcpServer {
+  const host = checkNumeric(options.host ?? LOOPBACK);
+  const port = checkInteger('options.port', options.port ?? 0, 0, 65535);
+  const backlog = checkInteger('options.backlog', options.backlog ?? 511, 1, 0x7fffffff);
+  const ipv6Only = checkFlag('options.ipv6Only', options.ipv6Only ?? false);
+  const noDelay = checkFlag('options.noDelay', options.noDelay ?? true);
+  const address = inetAddress(host, port);
+  const fd = socket(family(host), 'stream', NONBLOCK);
+  try {
+    // A port may be used again while connections of a former server are dying (TIME_WAIT), not while one listens.
+    setsockopt(fd, SOL_SOCKET, constants['SO_REUSEADDR']!, 1);
+    if (family(host) === 'ipv6')
+      setsockopt(fd, constants['IPPROTO_IPV6']!, constants['IPV6_V6ONLY']!, ipv6Only ? 1 : 0);
+    if (noDelay) setsockopt(fd, TCP, NODELAY, 1);
+    bindOrListen(() => bind(fd, address, { path: at(host, port) }), host, port);
+    bindOrListen(() => listen(fd, backlog), host, port);
+    return new TcpServer(fd);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+function bindOrListen(call: () => void, host: string, port: number): void {
+  const hints: Record<string, string> = {
+    EADDRINUSE: 'Another socket has this port; choose another, or 0 for any that is free',
+    EADDRNOTAVAIL: 'This machine has no such address',
+    EACCES: 'Ports below 1024 need a privilege',
+  };
+  try {
+    call();
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const hint = hints[error.code];
+    const path = at(host, port);
+    throw new SystemError(error.errno, error.syscall, hint === undefined ? { path } : { path, hint });
+  }
+}
+
+interface Plan {
+  host: string;
+  port: number;
+  noDelay: boolean;
+  keepAlive: boolean;
+}
+function plan(options: TcpConnectOptions | TcpConnectSyncOptions, host: string): Plan {
+  return {
+    host,
+    port: checkInteger('options.port', options?.port, 1, 65535),
+    noDelay: checkFlag('options.noDelay', options.noDelay ?? true),
+    keepAlive: checkFlag('options.keepAlive', options.keepAlive ?? false),
+  };
+}
+/** Begins; tells whether the connection is still on its way. */
+function begin(host: string, { port, noDelay, keepAlive }: Plan): { fd: number; pending: boolean } {
+  const address = inetAddress(host, port);
+  const fd = socket(family(host), 'stream', NONBLOCK);
+  try {
+    if (noDelay) setsockopt(fd, TCP, NODELAY, 1);
+    if (keepAlive) setsockopt(fd, SOL_SOCKET, constants['SO_KEEPALIVE']!, 1);
+    const result = native.connect(fd, address);
+    const pending = result === -errno['EINPROGRESS']! || result === -errno['EINTR']!;
+    if (result < 0 && !pending) throw refusal(result, host, port);
+    return { fd, pending };
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+function refusal(result: number, host: string, port: number): SystemError {
+  const hints: Record<string, string> = {
+    ECONNREFUSED: 'Nobody listens there',
+    EHOSTUNREACH: 'There is no way to this host',
+    ENETUNREACH: 'There is no way to this network',
+    ETIMEDOUT: 'The host does not answer',
+  };
+  const hint = hints[errnoName(result)];
+  const path = at(host, port);
+  return new SystemError(result, 'connect', hint === undefined ? { path } : { path, hint });
+}
+/** Once the socket is writable: whether it is connected. */
+function finish(fd: number, host: string, port: number): void {
+  const error = getsockopt(fd, SOL_SOCKET, constants['SO_ERROR']!);
+  if (error !== 0) throw refusal(error, host, port);
+}
+
+async function connectTcp(options: TcpConnectOptions): Promise<TcpSocket> {
+  const wanted = plan(options, checkHost(options.host ?? LOOPBACK));
+  const deadline = new Deadline(`connect to ${at(wanted.host, wanted.port)}`, options);
+  deadline.signal?.throwIfAborted();
+  let failure: unknown;
+  for (const host of await resolve(wanted.host, deadline)) {
+    try {
+      return await connectTo(host, wanted, deadline);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
+async function connectTo(host: string, wanted: Plan, deadline: Deadline): Promise<TcpSocket> {
+  const { fd, pending } = begin(host, wanted);
+  const handle = new Handle(fd, 'TCP socket');
+  try {
+    if (pending) {
+      await handle.readiness.writable(deadline);
+      finish(fd, host, wanted.port);
+    }
+    handle.release();
+    return new TcpSocket(fd);
+  } catch (error) {
+    handle.close();
+    throw error;
+  }
+}
+function connectTcpSync(options: TcpConnectSyncOptions): TcpSocket {
+  const wanted = plan(options, checkNumeric(options.host ?? LOOPBACK));
+  const deadline = new Deadline(`connect to ${at(wanted.host, wanted.port)}`, { timeout: options.timeout });
+  const { fd, pending } = begin(wanted.host, wanted);
+  try {
+    if (pending) {
+      pollOne(fd, constants['POLLOUT']!, deadline);
+      finish(fd, wanted.host, wanted.port);
+    }
+    fcntl(fd, constants['F_SETFL']!, 0); // the Sync voice can then block in the call itself
+    return new TcpSocket(fd);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+/** The addresses of a host, in the resolver's order. */
+function resolve(host: string, deadline: Deadline): Promise<string[]> {
+  if (isIP(host) !== 0) return Promise.resolve([host]);
+  // RFC 6761: these names exist nowhere, and nobody is to be asked.
+  if (/(^|\.)invalid\.?$/i.test(host)) {
+    return Promise.reject(new HostError(host, Object.assign(new Error(host), { code: 'ENOTFOUND', errno: -3008 })));
+  }
+  return new Promise((resolve, reject) => {
+    const { signal } = deadline;
+    const left = deadline.remaining();
+    const onAbort = () => settle(() => reject(signal?.reason));
+    const timer = Number.isFinite(left)
+      ? setTimeout(() => settle(() => reject(deadline.error())), Math.min(left, 0x7fffffff))
+      : undefined;
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const settle = (how: () => void) => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      how();
+    };
+    lookup(host, { all: true }, (error, found) =>
+      settle(() => {
+        if (error) reject(new HostError(host, error));
+        else resolve(found.map(({ address }) => address));
+      }),
+    );
+  });
+}
+
+function adoptTcp(fd: number): TcpSocket {
+  checkDescriptor('fd', fd);
+  const is = (option: string) => getsockopt(fd, SOL_SOCKET, constants[option]!);
+  const domain = is('SO_DOMAIN');
+  const inet = domain === constants['AF_INET'] || domain === constants['AF_INET6'];
+  if (!inet || is('SO_TYPE') !== constants['SOCK_STREAM'] || is('SO_ACCEPTCONN') !== 0) {
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', 'fd', 'a TCP socket that does not listen', fd);
+  }
+  fcntl(fd, constants['F_SETFD']!, constants['FD_CLOEXEC']!);
+  return new TcpSocket(fd);
+}
+
+/**
+ * TCP over IPv4 and IPv6. No encryption, no authentication: on a network, everybody in between can read and change it.
+ *
+ * @example
+ * import { tcp } from 'vecino';
+ * using server = tcp.listen();
+ * using client = await tcp.connect({ port: server.port });
+ * using peer = await server.accept();
+ * await client.send(new TextEncoder().encode('hello'));
+ * const message = await peer.receive();
+ * console.log(new TextDecoder().decode(message?.bytes), peer.remoteAddress.host);
+ */
+export const tcp = {
+  /** Listens, on this machine's loopback only unless `host` says otherwise. `EADDRINUSE`: the port is taken. */
+  listen: listenTcp,
+  /**
+   * Connects, to each address of a name in turn until one answers. An unknown name is a {@link HostError} (`ENOTFOUND`). Names are
+   * looked up as node:dns does, on a thread of libuv's pool: the only place in vecino that uses one.
+   */
+  connect: connectTcp,
+  /** As `connect`, blocking the thread; numeric addresses only, since a lookup cannot be limited in time. */
+  connectSync: connectTcpSync,
+  /** A socket of a descriptor that was received or inherited; it is the socket's from then on. */
+  fromFd: adoptTcp,
+} as const;

@@ -1,0 +1,175 @@
+/**
+ * The file of a Unix socket: made with exact permissions, taken over from a process that is gone, removed if it is still ours.
+ *
+ * Whether a socket file is stale, the kernel tells: a connect(2) with a datagram socket finds the socket behind the file by its
+ * inode, and fails with `ECONNREFUSED` if there is none, with `EPROTOTYPE` if there is one of another type, listening already or
+ * not. It disturbs nobody.
+ */
+import { chmodSync, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { threadId } from 'node:worker_threads';
+import { errno, errnoName, SystemError } from '../system/errors.js';
+import { close, fchmod, flock, open } from '../system/file.js';
+import { constants, native } from '../system/native.js';
+import { socket } from '../system/socket.js';
+import { isAbstract, unixAddress } from '../system/socket-address.js';
+
+const EADDRINUSE = -errno['EADDRINUSE']!;
+/** How long somebody else may take over sockets in the same folder before this gives up. Microseconds are normal. */
+const PATIENCE = 5000;
+
+/** A name that this process has bound. */
+export class UnixName {
+  readonly name: string;
+  readonly #path: string;
+  readonly #file: { dev: bigint; ino: bigint } | undefined;
+  constructor(name: string, file?: { dev: bigint; ino: bigint }) {
+    this.name = name;
+    this.#path = resolve(name); // the working directory may change
+    this.#file = file;
+  }
+  /** Removes the file, before the socket closes, unless somebody has put another in its place. */
+  remove(): void {
+    if (this.#file === undefined) return;
+    try {
+      const { dev, ino } = lstatSync(this.#path, { bigint: true });
+      if (dev === this.#file.dev && ino === this.#file.ino) unlinkSync(this.#path);
+    } catch {
+      // Gone, or no longer within reach: nothing of ours to remove.
+    }
+  }
+}
+
+/** Binds `fd` to `name` (a path or `@name`); the file gets exactly `mode`. */
+export function bindName(fd: number, name: string, mode: number, address: Uint8Array): UnixName {
+  if (isAbstract(name)) {
+    const result = native.bind(fd, address);
+    if (result < 0) {
+      throw new SystemError(
+        result,
+        'bind',
+        hinted(name, result === EADDRINUSE ? 'Another socket has this name' : undefined),
+      );
+    }
+    return new UnixName(name);
+  }
+  // The file gets the descriptor's mode less the umask, so at no time more than asked for.
+  fchmod(fd, mode);
+  const result = native.bind(fd, address);
+  if (result === EADDRINUSE) takeOver(fd, name, address);
+  else if (result < 0) throw new SystemError(result, 'bind', hinted(name, bindHint(result)));
+  const file = lstatSync(name, { bigint: true });
+  if ((Number(file.mode) & 0o7777) !== mode) chmodSync(name, mode);
+  return new UnixName(name, file);
+}
+
+/** The name is taken. If its owner is gone, it is ours: decided by one process of a folder at a time. */
+function takeOver(fd: number, name: string, address: Uint8Array): void {
+  refuseUnlessStale(name);
+  const folder = lockFolder(name);
+  try {
+    // Again, now that nobody else is at it.
+    let result = native.bind(fd, address);
+    if (result === EADDRINUSE) {
+      refuseUnlessStale(name);
+      // Moved aside and looked at once more: programs that know nothing of the lock may have put theirs there just now.
+      const aside = join(dirname(name), `.${basename(name).slice(0, 40)}.${process.pid}.${threadId}`);
+      try {
+        renameSync(name, aside);
+      } catch (error) {
+        const { code = '' } = error as NodeJS.ErrnoException;
+        throw new SystemError(errno[code] ?? errno['EIO']!, 'rename', {
+          path: name,
+          hint: 'The dead socket there could not be removed',
+          cause: error,
+        });
+      }
+      if (probe(aside) !== 'ECONNREFUSED') {
+        try {
+          linkSync(aside, name);
+        } finally {
+          unlinkSync(aside);
+        }
+        throw inUse(name);
+      }
+      unlinkSync(aside);
+      result = native.bind(fd, address);
+    }
+    if (result < 0) throw result === EADDRINUSE ? inUse(name) : new SystemError(result, 'bind', { path: name });
+  } finally {
+    close(folder);
+  }
+}
+function refuseUnlessStale(name: string): void {
+  let isSocket: boolean;
+  try {
+    isSocket = lstatSync(name).isSocket();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  if (!isSocket)
+    throw new SystemError(EADDRINUSE, 'bind', hinted(name, 'There is a file that is no socket; it was left alone'));
+  const found = probe(name);
+  if (found === 'ECONNREFUSED' || found === 'ENOENT') return;
+  throw found === 'EACCES'
+    ? new SystemError(
+        EADDRINUSE,
+        'bind',
+        hinted(name, 'Whether its owner lives cannot be told: no permission to connect'),
+      )
+    : inUse(name);
+}
+function inUse(name: string): SystemError {
+  return new SystemError(EADDRINUSE, 'bind', hinted(name, 'A living process has a socket there'));
+}
+/** How a connection to the file goes: `ECONNREFUSED` if nobody has the socket open. */
+function probe(path: string): string {
+  const fd = socket('unix', 'datagram', constants['SOCK_NONBLOCK']!);
+  let file = -1;
+  try {
+    file = open(path, constants['O_PATH']! | constants['O_NOFOLLOW']!);
+    // By its descriptor, because a path may be too long for an address.
+    const result = native.connect(fd, unixAddress('path', `/proc/self/fd/${file}`));
+    return result < 0 ? errnoName(result) : 'connected';
+  } catch (error) {
+    if (error instanceof SystemError && error.code === 'ENOENT') return error.code;
+    throw error;
+  } finally {
+    close(fd);
+    if (file >= 0) close(file);
+  }
+}
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+function lockFolder(name: string): number {
+  const path = dirname(name);
+  let folder: number;
+  try {
+    folder = open(path, constants['O_RDONLY']! | constants['O_DIRECTORY']!);
+  } catch (cause) {
+    const hint = 'The socket there is dead, but its folder cannot be locked to take it over; remove the file';
+    throw new SystemError(EADDRINUSE, 'bind', { path: name, hint, cause });
+  }
+  const end = performance.now() + PATIENCE;
+  while (!flock(folder, constants['LOCK_EX']! | constants['LOCK_NB']!)) {
+    if (performance.now() > end) {
+      close(folder);
+      throw new SystemError(
+        EADDRINUSE,
+        'bind',
+        hinted(name, `Somebody holds a lock (flock) on its folder, so the dead socket there was left`),
+      );
+    }
+    Atomics.wait(sleeper, 0, 0, 1);
+  }
+  return folder;
+}
+function hinted(path: string, hint: string | undefined): { path: string; hint?: string } {
+  return hint === undefined ? { path } : { path, hint };
+}
+function bindHint(result: number): string | undefined {
+  const code = errnoName(result);
+  if (code === 'ENOENT') return 'Its folder does not exist';
+  if (code === 'EACCES') return 'No permission to make a file there';
+  return undefined;
+}

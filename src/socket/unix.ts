@@ -1,0 +1,310 @@
+/** Unix sockets, unix(7): between processes of one machine, with descriptors and credentials. */
+import { checkDescriptor, checkInteger, checkMode } from '../system/arguments.js';
+import { Deadline, type WaitOptions } from '../system/deadline.js';
+import { errno, errnoName, invalidArgument, SystemError, UnsupportedError } from '../system/errors.js';
+import { close, fcntl } from '../system/file.js';
+import { constants, native } from '../system/native.js';
+import { getpeername, getsockname, listen, type SocketType, socket, socketpair } from '../system/socket.js';
+import { unixAddress, unixName } from '../system/socket-address.js';
+import { type Credentials, getsockopt, peerCredentials } from '../system/socket-option.js';
+import { Server } from './server.js';
+import { Socket } from './socket.js';
+import { bindName, type UnixName } from './unix-name.js';
+
+export interface UnixListenOptions {
+  /** `stream` unless told otherwise. */
+  type?: SocketType;
+  /** Who may connect: the exact permissions of the socket file, whatever the umask; 0600. An abstract name has none. */
+  mode?: number;
+  /** How many connections may wait to be accepted; 511. The kernel's limit is /proc/sys/net/core/somaxconn. */
+  backlog?: number;
+}
+export interface UnixConnectOptions extends WaitOptions {
+  /** The listener's type; `stream` unless told otherwise. */
+  type?: SocketType;
+  /** This side's own name (a path or `@name`; `'@'` lets the kernel choose), which datagram receivers need to answer. */
+  bind?: string;
+}
+export type UnixConnectSyncOptions = Omit<UnixConnectOptions, 'signal'>;
+
+const NONBLOCK = constants['SOCK_NONBLOCK']!;
+const SOL_SOCKET = constants['SOL_SOCKET']!;
+
+/** @internal */
+export interface Adopted {
+  fd: number;
+  type: SocketType;
+  name?: UnixName | undefined;
+}
+
+/** A Unix socket. Made by {@link unix}. */
+export class UnixSocket extends Socket {
+  readonly #name: UnixName | undefined;
+  /** @internal */
+  constructor({ fd, type, name }: Adopted, kind = `Unix ${type} socket`) {
+    super(fd, type, 'unix', kind);
+    this.#name = name;
+  }
+  /** This side's path or `@name`; undefined if it has none. */
+  get localAddress(): string | undefined {
+    return unixName(getsockname(this.fd));
+  }
+  /** The peer's path or `@name`; undefined if it has none. */
+  get remoteAddress(): string | undefined {
+    return unixName(getpeername(this.fd));
+  }
+  /**
+   * The process at the other end, when it connected, listened, or made the pair; by the kernel's word (SO_PEERCRED). Of a datagram
+   * socket that is not of a pair nobody knows: {@link UnsupportedError}.
+   */
+  credentials(): Credentials {
+    const found = peerCredentials(this.fd);
+    if (found.uid === 0xffffffff) {
+      throw new UnsupportedError(`${this.handle.what} has no one peer whose credentials could be told`);
+    }
+    return found;
+  }
+  override close(): void {
+    if (!this.closed) this.#name?.remove();
+    super.close();
+  }
+}
+
+/** A Unix socket that listens, stream or seqpacket. */
+export class UnixServer extends Server<UnixSocket> {
+  /** The path or `@name`. */
+  readonly address: string;
+  readonly type: SocketType;
+  readonly #name: UnixName;
+  /** @internal */
+  constructor(fd: number, type: SocketType, name: UnixName) {
+    super(fd, `Unix ${type} server ${name.name}`);
+    this.address = name.name;
+    this.type = type;
+    this.#name = name;
+  }
+  protected override adopt(fd: number): UnixSocket {
+    return new UnixSocket({ fd, type: this.type });
+  }
+  /** Also removes the socket file, if it is still this server's. */
+  override close(): void {
+    if (!this.closed) this.#name.remove();
+    super.close();
+  }
+}
+
+/**
+ * A datagram socket with a name: it receives from everybody (`from` of a message), and sends to whom it is told (`to`).
+ *
+ * It has no connections. So that one program can serve all three types, `accept()` gives the socket itself, the first time.
+ */
+export class UnixDatagramServer extends UnixSocket {
+  /** The path or `@name`. */
+  readonly address: string;
+  #accepted = false;
+  /** @internal */
+  constructor(fd: number, name: UnixName) {
+    super({ fd, type: 'datagram', name }, `Unix datagram server ${name.name}`);
+    this.address = name.name;
+  }
+  async accept(options?: WaitOptions): Promise<UnixSocket> {
+    const deadline = new Deadline(`accept on ${this.handle.what}`, options);
+    deadline.signal?.throwIfAborted();
+    this.handle.open();
+    const socket = this.tryAccept();
+    if (socket !== undefined) return socket;
+    throw new UnsupportedError(`${this.handle.what} has no connections to wait for; it was accepted itself already`);
+  }
+  tryAccept(): UnixSocket | undefined {
+    this.handle.open();
+    if (this.#accepted) return undefined;
+    this.#accepted = true;
+    return this;
+  }
+  acceptSync(): UnixSocket {
+    const socket = this.tryAccept();
+    if (socket !== undefined) return socket;
+    throw new UnsupportedError(`${this.handle.what} has no connections to wait for; it was accepted itself already`);
+  }
+}
+
+function checkType(type: unknown): SocketType {
+  if (type === 'stream' || type === 'seqpacket' || type === 'datagram') return type;
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.type', "'stream', 'seqpacket' or 'datagram'", type);
+}
+
+function listenUnix(path: string, options: UnixListenOptions & { type: 'datagram' }): UnixDatagramServer;
+function listenUnix(path: string, options?: UnixListenOptions & { type?: 'stream' | 'seqpacket' }): UnixServer;
+function listenUnix(path: string, options?: UnixListenOptions): UnixServer | UnixDatagramServer;
+function listenUnix(path: string, options: UnixListenOptions = {}): UnixServer | UnixDatagramServer {
+  const type = checkType(options.type ?? 'stream');
+  const mode = checkMode('options.mode', options.mode ?? 0o600);
+  const backlog = checkInteger('options.backlog', options.backlog ?? 511, 1, 0x7fffffff);
+  const address = unixAddress('path', path);
+  const fd = socket('unix', type, type === 'datagram' ? 0 : NONBLOCK);
+  let name: UnixName | undefined;
+  try {
+    name = bindName(fd, path, mode, address);
+    if (type === 'datagram') return new UnixDatagramServer(fd, name);
+    listen(fd, backlog);
+    return new UnixServer(fd, type, name);
+  } catch (error) {
+    name?.remove();
+    close(fd);
+    throw error;
+  }
+}
+
+/** A socket that is on its way to a listener. */
+class Connecting {
+  readonly #path: string;
+  readonly #type: SocketType;
+  readonly #address: Uint8Array;
+  readonly #fd: number;
+  readonly #name: UnixName | undefined;
+  constructor(path: string, options: UnixConnectOptions) {
+    this.#path = path;
+    this.#type = checkType(options.type ?? 'stream');
+    this.#address = unixAddress('path', path);
+    const own = options.bind;
+    const ownAddress = own === undefined ? undefined : unixAddress('options.bind', own, true);
+    this.#fd = socket('unix', this.#type, NONBLOCK);
+    try {
+      if (ownAddress !== undefined) this.#name = bindName(this.#fd, own as string, 0o600, ownAddress);
+    } catch (error) {
+      close(this.#fd);
+      throw error;
+    }
+  }
+  /** Undefined while the listener's backlog is full. */
+  attempt(): UnixSocket | undefined {
+    const result = native.connect(this.#fd, this.#address);
+    if (result === -errno['EAGAIN']! || result === -errno['EINTR']!) return undefined;
+    if (result < 0) throw this.#error(result);
+    fcntl(this.#fd, constants['F_SETFL']!, 0); // the Sync voice can then block in the call itself
+    return new UnixSocket({ fd: this.#fd, type: this.#type, name: this.#name });
+  }
+  abandon(): void {
+    this.#name?.remove();
+    close(this.#fd);
+  }
+  #error(result: number): SystemError {
+    const hints: Record<string, string> = {
+      ENOENT: 'Nobody listens there: no such socket file',
+      ECONNREFUSED: 'Nobody listens there; if there is a file, its owner is gone',
+      EPROTOTYPE: `The socket there is not of the type '${this.#type}'`,
+      EACCES: 'The permissions of the socket file or of its folder forbid it',
+      EPERM: 'The receiver takes datagrams from one other socket only',
+    };
+    const hint = hints[errnoName(result)];
+    return new SystemError(result, 'connect', hint === undefined ? { path: this.#path } : { path: this.#path, hint });
+  }
+}
+/** A full backlog cannot be waited on; looking again after these milliseconds, twice as long each time. */
+const FIRST_PAUSE = 1;
+const LONGEST_PAUSE = 20;
+
+async function connectUnix(path: string, options: UnixConnectOptions = {}): Promise<UnixSocket> {
+  const deadline = new Deadline(`connect to ${path}`, options);
+  deadline.signal?.throwIfAborted();
+  const connecting = new Connecting(path, options);
+  try {
+    for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+      const connected = connecting.attempt();
+      if (connected !== undefined) return connected;
+      if (deadline.expired) throw deadline.error();
+      await sleep(Math.min(pause, deadline.remaining()), deadline.signal);
+    }
+  } catch (error) {
+    connecting.abandon();
+    throw error;
+  }
+}
+function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', abort);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener('abort', abort, { once: true });
+  });
+}
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+function connectUnixSync(path: string, options: UnixConnectSyncOptions = {}): UnixSocket {
+  const deadline = new Deadline(`connect to ${path}`, { timeout: options.timeout });
+  const connecting = new Connecting(path, options);
+  try {
+    for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+      const connected = connecting.attempt();
+      if (connected !== undefined) return connected;
+      if (deadline.expired) throw deadline.error();
+      Atomics.wait(sleeper, 0, 0, Math.min(pause, deadline.remaining()));
+    }
+  } catch (error) {
+    connecting.abandon();
+    throw error;
+  }
+}
+
+function pairUnix(type: SocketType = 'stream'): [UnixSocket, UnixSocket] {
+  const [first, second] = socketpair(checkType(type));
+  try {
+    return [new UnixSocket({ fd: first, type }), new UnixSocket({ fd: second, type })];
+  } catch (error) {
+    close(first);
+    close(second);
+    throw error;
+  }
+}
+
+function adoptUnix(fd: number): UnixSocket {
+  checkDescriptor('fd', fd);
+  const is = (option: string) => getsockopt(fd, SOL_SOCKET, constants[option]!);
+  const type = (['stream', 'seqpacket', 'datagram'] as const).find((name) => is('SO_TYPE') === TYPES[name]);
+  if (is('SO_DOMAIN') !== constants['AF_UNIX'] || type === undefined || is('SO_ACCEPTCONN') !== 0) {
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', 'fd', 'a Unix socket that does not listen', fd);
+  }
+  fcntl(fd, constants['F_SETFD']!, constants['FD_CLOEXEC']!);
+  return new UnixSocket({ fd, type });
+}
+const TYPES = {
+  stream: constants['SOCK_STREAM'],
+  seqpacket: constants['SOCK_SEQPACKET'],
+  datagram: constants['SOCK_DGRAM'],
+};
+
+/**
+ * Unix sockets: `stream` (bytes), `seqpacket` (messages over a connection), `datagram` (messages without one; on one machine
+ * they are not lost and stay in order). A name is a path of at most 107 bytes, or `@name` in the abstract namespace, which is
+ * no file, vanishes with its socket, and is open to every user of the machine (of its network namespace).
+ *
+ * @example
+ * import { unix } from 'vecino';
+ * using server = unix.listen('@example-hello', { type: 'seqpacket' });
+ * using client = await unix.connect('@example-hello', { type: 'seqpacket' });
+ * using peer = await server.accept();
+ * await client.send(new TextEncoder().encode('hello'));
+ * const message = await peer.receive();
+ * console.log(new TextDecoder().decode(message?.bytes), peer.credentials().pid === process.pid);
+ */
+export const unix = {
+  /**
+   * Listens. A socket file that a dead process left is taken over; `EADDRINUSE` if its owner lives, or if the file is no socket.
+   * A datagram name gives a {@link UnixDatagramServer}, which is itself the socket to receive from.
+   */
+  listen: listenUnix,
+  /**
+   * Connects. `ENOENT`, `ECONNREFUSED`: nobody listens; `EPROTOTYPE`: with another type. Waits while the listener's backlog is full.
+   */
+  connect: connectUnix,
+  /** As `connect`, blocking the thread. */
+  connectSync: connectUnixSync,
+  /** Two connected sockets, socketpair(2). */
+  pair: pairUnix,
+  /** A socket of a descriptor that was received or inherited; it is the socket's from then on. */
+  fromFd: adoptUnix,
+} as const;

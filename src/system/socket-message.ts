@@ -1,0 +1,43 @@
+/** sendmsg(2) and recvmsg(2) with descriptors, unix(7). */
+import { checkBytes, checkDescriptor } from './arguments.js';
+import { check, errno } from './errors.js';
+import { native } from './native.js';
+
+declare module './native.js' {
+  interface Native {
+    send(fd: number, view: View, offset: number, length: number, flags: number): number;
+    sendWhole(fd: number, view: View, flags: number): number;
+  }
+}
+
+const EINTR = -errno['EINTR']!;
+/** The most descriptors that one message can carry (the kernel's SCM_MAX_FD). */
+export const MAX_DESCRIPTORS = 253;
+
+const none = new Int32Array(0);
+/** Sends bytes and copies of descriptors (at least one byte must go with them on a stream). Blocks if the socket does. */
+export function sendmsg(fd: number, bytes: Uint8Array, descriptors: readonly number[] = [], flags = 0): number {
+  checkDescriptor('fd', fd);
+  checkBytes('bytes', bytes);
+  for (const descriptor of descriptors) checkDescriptor('descriptors[]', descriptor);
+  const rights = descriptors.length === 0 ? none : Int32Array.from(descriptors);
+  let result: number;
+  do result = native.sendmsg(fd, bytes, 0, bytes.length, rights, flags);
+  while (result === EINTR);
+  return check(result, 'sendmsg', { path: `fd ${fd}` });
+}
+const room = new Int32Array(2 + MAX_DESCRIPTORS);
+/** Receives bytes and the descriptors that came with them; those are close-on-exec and the caller's to close. 0 bytes: the end. */
+export function recvmsg(
+  fd: number,
+  bytes: Uint8Array,
+  flags = 0,
+): { length: number; descriptors: number[]; flags: number } {
+  checkDescriptor('fd', fd);
+  checkBytes('bytes', bytes);
+  let result: number;
+  do result = native.recvmsg(fd, bytes, 0, bytes.length, room, flags);
+  while (result === EINTR);
+  const length = check(result, 'recvmsg', { path: `fd ${fd}` });
+  return { length, descriptors: Array.from(room.subarray(2, 2 + room[1]!)), flags: room[0]! };
+}
