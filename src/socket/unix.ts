@@ -5,7 +5,7 @@ import { errno, errnoName, invalidArgument, SystemError, UnsupportedError } from
 import { close, fcntl } from '../system/file.js';
 import { constants, native } from '../system/native.js';
 import { getpeername, getsockname, listen, type SocketType, socket, socketpair } from '../system/socket.js';
-import { unixAddress, unixName } from '../system/socket-address.js';
+import { shownName, unixAddress, unixName } from '../system/socket-address.js';
 import { type Credentials, getsockopt, peerCredentials } from '../system/socket-option.js';
 import { Server } from './server.js';
 import { Socket } from './socket.js';
@@ -144,7 +144,7 @@ function listenUnix(path: string, options: UnixListenOptions = {}): UnixServer |
   const fd = socket('unix', type, type === 'datagram' ? 0 : NONBLOCK);
   let name: UnixName | undefined;
   try {
-    name = bindName(fd, path, mode, address);
+    name = bindName(fd, shownName(path), mode, address);
     if (type === 'datagram') return new UnixDatagramServer(fd, name);
     listen(fd, backlog);
     return new UnixServer(fd, type, name);
@@ -163,14 +163,14 @@ class Connecting {
   readonly #fd: number;
   readonly #name: UnixName | undefined;
   constructor(path: string, options: UnixConnectOptions) {
-    this.#path = path;
-    this.#type = checkType(options.type ?? 'stream');
     this.#address = unixAddress('path', path);
+    this.#path = shownName(path);
+    this.#type = checkType(options.type ?? 'stream');
     const own = options.bind;
     const ownAddress = own === undefined ? undefined : unixAddress('options.bind', own, true);
     this.#fd = socket('unix', this.#type, NONBLOCK);
     try {
-      if (ownAddress !== undefined) this.#name = bindName(this.#fd, own as string, 0o600, ownAddress);
+      if (ownAddress !== undefined) this.#name = bindName(this.#fd, shownName(own as string), 0o600, ownAddress);
     } catch (error) {
       close(this.#fd);
       throw error;

@@ -24,8 +24,8 @@ export function unixAddress(argument: string, name: unknown, allowUnnamed = fals
   if (typeof name !== 'string') throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'a string', name);
   const abstract = isAbstract(name);
   const text = abstract ? name.slice(1) : name;
-  if (text.includes('\0') || (text === '' && !(abstract && allowUnnamed))) {
-    const expected = 'a path, or @ and an abstract name, that is not empty and has no NUL byte within';
+  if ((!abstract && text.includes('\0')) || (text === '' && !(abstract && allowUnnamed))) {
+    const expected = 'a path without NUL, or @ and an abstract name; neither may be empty';
     throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, expected, name);
   }
   const bytes = Buffer.from(text);
@@ -38,6 +38,10 @@ export function unixAddress(argument: string, name: unknown, allowUnnamed = fals
   new DataView(address.buffer).setUint16(0, constants['AF_UNIX']!, LITTLE);
   if (text !== '') address.set(bytes, abstract ? 3 : 2);
   return address;
+}
+/** A name as people read it: `@` for the NUL of an abstract one. */
+export function shownName(name: string): string {
+  return name.startsWith('\0') ? `@${name.slice(1)}` : name;
 }
 /** Whether a name stands for no file. */
 export function isAbstract(name: string): boolean {

@@ -1,0 +1,123 @@
+import '../support/leaks.js';
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { createServer } from 'node:net';
+import { type Duplex, Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { test } from 'node:test';
+import { SystemError, tcp, unix } from 'vecino';
+import { temporaryFolder } from '../support/processes.js';
+
+test('a pipeline through a socket brings every byte and ends both sides', async () => {
+  const [a, b] = unix.pair();
+  const content = randomBytes(3_000_000);
+  const source = Readable.from([content.subarray(0, 1_000_000), content.subarray(1_000_000)]);
+  const hash = createHash('sha256');
+  const other = b.toStream();
+  other.end();
+  await Promise.all([pipeline(source, a.toStream().resume()), pipeline(other, hash)]);
+  assert.equal(hash.digest('hex'), createHash('sha256').update(content).digest('hex'));
+  b.close();
+  assert.ok(a.closed);
+});
+
+test('the writing side may end while the reading side goes on', async () => {
+  const [a, b] = unix.pair();
+  const one = a.toStream();
+  const two = b.toStream();
+  // Not by a loop over the stream: that destroys it, both sides, at its end.
+  const content = (stream: Duplex) =>
+    new Promise<string>((resolve) => {
+      let text = '';
+      stream.on('data', (chunk) => (text += chunk)).once('end', () => resolve(text));
+    });
+  one.end('question');
+  assert.equal(await content(two), 'question');
+  two.end('answer');
+  assert.equal(await content(one), 'answer');
+  await Promise.all(
+    [one, two].map((stream) => stream.closed || new Promise((resolve) => stream.once('close', resolve))),
+  );
+  assert.ok(a.closed && b.closed);
+});
+
+test('over messages, each chunk is one message', async () => {
+  const [a, b] = unix.pair('seqpacket');
+  const words = ['one', '', 'three'];
+  const out = a.toStream();
+  for (const word of words) out.write(word);
+  out.end();
+  const chunks: string[] = [];
+  for await (const chunk of b.toStream()) chunks.push(String(chunk));
+  assert.deepEqual(chunks, words);
+  out.destroy();
+});
+
+test('an error of the socket destroys the stream and closes the socket; so does destroy()', async () => {
+  const [a, b] = unix.pair();
+  b.close();
+  const broken = a.toStream();
+  await assert.rejects(
+    pipeline(Readable.from([new Uint8Array(10)]), broken),
+    (error) => error instanceof SystemError && error.code === 'EPIPE',
+  );
+  assert.ok(a.closed);
+  const [c, d] = unix.pair();
+  const stream = c.toStream().resume();
+  await new Promise((resolve) => setImmediate(resolve));
+  stream.destroy();
+  await new Promise((resolve) => stream.once('close', resolve));
+  assert.ok(c.closed);
+  assert.equal(await d.receive(), null);
+  d.close();
+});
+
+test('back-pressure reaches the stream that writes', async () => {
+  const [a, b] = unix.pair();
+  const out = a.toStream();
+  while (out.write(new Uint8Array(60_000)));
+  assert.ok(out.writableNeedDrain);
+  let read = 0;
+  const reading = pipeline(
+    b.toStream().on('end', () => {}),
+    new Writable({
+      write(chunk, _encoding, done) {
+        read += chunk.length;
+        done();
+      },
+    }),
+  ).catch(() => {});
+  await new Promise((resolve) => out.once('drain', resolve));
+  out.end();
+  out.resume();
+  b.shutdown('write');
+  await new Promise((resolve) => out.once('close', resolve));
+  await reading;
+  assert.ok(read >= 60_000);
+  b.close();
+});
+
+test('node:net and vecino talk to each other, over a Unix socket and TCP', async () => {
+  const server = createServer((socket) => socket.pipe(socket));
+  const path = `${temporaryFolder()}/net`;
+  for (const connect of [
+    async () => {
+      await new Promise<void>((resolve) => server.listen(path, resolve));
+      return unix.connect(path);
+    },
+    async () => {
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return tcp.connect({ port: (server.address() as { port: number }).port });
+    },
+  ]) {
+    const socket = await connect();
+    const content = randomBytes(500_000);
+    const sent = socket.send(content).then(() => socket.end());
+    const parts: Uint8Array[] = [];
+    for await (const { bytes } of socket) parts.push(bytes);
+    await sent;
+    assert.deepEqual(Buffer.concat(parts), content);
+    socket.close();
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
