@@ -82,7 +82,7 @@ function at(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 const family = (host: string) => (isIP(host) === 6 ? 'ipv6' : 'ipv4');
-function checkHost(host: unknown): string {
+function checkHost(host: unknown = LOOPBACK): string {
   if (typeof host !== 'string') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.host', 'a string', host);
   if (host === '' || host.includes('\0')) {
     throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.host', 'a host name or a numeric address', host);
@@ -97,17 +97,17 @@ function checkNumeric(host: unknown): string {
     'a numeric IPv4 or IPv6 address here, since looking up a name has to wait (resolve it with dns.promises.lookup)';
   throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.host', expected, host);
 }
-function checkFlag(argument: string, value: unknown): boolean {
+function checkFlag(argument: string, value: unknown): void {
   if (typeof value !== 'boolean') throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'true or false', value);
-  return value;
 }
 
 function listenTcp(options: TcpListenOptions = {}): TcpServer {
-  const host = checkNumeric(options.host ?? LOOPBACK);
-  const port = checkInteger('options.port', options.port ?? 0, 0, 65535);
-  const backlog = checkInteger('options.backlog', options.backlog ?? 511, 1, 0x7fffffff);
-  const ipv6Only = checkFlag('options.ipv6Only', options.ipv6Only ?? false);
-  const noDelay = checkFlag('options.noDelay', options.noDelay ?? true);
+  const { port = 0, backlog = 511, ipv6Only = false, noDelay = true } = options;
+  const host = checkNumeric(options.host);
+  checkInteger('options.port', port, 0, 65535);
+  checkInteger('options.backlog', backlog, 1, 0x7fffffff);
+  checkFlag('options.ipv6Only', ipv6Only);
+  checkFlag('options.noDelay', noDelay);
   const address = inetAddress(host, port);
   const fd = socket(family(host), 'stream', NONBLOCK);
   try {
@@ -147,12 +147,11 @@ interface Plan {
   keepAlive: boolean;
 }
 function plan(options: TcpConnectOptions | TcpConnectSyncOptions, host: string): Plan {
-  return {
-    host,
-    port: checkInteger('options.port', options?.port, 1, 65535),
-    noDelay: checkFlag('options.noDelay', options.noDelay ?? true),
-    keepAlive: checkFlag('options.keepAlive', options.keepAlive ?? false),
-  };
+  const { port, noDelay = true, keepAlive = false } = options;
+  checkInteger('options.port', port, 1, 65535);
+  checkFlag('options.noDelay', noDelay);
+  checkFlag('options.keepAlive', keepAlive);
+  return { host, port, noDelay, keepAlive };
 }
 /** Begins; tells whether the connection is still on its way. */
 function begin(host: string, { port, noDelay, keepAlive }: Plan): { fd: number; pending: boolean } {
@@ -188,7 +187,7 @@ function finish(fd: number, host: string, port: number): void {
 }
 
 async function connectTcp(options: TcpConnectOptions): Promise<TcpSocket> {
-  const wanted = plan(options, checkHost(options.host ?? LOOPBACK));
+  const wanted = plan(options, checkHost(options.host));
   const deadline = new Deadline(`connect to ${at(wanted.host, wanted.port)}`, options);
   deadline.signal?.throwIfAborted();
   let failure: unknown;
@@ -218,7 +217,7 @@ async function connectTo(host: string, wanted: Plan, deadline: Deadline): Promis
   }
 }
 function connectTcpSync(options: TcpConnectSyncOptions): TcpSocket {
-  const wanted = plan(options, checkNumeric(options.host ?? LOOPBACK));
+  const wanted = plan(options, checkNumeric(options.host));
   const deadline = new Deadline(`connect to ${at(wanted.host, wanted.port)}`, { timeout: options.timeout });
   const { fd, pending } = begin(wanted.host, wanted);
   try {

@@ -16,7 +16,7 @@ import { isAbstract, unixAddress } from '../system/socket-address.js';
 
 const EADDRINUSE = -errno['EADDRINUSE']!;
 /** How long somebody else may take over sockets in the same folder before this gives up. Microseconds are normal. */
-const PATIENCE = 5000;
+const PATIENCE = 2000;
 
 /** A name that this process has bound. */
 export class UnixName {

@@ -137,9 +137,10 @@ function listenUnix(path: string, options: UnixListenOptions & { type: 'datagram
 function listenUnix(path: string, options?: UnixListenOptions & { type?: 'stream' | 'seqpacket' }): UnixServer;
 function listenUnix(path: string, options?: UnixListenOptions): UnixServer | UnixDatagramServer;
 function listenUnix(path: string, options: UnixListenOptions = {}): UnixServer | UnixDatagramServer {
-  const type = checkType(options.type ?? 'stream');
-  const mode = checkMode('options.mode', options.mode ?? 0o600);
-  const backlog = checkInteger('options.backlog', options.backlog ?? 511, 1, 0x7fffffff);
+  const { type = 'stream', mode = 0o600, backlog = 511 } = options;
+  checkType(type);
+  checkMode('options.mode', mode);
+  checkInteger('options.backlog', backlog, 1, 0x7fffffff);
   const address = unixAddress('path', path);
   const fd = socket('unix', type, type === 'datagram' ? 0 : NONBLOCK);
   let name: UnixName | undefined;
@@ -165,8 +166,8 @@ class Connecting {
   constructor(path: string, options: UnixConnectOptions) {
     this.#address = unixAddress('path', path);
     this.#path = shownName(path);
-    this.#type = checkType(options.type ?? 'stream');
-    const own = options.bind;
+    const { type = 'stream', bind: own } = options;
+    this.#type = checkType(type);
     const ownAddress = own === undefined ? undefined : unixAddress('options.bind', own, true);
     this.#fd = socket('unix', this.#type, NONBLOCK);
     try {

@@ -1,0 +1,109 @@
+import '../support/leaks.js';
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { unix } from 'vecino';
+import { runScript, uniqueName } from '../support/processes.js';
+
+test('5,000 connections wait at once, cost little memory, and each gets its own answer', {
+  timeout: 120_000,
+}, async () => {
+  const output = await runScript(
+    `
+    import { unix } from 'vecino';
+    const COUNT = 5000;
+    const server = unix.listen('@${uniqueName('many')}');
+    const clients = [], peers = [];
+    gc();
+    const before = process.memoryUsage();
+    const heap = () => (process.memoryUsage().heapUsed - before.heapUsed) / COUNT / 2;
+    for (let i = 0; i < COUNT; i++) {
+      clients.push(unix.connectSync(server.address));
+      peers.push(server.tryAccept());
+    }
+    gc();
+    const idle = heap();
+    const serving = peers.map(async (socket) => {
+      for await (const { bytes } of socket) await socket.send(bytes);
+      socket.close();
+    });
+    const answers = clients.map((socket) => socket.receive());
+    await new Promise((resolve) => setImmediate(resolve));
+    gc();
+    const waiting = heap();
+    clients.forEach((socket, i) => socket.sendSync(Buffer.from(String(i))));
+    const texts = (await Promise.all(answers)).map(({ bytes }) => Buffer.from(bytes).toString());
+    for (const socket of clients) socket.close();
+    await Promise.all(serving);
+    server.close();
+    console.log(JSON.stringify({ right: texts.every((text, i) => text === String(i)), idle, waiting }));
+  `,
+    [],
+    { env: { ...process.env, NODE_OPTIONS: '--expose-gc' } },
+  );
+  const { right, idle, waiting } = JSON.parse(output);
+  assert.ok(right);
+  assert.ok(idle < 1500, `${idle} bytes of heap for an idle socket`);
+  assert.ok(waiting < 6000, `${waiting} bytes of heap for a socket that waits`);
+});
+
+test('a worker that is terminated while it waits, in the event loop or blocked, harms nobody', async () => {
+  const [a, b] = unix.pair('seqpacket');
+  const [c, d] = unix.pair('seqpacket');
+  const source = `
+    import { parentPort, workerData } from 'node:worker_threads';
+    import { unix } from ${JSON.stringify(import.meta.resolve('vecino'))};
+    const socket = unix.fromFd(workerData.fd);
+    const message = await socket.receive();
+    parentPort.postMessage(Buffer.from(message.bytes).toString());
+    if (workerData.blocked) socket.receiveSync();
+    else await socket.receive();`;
+  const url = new URL(`data:text/javascript,${encodeURIComponent(source)}`);
+  const fds = [b, d].map((socket) => socket.fd);
+  const workers = fds.map((fd, i) => new Worker(url, { workerData: { fd, blocked: i === 1 } }));
+  const said = workers.map((worker) => new Promise((resolve) => worker.once('message', resolve)));
+  await a.send(Buffer.from('to one'));
+  await c.send(Buffer.from('to two'));
+  assert.deepEqual(await Promise.all(said), ['to one', 'to two']);
+  await Promise.all(workers.map((worker) => worker.terminate()));
+  // The descriptors go on, in this thread.
+  await a.send(Buffer.from('still'));
+  await c.send(Buffer.from('there'));
+  assert.equal(Buffer.from((await b.receive())!.bytes).toString(), 'still');
+  assert.equal(Buffer.from(d.receiveSync()!.bytes).toString(), 'there');
+  for (const socket of [a, b, c, d]) socket.close();
+});
+
+test('workers have sockets of their own and talk to each other', async () => {
+  const name = `@${uniqueName('workers')}`;
+  const server = unix.listen(name);
+  const source = `
+    import { unix } from ${JSON.stringify(import.meta.resolve('vecino'))};
+    const socket = unix.connectSync(${JSON.stringify(name)});
+    for (let i = 0; i < 500; i++) {
+      socket.sendSync(Buffer.from([i & 255]));
+      if (socket.receiveSync({ timeout: 60_000 }).bytes[0] !== (i & 255)) throw new Error('wrong echo');
+    }
+    socket.close();`;
+  const url = new URL(`data:text/javascript,${encodeURIComponent(source)}`);
+  const workers = [new Worker(url), new Worker(url), new Worker(url)];
+  const exits = workers.map(
+    (worker) => new Promise((resolve, reject) => worker.once('exit', resolve).once('error', reject)),
+  );
+  const serving = (async () => {
+    const echoes: Promise<void>[] = [];
+    for await (const socket of server) {
+      echoes.push(
+        (async () => {
+          for await (const { bytes } of socket) await socket.send(bytes);
+          socket.close();
+        })(),
+      );
+      if (echoes.length === 3) break;
+    }
+    await Promise.all(echoes);
+  })();
+  assert.deepEqual(await Promise.all(exits), [0, 0, 0]);
+  await serving;
+  server.close();
+});
