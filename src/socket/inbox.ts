@@ -23,6 +23,7 @@ import { RightsHolder, SocketMessage } from './message.js';
 import { BLOCKING } from './voice.js';
 
 const MSG_DONTWAIT = constants['MSG_DONTWAIT']!;
+const MOST_PATIENCE = 31;
 const POLLIN = constants['POLLIN']!;
 const EAGAIN = -errno['EAGAIN']!;
 const EINTR = -errno['EINTR']!;
@@ -35,6 +36,9 @@ export class Inbox implements Task<SocketMessage | null> {
   #held: RightsHolder | undefined;
   /** A seqpacket peer was reset, but what it sent before is still to be delivered. */
   #reset = false;
+  /** How many receives in a row to leave to the event loop without a try: twice as many after each try in vain. */
+  #trust = 0;
+  #patience = 0;
   /** This side said that it will read no more. */
   ended = false;
 
@@ -51,9 +55,12 @@ export class Inbox implements Task<SocketMessage | null> {
         deadline.signal?.throwIfAborted();
       }
       const rest = mustRest();
-      if (!rest && (this.#lane === undefined || this.#lane.idle)) {
+      if (!rest && (this.#lane === undefined || this.#lane.idle) && (deadline !== undefined || this.#isLikely())) {
         const message = this.#take(MSG_DONTWAIT);
-        if (message !== AGAIN) return Promise.resolve(message);
+        if (message !== AGAIN) {
+          this.#trust = this.#patience = 0;
+          return Promise.resolve(message);
+        }
         if (deadline?.expired) throw deadline.error();
       }
       this.#handle.open();
@@ -86,6 +93,19 @@ export class Inbox implements Task<SocketMessage | null> {
     this.#held?.close();
   }
 
+  /**
+   * Whether a try is worth its system call. Where question and answer alternate there is never anything yet, and the event loop,
+   * which looks anyway, will tell.
+   */
+  #isLikely(): boolean {
+    if (this.#trust > 0) {
+      this.#trust--;
+      return false;
+    }
+    this.#patience = Math.min(2 * this.#patience + 1, MOST_PATIENCE);
+    this.#trust = this.#patience;
+    return true;
+  }
   /** For the lane. */
   attempt(): SocketMessage | null | typeof AGAIN {
     return this.#take(MSG_DONTWAIT);

@@ -17,8 +17,8 @@ export {
 export { DescriptorsLostError, HostError } from './errors.js';
 export { SocketMessage } from './message.js';
 export type { Attachments } from './outbox.js';
-export { Server } from './server.js';
-export { type SendOptions, Socket, type SyncSendOptions } from './socket.js';
+export type { Server } from './server.js';
+export type { SendOptions, Socket, SyncSendOptions } from './socket.js';
 export {
   type TcpConnectOptions,
   type TcpConnectSyncOptions,

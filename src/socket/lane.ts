@@ -21,12 +21,20 @@ export interface Task<T> {
   /** The descriptor to wait on instead of the lane's. */
   readonly elsewhere?: Handle | undefined;
 }
-interface Entry {
-  task: Task<unknown>;
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
+/** An operation that waits, between those before and after it. */
+class Entry {
+  readonly task: Task<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
   /** Of the time-out and the abort. */
-  forget?: () => void;
+  forget: (() => void) | undefined;
+  before: Entry | undefined;
+  after: Entry | undefined;
+  constructor(task: Task<unknown>, resolve: (value: unknown) => void, reject: (error: unknown) => void) {
+    this.task = task;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
 }
 
 /** setTimeout's longest delay. */
@@ -48,7 +56,8 @@ export function mustRest(): boolean {
 export class Lane implements Waiter {
   readonly events: number;
   readonly #handle: Handle;
-  readonly #queue = new Set<Entry>();
+  #first: Entry | undefined;
+  #last: Entry | undefined;
   /** What was asked to tell when to go on. */
   #waiting: Readiness | NodeJS.Immediate | undefined;
 
@@ -58,14 +67,17 @@ export class Lane implements Waiter {
   }
   /** Nothing waits: who comes now may try at once. */
   get idle(): boolean {
-    return this.#queue.size === 0;
+    return this.#first === undefined;
   }
   /** Puts a task in the row. With `rest`, it is tried when the event loop has turned. */
   add<T>(task: Task<T>, deadline?: Deadline, rest = false): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const entry: Entry = { task, resolve: resolve as (value: unknown) => void, reject };
+      const entry = new Entry(task, resolve as (value: unknown) => void, reject);
       if (deadline !== undefined) this.#limit(entry, deadline);
-      this.#queue.add(entry);
+      entry.before = this.#last;
+      if (this.#last === undefined) this.#first = entry;
+      else this.#last.after = entry;
+      this.#last = entry;
       if (rest && this.#waiting === undefined) this.#waiting = setImmediate(() => this.settle());
       else this.#wait();
     });
@@ -77,8 +89,8 @@ export class Lane implements Waiter {
     try {
       for (;;) {
         this.#serve();
-        if (this.idle) return;
-        const { elsewhere } = this.#first().task;
+        if (this.#first === undefined) return;
+        const { elsewhere } = this.#first.task;
         pollOne((elsewhere ?? this.#handle).open(), POLL[this.events]!, deadline);
       }
     } finally {
@@ -88,7 +100,7 @@ export class Lane implements Waiter {
   /** Ends every wait. */
   fail(error: unknown): void {
     this.#stop();
-    for (const entry of this.#queue) {
+    for (let entry = this.#first; entry !== undefined; entry = this.#first) {
       this.#remove(entry);
       entry.reject(entry.task.interrupted?.(error) ?? error);
     }
@@ -101,11 +113,8 @@ export class Lane implements Waiter {
     this.#serve();
     this.#wait();
   }
-  #first(): Entry {
-    return this.#queue.values().next().value!;
-  }
   #serve(): void {
-    for (const entry of this.#queue) {
+    for (let entry = this.#first; entry !== undefined; entry = this.#first) {
       let result: unknown;
       try {
         result = entry.task.attempt();
@@ -120,9 +129,9 @@ export class Lane implements Waiter {
     }
   }
   #wait(): void {
-    if (this.#waiting !== undefined || this.idle) return;
+    if (this.#waiting !== undefined || this.#first === undefined) return;
     try {
-      const readiness = (this.#first().task.elsewhere ?? this.#handle).readiness;
+      const readiness = (this.#first.task.elsewhere ?? this.#handle).readiness;
       readiness.notify(this);
       this.#waiting = readiness;
     } catch (error) {
@@ -137,12 +146,15 @@ export class Lane implements Waiter {
     else clearImmediate(waiting);
   }
   #remove(entry: Entry): void {
-    this.#queue.delete(entry);
+    if (entry.before === undefined) this.#first = entry.after;
+    else entry.before.after = entry.after;
+    if (entry.after === undefined) this.#last = entry.before;
+    else entry.after.before = entry.before;
     entry.forget?.();
     entry.task.over?.();
   }
   #interrupt(entry: Entry, error: unknown): void {
-    const first = !this.idle && this.#first() === entry;
+    const first = this.#first === entry;
     if (first) this.#stop(); // what it waited on may be of its own, and end with it
     this.#remove(entry);
     entry.reject(entry.task.interrupted?.(error) ?? error);

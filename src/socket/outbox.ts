@@ -13,7 +13,7 @@ import {
 import { constants, native } from '../system/native.js';
 import { pollNow, pollOne } from '../system/poll.js';
 import { WRITABLE } from '../system/readiness.js';
-import { connect, MAX_DESCRIPTORS, type SocketType, shutdown, socket } from '../system/socket.js';
+import { connect, MAX_DESCRIPTORS, type SocketType, socket } from '../system/socket.js';
 import { unixAddress } from '../system/socket-address.js';
 import { getsockopt } from '../system/socket-option.js';
 import { withBytesSent } from './errors.js';
@@ -31,6 +31,7 @@ export interface Attachments {
 
 const { send, sendmsg, sendWhole } = native;
 const MSG_DONTWAIT = constants['MSG_DONTWAIT']!;
+const SHUT_WR = constants['SHUT_WR']!;
 const POLLOUT = constants['POLLOUT']!;
 const EAGAIN = -errno['EAGAIN']!;
 const EINTR = -errno['EINTR']!;
@@ -178,7 +179,12 @@ export class Outbox {
     try {
       const deadline = new Deadline(`end ${this.#handle.what}`, options);
       deadline.signal?.throwIfAborted();
-      const attempt = () => shutdown(this.#handle.open(), constants['SHUT_WR']!) as undefined;
+      const attempt = () => {
+        const result = native.shutdown(this.#handle.open(), SHUT_WR);
+        // ENOTCONN: the peer is gone, and this direction with it.
+        if (result < 0 && result !== -errno['ENOTCONN']!) throw this.#error(result, 0, 'shutdown');
+        return undefined;
+      };
       if (this.#lane !== undefined && !this.#lane.idle) return this.#lane.add({ attempt }, deadline);
       attempt();
       return Promise.resolve();
@@ -285,7 +291,7 @@ export class Outbox {
       job.elsewhere = undefined;
     }
   }
-  #error(result: number, length: number): IpcError {
+  #error(result: number, length: number, syscall = 'sendmsg'): IpcError {
     const code = errnoName(result);
     if (code === 'EMSGSIZE' || (code === 'ENOBUFS' && this.#type !== 'stream' && length > 1 << 20)) {
       const limit = getsockopt(this.#handle.open(), constants['SOL_SOCKET']!, constants['SO_SNDBUF']!);
@@ -296,7 +302,7 @@ export class Outbox {
     }
     const hint = HINTS[code];
     const path = this.#handle.what;
-    return new SystemError(result, 'sendmsg', hint === undefined ? { path } : { path, hint });
+    return new SystemError(result, syscall, hint === undefined ? { path } : { path, hint });
   }
 }
 

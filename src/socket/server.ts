@@ -1,7 +1,7 @@
 /** A listening socket. */
-import type { SyncWaitOptions, WaitOptions } from '../system/deadline.js';
-import { Deadline } from '../system/deadline.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, errno, errnoName, SystemError } from '../system/errors.js';
+import { close } from '../system/file.js';
 import { constants, native } from '../system/native.js';
 import { pollOne } from '../system/poll.js';
 import { READABLE } from '../system/readiness.js';
@@ -110,7 +110,14 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
     const listener = this.handle.open();
     for (;;) {
       const fd = native.accept4(listener, CLOEXEC);
-      if (fd >= 0) return this.adopt(fd);
+      if (fd >= 0) {
+        try {
+          return this.adopt(fd);
+        } catch (error) {
+          close(fd);
+          throw error;
+        }
+      }
       if (fd === EAGAIN) return AGAIN;
       if (GONE.has(fd)) continue;
       const path = this.handle.what;

@@ -279,12 +279,13 @@ function adoptTcp(fd: number): TcpSocket {
  *
  * @example
  * import { tcp } from 'vecino';
- * using server = tcp.listen();
- * using client = await tcp.connect({ port: server.port });
- * using peer = await server.accept();
+ * const server = tcp.listen();
+ * const client = await tcp.connect({ port: server.port });
+ * const peer = await server.accept();
  * await client.send(new TextEncoder().encode('hello'));
  * const message = await peer.receive();
  * console.log(new TextDecoder().decode(message?.bytes), peer.remoteAddress.host);
+ * for (const one of [client, peer, server]) one.close();
  */
 export const tcp = {
   /** Listens, on this machine's loopback only unless `host` says otherwise. `EADDRINUSE`: the port is taken. */
@@ -296,6 +297,6 @@ export const tcp = {
   connect: connectTcp,
   /** As `connect`, blocking the thread; numeric addresses only, since a lookup cannot be limited in time. */
   connectSync: connectTcpSync,
-  /** A socket of a descriptor that was received or inherited; it is the socket's from then on. */
+  /** A socket of a descriptor that was received or inherited; the descriptor is the socket's from then on. */
   fromFd: adoptTcp,
 } as const;

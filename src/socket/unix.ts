@@ -285,12 +285,13 @@ const TYPES = {
  *
  * @example
  * import { unix } from 'vecino';
- * using server = unix.listen('@example-hello', { type: 'seqpacket' });
- * using client = await unix.connect('@example-hello', { type: 'seqpacket' });
- * using peer = await server.accept();
+ * const server = unix.listen('@example-hello', { type: 'seqpacket' });
+ * const client = await unix.connect('@example-hello', { type: 'seqpacket' });
+ * const peer = await server.accept();
  * await client.send(new TextEncoder().encode('hello'));
  * const message = await peer.receive();
  * console.log(new TextDecoder().decode(message?.bytes), peer.credentials().pid === process.pid);
+ * for (const one of [client, peer, server]) one.close();
  */
 export const unix = {
   /**
@@ -306,6 +307,6 @@ export const unix = {
   connectSync: connectUnixSync,
   /** Two connected sockets, socketpair(2). */
   pair: pairUnix,
-  /** A socket of a descriptor that was received or inherited; it is the socket's from then on. */
+  /** A socket of a descriptor that was received or inherited; the descriptor is the socket's from then on. */
   fromFd: adoptUnix,
 } as const;

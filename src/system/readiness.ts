@@ -109,7 +109,8 @@ class Watch {
       events = READABLE | WRITABLE;
     }
     let unwanted = events;
-    for (const waiter of [...this.#waiters]) {
+    const waiters = this.#waiters.length === 1 ? this.#waiters : [...this.#waiters];
+    for (const waiter of waiters) {
       if ((waiter.events & events) === 0) continue;
       unwanted &= ~waiter.events;
       this.#tell(waiter);

@@ -2,7 +2,7 @@ import '../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MessageTooLargeError, SystemError, tally, unix } from 'vecino';
-import { compile, runScript, start, startScript, temporaryFolder, uniqueName } from '../support/processes.js';
+import { compile, start, startScript, temporaryFolder, uniqueName } from '../support/processes.js';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (message: { bytes: Uint8Array } | null | undefined) =>
@@ -236,17 +236,4 @@ test('C programs exchange datagrams with vecino, both ways', async () => {
   }
   assert.equal((await peer.ended).code, 0);
   own.close();
-});
-
-test('the example of the documentation runs', async () => {
-  const name = `@${uniqueName('example')}`;
-  const output = await runScript(`
-    import { unix } from 'vecino';
-    const server = unix.listen('${name}', { type: 'seqpacket' });
-    const client = await unix.connect('${name}', { type: 'seqpacket' });
-    const peer = await server.accept();
-    await client.send(new TextEncoder().encode('hello'));
-    const message = await peer.receive();
-    console.log(new TextDecoder().decode(message?.bytes), peer.credentials().pid === process.pid);`);
-  assert.equal(output, 'hello true\n');
 });
