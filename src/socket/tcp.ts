@@ -278,14 +278,16 @@ function adoptTcp(fd: number): TcpSocket {
  * TCP over IPv4 and IPv6. No encryption, no authentication: on a network, everybody in between can read and change it.
  *
  * @example
+ * ```ts
  * import { tcp } from 'vecino';
- * const server = tcp.listen();
- * const client = await tcp.connect({ port: server.port });
- * const peer = await server.accept();
+ *
+ * using server = tcp.listen();
+ * using client = await tcp.connect({ port: server.port });
+ * using peer = await server.accept();
  * await client.send(new TextEncoder().encode('hello'));
  * const message = await peer.receive();
- * console.log(new TextDecoder().decode(message?.bytes), peer.remoteAddress.host);
- * for (const one of [client, peer, server]) one.close();
+ * console.log(new TextDecoder().decode(message!.bytes)); // hello
+ * ```
  */
 export const tcp = {
   /** Listens, on this machine's loopback only unless `host` says otherwise. `EADDRINUSE`: the port is taken. */

@@ -284,14 +284,16 @@ const TYPES = {
  * no file, vanishes with its socket, and is open to every user of the machine (of its network namespace).
  *
  * @example
+ * ```ts
  * import { unix } from 'vecino';
- * const server = unix.listen('@example-hello', { type: 'seqpacket' });
- * const client = await unix.connect('@example-hello', { type: 'seqpacket' });
- * const peer = await server.accept();
+ *
+ * using server = unix.listen('@vecino-example', { type: 'seqpacket' });
+ * using client = await unix.connect('@vecino-example', { type: 'seqpacket' });
+ * using peer = await server.accept();
  * await client.send(new TextEncoder().encode('hello'));
  * const message = await peer.receive();
- * console.log(new TextDecoder().decode(message?.bytes), peer.credentials().pid === process.pid);
- * for (const one of [client, peer, server]) one.close();
+ * console.log(new TextDecoder().decode(message!.bytes)); // hello
+ * ```
  */
 export const unix = {
   /**
