@@ -117,15 +117,14 @@ static napi_value call_use_envelope(napi_env env, napi_callback_info info) { /* 
   instance->overflow_length = overflow.length;
   return give_int(env, 0);
 }
-/* Into the slab (transfer.c); what does not fit there goes on in the overflow if `whole` is asked for: a message's end would be
- * thrown away by the kernel. */
-static napi_value call_receive_slab(napi_env env, napi_callback_info info) { /* fd, offset, length, flags, whole */
+/* Into the slab (transfer.c); what of a message does not fit there goes on in the overflow: the kernel would throw it away. */
+enum { STREAM, MESSAGE, MESSAGE_WITH_NAME };
+static napi_value call_receive_slab(napi_env env, napi_callback_info info) { /* fd, offset, length, flags, one of the above */
   ARGUMENTS(5);
-  uint32_t offset = 0, length = 0;
-  bool whole = false;
+  uint32_t offset = 0, length = 0, kind = STREAM;
   napi_get_value_uint32(env, argv[1], &offset);
   napi_get_value_uint32(env, argv[2], &length);
-  napi_get_value_bool(env, argv[4], &whole);
+  napi_get_value_uint32(env, argv[4], &kind);
   struct envelope *envelope = instance->envelope;
   if ((uint64_t)offset + length > instance->slab_length || envelope == NULL) return give_int(env, -EINVAL);
   union { /* room for a time stamp, credentials and a security label beside the descriptors: MSG_CTRUNC then means lost descriptors */
@@ -133,8 +132,8 @@ static napi_value call_receive_slab(napi_env env, napi_callback_info info) { /* 
     struct cmsghdr header;
   } control;
   struct iovec parts[2] = {{instance->slab + offset, length}, {instance->overflow, instance->overflow_length}};
-  struct msghdr message = {.msg_iov = parts, .msg_iovlen = whole ? 2 : 1, .msg_control = &control, .msg_controllen = sizeof control};
-  if (whole) message.msg_name = envelope->name, message.msg_namelen = sizeof envelope->name;
+  struct msghdr message = {.msg_iov = parts, .msg_iovlen = kind == STREAM ? 1 : 2, .msg_control = &control, .msg_controllen = sizeof control};
+  if (kind == MESSAGE_WITH_NAME) message.msg_name = envelope->name, message.msg_namelen = sizeof envelope->name;
   ssize_t result = raw_recvmsg(arg_int(env, argv[0]), &message, arg_int(env, argv[3]));
   if (result >= 0) {
     envelope->flags = message.msg_flags;

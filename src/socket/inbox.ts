@@ -19,7 +19,7 @@ import { unixName } from '../system/socket-address.js';
 import { DescriptorsLostError } from './errors.js';
 import type { Handle } from './handle.js';
 import { AGAIN, Lane, mustRest, type Task } from './lane.js';
-import { RightsHolder, SocketMessage } from './message.js';
+import { messageWith, RightsHolder, SocketMessage } from './message.js';
 import { BLOCKING } from './voice.js';
 
 const MSG_DONTWAIT = constants['MSG_DONTWAIT']!;
@@ -115,8 +115,8 @@ export class Inbox implements Task<SocketMessage | null> {
     const fd = this.#handle.open();
     const stream = this.#type === 'stream';
     for (;;) {
-      const got = stream ? receiveChunk(fd, flags) : receiveWhole(fd, flags);
-      if (typeof got !== 'number') return stream && isPlain() ? new SocketMessage(got) : this.#unwrap(got);
+      const got = stream ? receiveChunk(fd, flags) : receiveWhole(fd, flags, this.#type === 'datagram');
+      if (typeof got !== 'number') return this.#unwrap(got);
       // A datagram socket that was told to read no more says EAGAIN, for ever.
       if (got === EAGAIN) return this.ended ? null : AGAIN;
       if (got === 0) {
@@ -140,7 +140,7 @@ export class Inbox implements Task<SocketMessage | null> {
     const cut = wasCut();
     const lost = descriptorsLost();
     const rights = fds.length === 0 ? undefined : (this.#held ??= new RightsHolder()).hold(fds);
-    const message = new SocketMessage(bytes, rights, sender === null ? undefined : unixName(sender));
+    const message = messageWith(bytes, rights, sender === null ? undefined : unixName(sender));
     if (cut) {
       rights?.close();
       throw new MessageTooLargeError(

@@ -70,17 +70,28 @@ export class SocketMessage implements Disposable {
   declare readonly descriptors: number[];
   /** Datagrams only: the sender's path or `@name`, if it has one. */
   declare readonly from?: string;
-  readonly #rights: Rights | undefined;
 
-  constructor(bytes: Uint8Array, rights?: Rights, from?: string) {
+  /** @internal `rights`: `descriptors` is left out, a getter takes its place */
+  constructor(bytes: Uint8Array, rights = false) {
     this.bytes = bytes;
-    if (rights === undefined) this.descriptors = [];
-    else Object.defineProperty(this, 'descriptors', { get: () => rights.take(), enumerable: true });
-    if (from !== undefined) this.from = from;
-    this.#rights = rights;
+    if (!rights) this.descriptors = [];
   }
   /** Closes the descriptors, unless `descriptors` was read: then they are the reader's. */
-  [Symbol.dispose](): void {
-    this.#rights?.close();
+  [Symbol.dispose](): void {}
+}
+class MessageWithRights extends SocketMessage {
+  readonly #rights: Rights;
+  constructor(bytes: Uint8Array, rights: Rights) {
+    super(bytes, true);
+    this.#rights = rights;
+    Object.defineProperty(this, 'descriptors', { get: () => rights.take(), enumerable: true });
   }
+  override [Symbol.dispose](): void {
+    this.#rights.close();
+  }
+}
+/** A message that came with more than bytes. */
+export function messageWith(bytes: Uint8Array, rights: Rights | undefined, from: string | undefined): SocketMessage {
+  const message = rights === undefined ? new SocketMessage(bytes) : new MessageWithRights(bytes, rights);
+  return from === undefined ? message : Object.assign(message, { from });
 }

@@ -5,7 +5,7 @@ import { slabOffset, slabRoom, slabTake } from './slab.js';
 declare module './native.js' {
   interface Native {
     useEnvelope(envelope: View, overflow: View): number;
-    receiveSlab(fd: number, offset: number, length: number, flags: number, whole: boolean): number;
+    receiveSlab(fd: number, offset: number, length: number, flags: number, kind: number): number;
   }
 }
 const { receiveSlab, useEnvelope } = native;
@@ -19,6 +19,10 @@ const CHUNK = 64 * 1024;
 const OVERFLOW = 5 * 1024 * 1024;
 const MSG_TRUNC = constants['MSG_TRUNC']!;
 const MSG_CTRUNC = constants['MSG_CTRUNC']!;
+/** As in socket_message.c. */
+const STREAM = 0;
+const MESSAGE = 1;
+const MESSAGE_WITH_NAME = 2;
 const NAME = constants['offsetof_envelope_name']!;
 
 const buffer = new ArrayBuffer(constants['sizeof_envelope']!);
@@ -32,18 +36,19 @@ useEnvelope(envelope, overflow);
  */
 export function receiveChunk(fd: number, flags: number): Uint8Array | number {
   const offset = slabOffset();
-  const count = receiveSlab(fd, offset, Math.min(CHUNK, slabRoom(offset)), flags, false);
+  const count = receiveSlab(fd, offset, Math.min(CHUNK, slabRoom(offset)), flags, STREAM);
   return count <= 0 ? count : slabTake(offset, count);
 }
-/** One whole message of a seqpacket or datagram socket, as {@link receiveChunk}. 0 may be an empty message: see {@link hadAncillary}. */
-export function receiveWhole(fd: number, flags: number): Uint8Array | number {
+/** One whole message of a seqpacket or datagram socket, as {@link receiveChunk}. 0 may be an empty message: see {@link hadAncillary}.
+ * With `withName`, {@link senderAddress} tells the sender's address. */
+export function receiveWhole(fd: number, flags: number, withName: boolean): Uint8Array | number {
   if (overflow.length === 0) {
     overflow = new Uint8Array(OVERFLOW);
     useEnvelope(envelope, overflow);
   }
   const offset = slabOffset();
   const room = slabRoom(offset);
-  const count = receiveSlab(fd, offset, room, flags, true);
+  const count = receiveSlab(fd, offset, room, flags, withName ? MESSAGE_WITH_NAME : MESSAGE);
   if (count <= 0) return count;
   if (count <= room) return slabTake(offset, count);
   const bytes = new Uint8Array(count);
