@@ -27,7 +27,6 @@ struct watch;
 struct helper;
 struct worker;
 struct listener;
-struct opener;
 struct envelope;
 
 /* The state of one environment; it is the `data` of every function, so that no call looks it up. */

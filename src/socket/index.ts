@@ -1,4 +1,8 @@
-/** Sockets, and readiness of many descriptors. */
+/** Unix and TCP sockets (three voices, descriptors, credentials, half-close, back-pressure), and readiness of many descriptors. */
+
+export { DescriptorsLostError, HostError } from './errors.js';
+export { SocketMessage } from './message.js';
+export type { Attachments } from './outbox.js';
 export {
   type Epoll,
   type EpollEvent,
@@ -13,10 +17,6 @@ export {
   type SelectResult,
   type SelectSets,
 } from './readiness/index.js';
-/** Unix and TCP sockets: three voices, descriptors, credentials, half-close, back-pressure. */
-export { DescriptorsLostError, HostError } from './errors.js';
-export { SocketMessage } from './message.js';
-export type { Attachments } from './outbox.js';
 export type { Server } from './server.js';
 export type { SendOptions, Socket, SyncSendOptions } from './socket.js';
 export {

@@ -39,8 +39,6 @@ export { pollNow, readableSync, writableSync } from './poll.js';
 export { Readiness, readable, writable } from './readiness.js';
 export { DescriptorSets, FD_SETSIZE, select } from './select.js';
 export { kill, sigqueue } from './signal.js';
-export { MAX_DESCRIPTORS, recvmsg, sendmsg, socketpair } from './socket.js';
-export { ftok } from './sysv-key.js';
 // Not connect and listen: those names are the channels'.
 export {
   accept4,
@@ -57,6 +55,7 @@ export {
 } from './socket.js';
 export { type InetAddress, inetAddress, inetName, unixAddress, unixName } from './socket-address.js';
 export { type Credentials, getsockopt, peerCredentials, setsockopt } from './socket-option.js';
+export { ftok } from './sysv-key.js';
 export type { SysVMemoryStatus } from './sysv-memory.js';
 export { msgget, msgRemove, msgrcv, msgSetLimit, msgStat, msgsnd } from './sysv-message.js';
 export { type Tally, tally } from './tally.js';

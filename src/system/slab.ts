@@ -22,31 +22,19 @@ let used = SIZE;
 
 function begin(): void {
   slab = new ArrayBuffer(SIZE);
+  markAsUntransferable(slab); // or sending one piece to a worker would take every other piece along
   view = new Uint8Array(slab);
   headers = new Float64Array(slab);
   used = 0;
   useSlab(view);
 }
 
-/** read(2) of at most `most` bytes: the bytes, or the call's result if it is 0 (the end) or negative (an errno). */
-export function readFresh(fd: number, most: number): Uint8Array | number {
-  if (used + Math.min(most, SMALLEST) > SIZE || view.length === 0) begin();
-  const offset = used;
-  const room = SIZE - offset;
-  const count = readSlab(fd, offset, Math.min(most, room));
-  if (count <= 0) return count;
 /**
  * Where the next piece begins, with room for at least 4 KiB (or `most`, if less). The addon keeps the block's address, so this
  * must come before every call that fills it.
  */
 export function slabOffset(most = SMALLEST): number {
-  if (used + Math.min(most, SMALLEST) > SIZE || view.length === 0) {
-    slab = new ArrayBuffer(SIZE);
-    markAsUntransferable(slab); // or sending one piece to a worker would take every other piece along
-    view = new Uint8Array(slab);
-    used = 0;
-    useSlab(view);
-  }
+  if (used + Math.min(most, SMALLEST) > SIZE || view.length === 0) begin();
   return used;
 }
 /** The bytes from `offset` on that there is room for. */
@@ -57,6 +45,13 @@ export function slabRoom(offset: number): number {
 export function slabTake(offset: number, count: number): Uint8Array {
   used = (offset + count + 7) & ~7;
   return new Uint8Array(slab, offset, count);
+}
+
+/** read(2) of at most `most` bytes: the bytes, or the call's result if it is 0 (the end) or negative (an errno). */
+export function readFresh(fd: number, most: number): Uint8Array | number {
+  const offset = slabOffset(most);
+  const count = readSlab(fd, offset, Math.min(most, SIZE - offset));
+  return count <= 0 ? count : slabTake(offset, count);
 }
 
 /** Room for a message of at most `size` bytes (at most {@link LARGEST_IN_SLAB}) and its header: the offset of the header. */
@@ -82,9 +77,4 @@ export function largeHeader(buffer: Uint8Array): number {
 }
 export function largeContent(buffer: Uint8Array, length: number): Uint8Array {
   return buffer.slice(HEADER, HEADER + length);
-/** read(2) of at most `most` bytes: the bytes, or the call's result if it is 0 (the end) or negative (an errno). */
-export function readFresh(fd: number, most: number): Uint8Array | number {
-  const offset = slabOffset(most);
-  const count = readSlab(fd, offset, Math.min(most, SIZE - offset));
-  return count <= 0 ? count : slabTake(offset, count);
 }
