@@ -1,9 +1,10 @@
 /** POSIX message queues: a mailbox of the kernel under a name, whose messages have priorities. */
-import { checkInteger, checkMode, checkName } from '../system/arguments.js';
+import { checkInteger, checkMode, checkName, checkOptions } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, errno, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
 import { close, fchmod } from '../system/file.js';
 import { describeLimit } from '../system/limits.js';
+import { Line } from '../system/line.js';
 import {
   MAX_PRIORITY,
   mqGetattr,
@@ -16,10 +17,7 @@ import {
 } from '../system/mqueue.js';
 import { constants, native } from '../system/native.js';
 import { pollOne } from '../system/poll.js';
-import { Readiness } from '../system/readiness.js';
 import { type Content, toBytes } from './content.js';
-import { Line } from './line.js';
-import { throwIfAborted } from './pending.js';
 
 const { mqSend } = native;
 const EAGAIN = -errno['EAGAIN']!;
@@ -45,6 +43,7 @@ export interface PriorityOptions {
 const FOREVER = new Deadline('wait for a message queue');
 /** Whether this thread may block in a call for as long as it takes; a worker has to come back for `terminate()`. */
 const MAY_BLOCK = FOREVER.block() < 0;
+const NONE = Object.freeze({});
 const ACCESS = { read: 'O_RDONLY', write: 'O_WRONLY', both: 'O_RDWR' } as const;
 
 /**
@@ -72,9 +71,8 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   readonly #fd: number;
   readonly #access: MessageQueueAccess;
   readonly #size: number;
-  readonly #readiness: Readiness;
-  readonly #senders: Line<true>;
-  readonly #receivers: Line<PosixMessage>;
+  readonly #senders: Line;
+  readonly #receivers: Line;
   /** A second open file that blocks, for the Sync voice: one call then instead of three. -1: there can be none. */
   #blockingFd: number | undefined;
   #closed = false;
@@ -84,9 +82,8 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     this.#fd = fd;
     this.#access = access;
     this.#size = mqGetattr(fd).messageSize;
-    this.#readiness = new Readiness(fd, `message queue '/${name}'`);
-    this.#senders = new Line(this.#readiness, 'writable');
-    this.#receivers = new Line(this.#readiness, 'readable');
+    this.#senders = new Line(fd, `message queue '/${name}'`, 'writable');
+    this.#receivers = new Line(fd, `message queue '/${name}'`, 'readable');
   }
 
   /**
@@ -95,7 +92,8 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
    *
    * @param name `[A-Za-z0-9._-]{1,200}`, a leading `/` means the same
    */
-  static create(name: string, options: MessageQueueOptions = {}): MessageQueue {
+  static create(name: string, options: MessageQueueOptions = NONE): MessageQueue {
+    checkOptions('options', options);
     name = checkName('name', name);
     const { maxMessages, messageSize, mode = 0o600 } = options;
     const sizes: Partial<QueueAttributes> = {};
@@ -114,7 +112,8 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     }
   }
   /** Opens a queue that is there: {@link SystemError} `ENOENT` if it is not, `EACCES` if its mode forbids the access. */
-  static open(name: string, options: { access?: MessageQueueAccess } = {}): MessageQueue {
+  static open(name: string, options: { access?: MessageQueueAccess } = NONE): MessageQueue {
+    checkOptions('options', options);
     name = checkName('name', name);
     const { access = 'both' } = options;
     if (!Object.hasOwn(ACCESS, access)) {
@@ -149,30 +148,33 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
    * {@link MessageTooLargeError} if it is longer than the queue's `messageSize`. When nobody receives, it waits (for ever, or
    * until the time-out): a queue does not know whether there are receivers.
    */
-  async send(content: Content, options: PriorityOptions & WaitOptions = {}): Promise<void> {
+  async send(content: Content, options: PriorityOptions & WaitOptions = NONE): Promise<void> {
+    checkOptions('options', options);
     const deadline = new Deadline('send to a message queue', options);
     const priority = this.#priority(options);
     const bytes = this.#content(content);
-    throwIfAborted(deadline);
+    deadline.signal?.throwIfAborted();
     this.#checkOpen();
-    if (this.#senders.enter() && this.#send(bytes, priority)) return;
+    if (this.#senders.mayTry() && this.#send(bytes, priority)) return;
     const copy = bytes.slice();
-    await this.#senders.join(deadline, () => this.#send(copy, priority) || undefined);
+    await this.#senders.join(() => this.#send(copy, priority) || undefined, deadline);
   }
   /** Sends a message if there is room at once; `false` if there is none (or if an earlier `send()` still waits for it). */
-  trySend(content: Content, options: PriorityOptions = {}): boolean {
+  trySend(content: Content, options: PriorityOptions = NONE): boolean {
+    checkOptions('options', options);
     const priority = this.#priority(options);
     const bytes = this.#content(content);
     this.#checkOpen();
-    if (!this.#senders.empty) this.#senders.serve();
-    return this.#senders.empty && this.#send(bytes, priority);
+    return this.#senders.idle && this.#send(bytes, priority);
   }
-  /** Sends a message; blocks the thread while the queue is full. */
-  sendSync(content: Content, options: PriorityOptions & SyncWaitOptions = {}): void {
+  /** Sends a message; blocks the thread while the queue is full. Sends that wait already go first. */
+  sendSync(content: Content, options: PriorityOptions & SyncWaitOptions = NONE): void {
+    checkOptions('options', options);
     const deadline = options.timeout === undefined ? FOREVER : new Deadline('send to a message queue', options);
     const priority = this.#priority(options);
     const bytes = this.#content(content);
     this.#checkOpen();
+    if (!this.#senders.idle) this.#senders.finishSync(deadline);
     const fd = deadline === FOREVER ? this.#blocking() : this.#fd;
     for (;;) {
       const result = mqSend(fd, bytes, priority);
@@ -184,25 +186,27 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
 
   /** Receives the oldest message of the highest priority; waits for one in the event loop. */
   async receive(options?: WaitOptions): Promise<PosixMessage> {
+    checkOptions('options', options);
     const deadline = new Deadline('receive from a message queue', options);
-    throwIfAborted(deadline);
+    deadline.signal?.throwIfAborted();
     this.#checkOpen();
-    if (this.#receivers.enter()) {
+    if (this.#receivers.mayTry()) {
       const message = this.#receive();
       if (message !== undefined) return message;
     }
-    return this.#receivers.join(deadline, () => this.#receive());
+    return this.#receivers.join(() => this.#receive(), deadline);
   }
   /** Receives a message if there is one (that no earlier `receive()` waits for); `undefined` if not. */
   tryReceive(): PosixMessage | undefined {
     this.#checkOpen();
-    if (!this.#receivers.empty) this.#receivers.serve();
-    return this.#receivers.empty ? this.#receive() : undefined;
+    return this.#receivers.idle ? this.#receive() : undefined;
   }
-  /** Receives a message; blocks the thread while there is none. */
+  /** Receives a message; blocks the thread while there is none. Receives that wait already are served first. */
   receiveSync(options?: SyncWaitOptions): PosixMessage {
+    checkOptions('options', options);
     const deadline = options?.timeout === undefined ? FOREVER : new Deadline('receive from a message queue', options);
     this.#checkOpen();
+    if (!this.#receivers.idle) this.#receivers.finishSync(deadline);
     const fd = deadline === FOREVER ? this.#blocking() : this.#fd;
     for (;;) {
       const result = receiveFresh(fd, this.#size);
@@ -228,10 +232,8 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    const error = new ClosedError(`message queue '/${this.name}'`);
-    this.#senders.fail(error);
-    this.#receivers.fail(error);
-    this.#readiness.close();
+    this.#senders.close();
+    this.#receivers.close();
     close(this.#fd);
     if (this.#blockingFd !== undefined && this.#blockingFd >= 0) close(this.#blockingFd);
   }

@@ -1,5 +1,5 @@
 /** System V message queues: a mailbox of the kernel under a number, whose messages have types to choose by. */
-import { checkInteger, checkMode } from '../system/arguments.js';
+import { checkInteger, checkMode, checkOptions } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, errno, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
 import { describeLimit, kernelLimit } from '../system/limits.js';
@@ -17,7 +17,6 @@ import {
   type SysVQueueStatus,
 } from '../system/sysv-message.js';
 import { type Content, toBytes } from './content.js';
-import { throwIfAborted } from './pending.js';
 import { Selection, type SelectOptions } from './selection.js';
 import { finishWait, SysVReceivers, startWait } from './sysv-receivers.js';
 import { finishSend, SysVSenders, startSend } from './sysv-senders.js';
@@ -95,8 +94,8 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
    *
    * @param key a number (see {@link ftok}), or `'private'` for a queue that is found by its {@link id} only
    */
-  static create(key: SysVKey, options: SysVQueueOptions = {}): SysVMessageQueue {
-    const { mode = 0o600, limit } = options;
+  static create(key: SysVKey, options?: SysVQueueOptions): SysVMessageQueue {
+    const { mode = 0o600, limit } = checkOptions('options', options) ?? {};
     checkMode('options.mode', mode);
     if (limit !== undefined) checkInteger('options.limit', limit, 1, 0x7fffffff);
     const id = msgget(key, constants['IPC_CREAT']! | constants['IPC_EXCL']!, mode);
@@ -159,23 +158,26 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
    * comes when the message has just been sent, the call succeeds.
    */
   async send(content: Content, options: TypeOptions & WaitOptions): Promise<void> {
+    checkOptions('options', options);
     const deadline = new Deadline('send to a message queue', options);
     const type = checkType(options);
     const bytes = toBytes(content);
-    throwIfAborted(deadline);
+    deadline.signal?.throwIfAborted();
     this.#checkOpen();
     if (this.#senders.enter() && this.#put(type, bytes)) return;
     await this.#senders.join(type, bytes, deadline);
   }
   /** Sends a message if there is room at once; `false` if there is none (or if an earlier `send()` still waits for it). */
   trySend(content: Content, options: TypeOptions): boolean {
+    checkOptions('options', options);
     const type = checkType(options);
     const bytes = toBytes(content);
     this.#checkOpen();
     return this.#senders.settled() && (this.#put(type, bytes) || this.#checkRoom(bytes.length));
   }
-  /** Sends a message; blocks the thread while the queue is full. */
+  /** Sends a message; blocks the thread while the queue is full. It does not stand behind sends that wait in the event loop. */
   sendSync(content: Content, options: TypeOptions & SyncWaitOptions): void {
+    checkOptions('options', options);
     const deadline = new Deadline('send to a message queue', options);
     const type = checkType(options);
     const bytes = toBytes(content);
@@ -203,9 +205,10 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
 
   /** Receives the first message of the kind asked for (any, without options); waits for one in the event loop. */
   async receive(options?: SelectOptions & WaitOptions): Promise<SysVMessage> {
+    checkOptions('options', options);
     const deadline = new Deadline('receive from a message queue', options);
     const selection = new Selection(options);
-    throwIfAborted(deadline);
+    deadline.signal?.throwIfAborted();
     this.#checkOpen();
     if (this.#receivers.enter()) {
       const message = this.#take(selection);
@@ -215,12 +218,14 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
   }
   /** Receives a message of that kind if there is one (that no earlier `receive()` waits for); `undefined` if not. */
   tryReceive(options?: SelectOptions): SysVMessage | undefined {
+    checkOptions('options', options);
     const selection = new Selection(options);
     this.#checkOpen();
     return this.#receivers.tryReceive(selection);
   }
-  /** Receives a message of that kind; blocks the thread while there is none. */
+  /** Receives a message of that kind; blocks the thread while there is none. It does not stand behind receives that wait. */
   receiveSync(options?: SelectOptions & SyncWaitOptions): SysVMessage {
+    checkOptions('options', options);
     const deadline = new Deadline('receive from a message queue', options);
     const selection = new Selection(options);
     this.#checkOpen();

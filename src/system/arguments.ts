@@ -50,14 +50,16 @@ export function checkBytes(argument: string, value: unknown): Uint8Array {
   if (!isUint8Array(value)) {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'a Uint8Array', value);
   }
-  if (value.byteLength === 0 && isDetached(value.buffer)) {
+  if (value.byteLength === 0 && isDetached(value)) {
     throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, 'a Uint8Array whose buffer is not detached', value);
   }
   return value;
 }
-function isDetached(buffer: ArrayBufferLike): boolean {
+const { keys } = Uint8Array.prototype;
+/** Also a view of a resizable buffer that has shrunk so that the view is outside: it has no bytes, but is not an empty one. */
+function isDetached(view: Uint8Array): boolean {
   try {
-    new Uint8Array(buffer);
+    keys.call(view);
     return false;
   } catch {
     return true;

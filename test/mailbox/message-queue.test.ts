@@ -79,7 +79,7 @@ test('calls that wait on one object are served in the order in which they were m
   assert.deepEqual(order, ['0', '1', '2', '3', '4']);
 });
 
-test('tryReceive and trySend do not overtake who waits', async () => {
+test('neither the try forms nor the Sync forms overtake who waits', async () => {
   const queue = posix({ maxMessages: 1 });
   const received = queue.receive();
   const other = MessageQueue.open(queue.name);
@@ -92,6 +92,11 @@ test('tryReceive and trySend do not overtake who waits', async () => {
   assert.equal(queue.trySend('c'), false);
   await sent;
   assert.equal(text(other.receiveSync()), 'b');
+  const first = queue.receive();
+  assert.throws(() => queue.receiveSync({ timeout: 5 }), TimeoutError);
+  other.sendSync('first');
+  assert.throws(() => queue.receiveSync({ timeout: 5 }), TimeoutError);
+  assert.equal(text(await first), 'first');
   other.close();
 });
 
@@ -283,4 +288,20 @@ test('two hundred receives at once are served in order, beyond what one turn of 
     order,
     order.map((_, i) => i),
   );
+});
+
+test('options that are no object are refused', async () => {
+  const queue = posix();
+  for (const options of [null, 5, 'x', true]) {
+    const bad = options as never;
+    await refuses('ERR_INVALID_ARG_TYPE', [
+      () => queue.send('x', bad),
+      () => queue.trySend('x', bad),
+      () => queue.sendSync('x', bad),
+      () => queue.receive(bad),
+      () => queue.receiveSync(bad),
+      () => MessageQueue.create(uniqueName('none'), bad),
+      () => MessageQueue.open(queue.name, bad),
+    ]);
+  }
 });

@@ -69,6 +69,7 @@ test('types, selections and time-outs that are none are refused in every voice, 
   for (const options of [undefined, null, {}, { type: null }, { type: '1' }]) await refuses(TYPE, send(options));
   for (const type of [1.5, Number.NaN, 2 ** 53, -(2 ** 53)]) await refuses(RANGE, receive({ type }));
   for (const type of [null, '1', {}]) await refuses(TYPE, receive({ type }));
+  for (const options of [null, 5, 'x', true]) await refuses(TYPE, receive(options));
   for (const type of [undefined, 0, -1]) await refuses(RANGE, receive({ type, except: true }));
   for (const except of [null, 1, 'yes']) await refuses(TYPE, receive({ type: 1, except }));
   for (const timeout of [-1, Number.NaN]) {
