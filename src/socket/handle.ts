@@ -1,20 +1,47 @@
 /** A socket's descriptor and whether it is still open: what all parts of one socket share. */
 import { ClosedError } from '../system/errors.js';
-import { close } from '../system/file.js';
+import { close, fstat } from '../system/file.js';
+import type { Line } from '../system/line.js';
 import { Readiness } from '../system/readiness.js';
+import type { RightsHolder } from './message.js';
+import type { UnixName } from './unix-name.js';
+
+/**
+ * A socket that is dropped without close() would keep its peer waiting for ever. It is closed, and the program told, since nobody
+ * can know when that happens.
+ */
+const forgotten = new FinalizationRegistry((handle: Handle) => {
+  const { what } = handle;
+  if (!handle.abandon()) return;
+  process.emitWarning(`A ${what} was dropped without close()`, {
+    code: 'VECINO_NOT_CLOSED',
+    detail: 'It has been closed now. Use close(), `using`, or detach() if only the descriptor is still needed.',
+  });
+});
 
 export class Handle {
   /** -1 once closed. */
   fd: number;
   /** What it is, for people. */
   readonly kind: string;
+  /** What ends with it. Nothing here leads to the socket itself, which could not be dropped then. */
+  reading: Line | undefined;
+  writing: Line | undefined;
+  held: RightsHolder | undefined;
+  name: UnixName | undefined;
   readonly #opened: number;
+  #inode = 0;
   #readiness: Readiness | undefined;
 
   constructor(fd: number, kind: string) {
     this.fd = fd;
     this.#opened = fd;
     this.kind = kind;
+  }
+  /** It is closed when `owner` is dropped. */
+  belongTo(owner: object): void {
+    this.#inode = fstat(this.fd).inode;
+    forgotten.register(owner, this, this);
   }
   get what(): string {
     return `${this.kind} (fd ${this.#opened})`;
@@ -28,18 +55,34 @@ export class Handle {
   get readiness(): Readiness {
     return (this.#readiness ??= new Readiness(this.open(), this.what));
   }
-  /** Gives the descriptor away, open. */
-  release(): void {
-    this.#readiness?.close();
+  /** Ends what waits, and gives the descriptor away, open. */
+  detach(): number {
+    const fd = this.open();
+    forgotten.unregister(this);
     this.fd = -1;
+    this.reading?.close();
+    this.writing?.close();
+    this.held?.close();
+    this.#readiness?.close();
+    return fd;
   }
-  /** False if it was closed before. Ends what waits. */
-  close(): boolean {
-    const fd = this.fd;
-    if (fd < 0) return false;
-    this.fd = -1;
-    this.#readiness?.close();
-    close(fd);
-    return true;
+  /** Idempotent. Removes the name while the socket is still there: nobody takes it over meanwhile. */
+  close(): void {
+    if (this.fd < 0) return;
+    this.name?.remove();
+    close(this.detach());
+  }
+  /** As {@link close}, unless the number was closed behind our back and names something else by now. */
+  abandon(): boolean {
+    if (this.fd < 0) return false;
+    let ours = false;
+    try {
+      ours = fstat(this.fd).inode === this.#inode;
+    } catch {
+      // It is not open any more.
+    }
+    if (ours) this.close();
+    else this.detach();
+    return ours;
   }
 }

@@ -1,9 +1,9 @@
 /** The receiving side of a socket. */
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
-import { ClosedError, errno, MessageTooLargeError, SystemError } from '../system/errors.js';
+import { errno, MessageTooLargeError, SystemError } from '../system/errors.js';
+import { Line, type Task } from '../system/line.js';
 import { constants } from '../system/native.js';
 import { pollOne } from '../system/poll.js';
-import { READABLE } from '../system/readiness.js';
 import {
   descriptorsLost,
   hadAncillary,
@@ -18,7 +18,6 @@ import type { SocketType } from '../system/socket.js';
 import { unixName } from '../system/socket-address.js';
 import { DescriptorsLostError } from './errors.js';
 import type { Handle } from './handle.js';
-import { AGAIN, Lane, mustRest, type Task } from './lane.js';
 import { messageWith, RightsHolder, SocketMessage } from './message.js';
 import { BLOCKING } from './voice.js';
 
@@ -32,8 +31,9 @@ const ECONNRESET = -errno['ECONNRESET']!;
 export class Inbox implements Task<SocketMessage | null> {
   readonly #handle: Handle;
   readonly #type: SocketType;
-  #lane: Lane | undefined;
-  #held: RightsHolder | undefined;
+  #line: Line | undefined;
+  /** The socket, so that it is not dropped while something waits for it. */
+  readonly owner: object;
   /** A seqpacket peer was reset, but what it sent before is still to be delivered. */
   #reset = false;
   /** How many receives in a row to leave to the event loop without a try: twice as many after each try in vain. */
@@ -42,7 +42,8 @@ export class Inbox implements Task<SocketMessage | null> {
   /** This side said that it will read no more. */
   ended = false;
 
-  constructor(handle: Handle, type: SocketType) {
+  constructor(owner: object, handle: Handle, type: SocketType) {
+    this.owner = owner;
     this.#handle = handle;
     this.#type = type;
   }
@@ -54,45 +55,37 @@ export class Inbox implements Task<SocketMessage | null> {
         deadline = new Deadline(`receive from ${this.#handle.what}`, options);
         deadline.signal?.throwIfAborted();
       }
-      const rest = mustRest();
-      if (!rest && (this.#lane === undefined || this.#lane.idle) && (deadline !== undefined || this.#isLikely())) {
+      const line = this.#line ?? this.#makeLine();
+      if (line.mayTry() && (deadline !== undefined || this.#isLikely())) {
         const message = this.#take(MSG_DONTWAIT);
-        if (message !== AGAIN) {
+        if (message !== undefined) {
           this.#trust = this.#patience = 0;
           return Promise.resolve(message);
         }
         if (deadline?.expired) throw deadline.error();
       }
-      this.#handle.open();
-      this.#lane ??= new Lane(this.#handle, READABLE);
-      return this.#lane.add(this, deadline, rest);
+      return line.join<SocketMessage | null>(this, deadline);
     } catch (error) {
       return Promise.reject(error);
     }
   }
   tryReceive(): SocketMessage | null | undefined {
-    if (this.#lane !== undefined && !this.#lane.idle) return undefined;
-    const message = this.#take(MSG_DONTWAIT);
-    return message === AGAIN ? undefined : message;
+    if (this.#line !== undefined && !this.#line.idle) return undefined;
+    return this.#take(MSG_DONTWAIT);
   }
   receiveSync(options?: SyncWaitOptions): SocketMessage | null {
     let deadline: Deadline | undefined;
     if (options !== undefined) deadline = new Deadline(`receive from ${this.#handle.what}`, options);
-    if (this.#lane !== undefined && !this.#lane.idle) {
-      this.#lane.finish((deadline ??= new Deadline(`receive from ${this.#handle.what}`)));
+    if (this.#line !== undefined && !this.#line.idle) {
+      this.#line.finishSync((deadline ??= new Deadline(`receive from ${this.#handle.what}`)));
     }
     for (;;) {
       const message = this.#take(deadline === undefined ? BLOCKING : MSG_DONTWAIT);
-      if (message !== AGAIN) return message;
+      if (message !== undefined) return message;
       deadline ??= new Deadline(`receive from ${this.#handle.what}`);
       pollOne(this.#handle.fd, POLLIN, deadline);
     }
   }
-  close(): void {
-    this.#lane?.fail(new ClosedError(this.#handle.what));
-    this.#held?.close();
-  }
-
   /**
    * Whether a try is worth its system call. Where question and answer alternate there is never anything yet, and the event loop,
    * which looks anyway, will tell.
@@ -106,19 +99,23 @@ export class Inbox implements Task<SocketMessage | null> {
     this.#trust = this.#patience;
     return true;
   }
-  /** For the lane. */
-  attempt(): SocketMessage | null | typeof AGAIN {
+  /** For the line. */
+  attempt(): SocketMessage | null | undefined {
     return this.#take(MSG_DONTWAIT);
   }
 
-  #take(flags: number): SocketMessage | null | typeof AGAIN {
+  #makeLine(): Line {
+    this.#line = this.#handle.reading = new Line(this.#handle.open(), this.#handle.what, 'readable');
+    return this.#line;
+  }
+  #take(flags: number): SocketMessage | null | undefined {
     const fd = this.#handle.open();
     const stream = this.#type === 'stream';
     for (;;) {
       const got = stream ? receiveChunk(fd, flags) : receiveWhole(fd, flags, this.#type === 'datagram');
       if (typeof got !== 'number') return this.#unwrap(got);
       // A datagram socket that was told to read no more says EAGAIN, for ever.
-      if (got === EAGAIN) return this.ended ? null : AGAIN;
+      if (got === EAGAIN) return this.ended ? null : undefined;
       if (got === 0) {
         if (!stream && !this.ended && (this.#type === 'datagram' || hadAncillary())) {
           return this.#unwrap(new Uint8Array(0));
@@ -139,7 +136,7 @@ export class Inbox implements Task<SocketMessage | null> {
     const sender = this.#type === 'datagram' ? senderAddress() : null;
     const cut = wasCut();
     const lost = descriptorsLost();
-    const rights = fds.length === 0 ? undefined : (this.#held ??= new RightsHolder()).hold(fds);
+    const rights = fds.length === 0 ? undefined : (this.#handle.held ??= new RightsHolder()).hold(fds);
     const message = messageWith(bytes, rights, sender === null ? undefined : unixName(sender));
     if (cut) {
       rights?.close();

@@ -2,7 +2,6 @@
 import { checkBytes, checkDescriptor } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import {
-  ClosedError,
   errno,
   errnoName,
   type IpcError,
@@ -10,15 +9,14 @@ import {
   MessageTooLargeError,
   SystemError,
 } from '../system/errors.js';
+import { Line, type Task } from '../system/line.js';
 import { constants, native } from '../system/native.js';
 import { pollNow, pollOne } from '../system/poll.js';
-import { WRITABLE } from '../system/readiness.js';
 import { connect, MAX_DESCRIPTORS, type SocketType, socket } from '../system/socket.js';
 import { unixAddress } from '../system/socket-address.js';
 import { getsockopt } from '../system/socket-option.js';
 import { withBytesSent } from './errors.js';
 import { Handle } from './handle.js';
-import { AGAIN, Lane, mustRest, type Task } from './lane.js';
 import { BLOCKING } from './voice.js';
 
 /** What goes with the bytes. */
@@ -35,7 +33,10 @@ const SHUT_WR = constants['SHUT_WR']!;
 const POLLOUT = constants['POLLOUT']!;
 const EAGAIN = -errno['EAGAIN']!;
 const EINTR = -errno['EINTR']!;
+/** At most so many bytes of a stream in one go: a receiver that keeps up must not keep the sender from its event loop. */
+const STRETCH = 1024 * 1024;
 const NONE = new Int32Array(0);
+const nothing = () => {};
 const HINTS: Record<string, string> = {
   EPIPE: 'The peer has closed the connection, or this side has ended its own direction',
   ECONNREFUSED: 'Nobody has this address open any more',
@@ -49,7 +50,7 @@ const HINTS: Record<string, string> = {
 };
 
 /** One send: what of it is still to do. */
-class Job implements Task<void> {
+class Job implements Task<true> {
   readonly bytes: Uint8Array;
   readonly length: number;
   readonly to: Uint8Array | undefined;
@@ -67,7 +68,7 @@ class Job implements Task<void> {
     this.rights = rights;
     this.to = to;
   }
-  attempt(): undefined | typeof AGAIN {
+  attempt(): true | undefined {
     return this.#outbox.attempt(this, MSG_DONTWAIT);
   }
   interrupted(error: unknown): unknown {
@@ -96,9 +97,12 @@ export class Outbox {
   readonly #handle: Handle;
   readonly #type: SocketType;
   readonly #domain: 'unix' | 'inet';
-  #lane: Lane | undefined;
+  #line: Line | undefined;
+  /** The socket, so that it is not dropped while something waits for it. */
+  readonly owner: object;
 
-  constructor(handle: Handle, type: SocketType, domain: 'unix' | 'inet') {
+  constructor(owner: object, handle: Handle, type: SocketType, domain: 'unix' | 'inet') {
+    this.owner = owner;
     this.#handle = handle;
     this.#type = type;
     this.#domain = domain;
@@ -111,29 +115,28 @@ export class Outbox {
         deadline = new Deadline(`send to ${this.#handle.what}`, options);
         deadline.signal?.throwIfAborted();
       }
-      const rest = mustRest();
-      const free = !rest && (this.#lane === undefined || this.#lane.idle);
+      const line = this.#getLine();
+      const free = line.mayTry();
       const sent = free && options === undefined ? this.#sendAtOnce(bytes, MSG_DONTWAIT) : 0;
       if (sent > 0 && sent === bytes.length) return Promise.resolve();
       const job = this.#job(bytes, options);
       job.sent = sent;
       if (free) {
-        if (this.attempt(job, MSG_DONTWAIT) !== AGAIN) return Promise.resolve();
+        if (this.attempt(job, MSG_DONTWAIT)) return Promise.resolve();
         if (deadline?.expired) {
           job.elsewhere?.close();
           throw job.interrupted(deadline.error());
         }
       }
-      this.#handle.open();
       job.queue();
-      return this.#getLane().add(job, deadline, rest);
+      return line.join(job, deadline).then(nothing);
     } catch (error) {
       return Promise.reject(error);
     }
   }
   trySend(bytes: Uint8Array, options?: Attachments): number | boolean {
     const stream = this.#type === 'stream';
-    const free = this.#lane === undefined || this.#lane.idle;
+    const free = this.#line === undefined || this.#line.idle;
     if (free && options === undefined) {
       const sent = this.#sendAtOnce(bytes, MSG_DONTWAIT);
       if (sent > 0) return stream ? sent : true;
@@ -142,18 +145,18 @@ export class Outbox {
     this.#handle.open();
     if (!free) return stream ? 0 : false;
     const result = this.attempt(job, MSG_DONTWAIT, false);
-    return stream ? job.sent : result !== AGAIN;
+    return stream ? job.sent : result === true;
   }
   sendSync(bytes: Uint8Array, options?: Attachments & SyncWaitOptions): void {
-    const free = this.#lane === undefined || this.#lane.idle;
+    const free = this.#line === undefined || this.#line.idle;
     const sent = free && options === undefined ? this.#sendAtOnce(bytes, BLOCKING) : 0;
     if (sent > 0 && sent === bytes.length) return;
     const deadline = new Deadline(`send to ${this.#handle.what}`, options);
     const job = this.#job(bytes, options);
     job.sent = sent;
     try {
-      if (!free) this.#lane!.finish(deadline);
-      while (this.attempt(job, MSG_DONTWAIT) === AGAIN) {
+      if (!free) this.#line!.finishSync(deadline);
+      while (!this.attempt(job, MSG_DONTWAIT)) {
         pollOne((job.elsewhere ?? this.#handle).open(), POLLOUT, deadline);
       }
     } catch (error) {
@@ -168,8 +171,9 @@ export class Outbox {
       const deadline = new Deadline(`wait until ${this.#handle.what} takes more`, options);
       deadline.signal?.throwIfAborted();
       const fd = this.#handle.open();
-      const room = () => (pollNow(fd, POLLOUT) !== 0 ? undefined : AGAIN);
-      return this.#getLane().add({ attempt: room }, deadline, (this.#lane as Lane).idle && room() !== AGAIN);
+      return this.#getLine()
+        .join(() => pollNow(fd, POLLOUT) !== 0 || undefined, deadline)
+        .then(nothing);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -183,24 +187,22 @@ export class Outbox {
         const result = native.shutdown(this.#handle.open(), SHUT_WR);
         // ENOTCONN: the peer is gone, and this direction with it.
         if (result < 0 && result !== -errno['ENOTCONN']!) throw this.#error(result, 0, 'shutdown');
-        return undefined;
+        return true;
       };
-      if (this.#lane !== undefined && !this.#lane.idle) return this.#lane.add({ attempt }, deadline);
+      if (this.#line !== undefined && !this.#line.idle) return this.#line.join(attempt, deadline).then(nothing);
       attempt();
       return Promise.resolve();
     } catch (error) {
       return Promise.reject(error);
     }
   }
-  close(): void {
-    this.#lane?.fail(new ClosedError(this.#handle.what));
-  }
 
   /** For a job: everything of it has gone, or the kernel takes no more now. With `!all`, a part of a stream's bytes will do. */
-  attempt(job: Job, flags: number, all = true): undefined | typeof AGAIN {
+  attempt(job: Job, flags: number, all = true): true | undefined {
     const stream = this.#type === 'stream';
     const fd = this.#handle.open();
-    if (stream && job.length === 0) return undefined;
+    if (stream && job.length === 0) return true;
+    const stop = job.sent + STRETCH;
     for (;;) {
       if (job.bytes.length !== job.length) throw detached(job.bytes);
       const left = job.length - job.sent;
@@ -210,12 +212,12 @@ export class Outbox {
           : sendmsg(fd, job.bytes, job.sent, left, job.rights ?? NONE, flags, job.to);
       if (result >= 0) {
         job.progress(result);
-        if (!stream || job.sent === job.length) return undefined;
+        if (!stream || job.sent === job.length) return true;
         job.rights = undefined; // they went with the first of the bytes
-        if (!all) return AGAIN;
+        if (!all || job.sent >= stop) return undefined;
       } else if (result === EAGAIN) {
         if (all && job.to !== undefined) this.#watchReceiver(job, fd);
-        return AGAIN;
+        return undefined;
       } else if (result !== EINTR) {
         throw withBytesSent(this.#error(result, job.length), job.sent);
       }
@@ -232,7 +234,6 @@ export class Outbox {
   }
   #job(bytes: Uint8Array, options?: Attachments): Job {
     checkBytes('bytes', bytes);
-    if (bytes.length === 0 && isDetached(bytes)) throw detached(bytes);
     const to = options?.to;
     let address: Uint8Array | undefined;
     if (to !== undefined) {
@@ -272,8 +273,8 @@ export class Outbox {
     }
     return Int32Array.from(descriptors, (fd, index) => checkDescriptor(`options.descriptors[${index}]`, fd));
   }
-  #getLane(): Lane {
-    return (this.#lane ??= new Lane(this.#handle, WRITABLE));
+  #getLine(): Line {
+    return (this.#line ??= this.#handle.writing = new Line(this.#handle.open(), this.#handle.what, 'writable'));
   }
   /** A full receiver makes only those sockets unwritable that are connected to it. */
   #watchReceiver(job: Job, own: number): void {
@@ -306,14 +307,6 @@ export class Outbox {
   }
 }
 
-function isDetached(bytes: Uint8Array): boolean {
-  try {
-    new Uint8Array(bytes.buffer as ArrayBuffer);
-    return false;
-  } catch {
-    return true;
-  }
-}
 function detached(bytes: Uint8Array): Error {
   return invalidArgument('ERR_INVALID_ARG_VALUE', 'bytes', 'a Uint8Array whose buffer is not detached', bytes);
 }

@@ -2,11 +2,10 @@
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, errno, errnoName, SystemError } from '../system/errors.js';
 import { close } from '../system/file.js';
+import { Line, type Task } from '../system/line.js';
 import { constants, native } from '../system/native.js';
 import { pollOne } from '../system/poll.js';
-import { READABLE } from '../system/readiness.js';
 import { Handle } from './handle.js';
-import { AGAIN, Lane, mustRest, type Task } from './lane.js';
 import type { Socket } from './socket.js';
 
 const CLOEXEC = constants['SOCK_CLOEXEC']!;
@@ -23,11 +22,12 @@ const GONE = new Set(
 export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disposable, AsyncDisposable, Task<S> {
   /** @internal */
   protected readonly handle: Handle;
-  #lane: Lane | undefined;
+  #line: Line | undefined;
 
   /** @internal */
   protected constructor(fd: number, kind: string) {
     this.handle = new Handle(fd, kind);
+    this.handle.belongTo(this);
   }
   /** @internal */
   protected abstract adopt(fd: number): S;
@@ -50,32 +50,29 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
         deadline = new Deadline(`accept on ${this.handle.what}`, options);
         deadline.signal?.throwIfAborted();
       }
-      const rest = mustRest();
-      if (!rest && (this.#lane === undefined || this.#lane.idle)) {
+      const line = (this.#line ??= this.handle.reading = new Line(this.handle.open(), this.handle.what, 'readable'));
+      if (line.mayTry()) {
         const socket = this.attempt();
-        if (socket !== AGAIN) return Promise.resolve(socket);
+        if (socket !== undefined) return Promise.resolve(socket);
         if (deadline?.expired) throw deadline.error();
       }
-      this.handle.open();
-      this.#lane ??= new Lane(this.handle, READABLE);
-      return this.#lane.add(this, deadline, rest);
+      return line.join<S>(this, deadline);
     } catch (error) {
       return Promise.reject(error);
     }
   }
   /** The next connection if there is one now; `undefined` otherwise. */
   tryAccept(): S | undefined {
-    if (this.#lane !== undefined && !this.#lane.idle) return undefined;
-    const socket = this.attempt();
-    return socket === AGAIN ? undefined : socket;
+    if (this.#line !== undefined && !this.#line.idle) return undefined;
+    return this.attempt();
   }
   /** As {@link accept}, blocking the thread. */
   acceptSync(options?: SyncWaitOptions): S {
     const deadline = new Deadline(`accept on ${this.handle.what}`, options);
-    this.#lane?.finish(deadline);
+    this.#line?.finishSync(deadline);
     for (;;) {
       const socket = this.attempt();
-      if (socket !== AGAIN) return socket;
+      if (socket !== undefined) return socket;
       pollOne(this.handle.fd, POLLIN, deadline);
     }
   }
@@ -94,8 +91,6 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
   }
   /** Takes no more connections; those that were not accepted are reset. Waits end with {@link ClosedError}. */
   close(): void {
-    if (this.closed) return;
-    this.#lane?.fail(new ClosedError(this.handle.what));
     this.handle.close();
   }
   [Symbol.dispose](): void {
@@ -105,8 +100,8 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
     this.close();
   }
 
-  /** @internal for the lane */
-  attempt(): S | typeof AGAIN {
+  /** @internal for the line */
+  attempt(): S | undefined {
     const listener = this.handle.open();
     for (;;) {
       const fd = native.accept4(listener, CLOEXEC);
@@ -118,7 +113,7 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
           throw error;
         }
       }
-      if (fd === EAGAIN) return AGAIN;
+      if (fd === EAGAIN) return undefined;
       if (GONE.has(fd)) continue;
       const path = this.handle.what;
       const code = errnoName(fd);

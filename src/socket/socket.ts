@@ -21,7 +21,8 @@ const SOL_SOCKET = constants['SOL_SOCKET']!;
 /**
  * A connected socket (or a datagram socket), of {@link unix} or {@link tcp}.
  *
- * Sends are done in the order of their calls, and never mixed; so are receives. Nothing here uses a thread.
+ * Sends are done in the order of their calls, and never mixed; so are receives. Nothing here uses a thread. One that is dropped
+ * without close() is closed with a warning.
  */
 export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable, AsyncDisposable {
   /** `stream`: bytes in order, without borders. `seqpacket`, `datagram`: whole messages. */
@@ -35,10 +36,11 @@ export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable
   protected constructor(fd: number, type: SocketType, domain: 'unix' | 'inet', kind: string) {
     this.type = type;
     this.handle = new Handle(fd, kind);
-    this.#inbox = new Inbox(this.handle, type);
-    this.#outbox = new Outbox(this.handle, type, domain);
+    this.#inbox = new Inbox(this, this.handle, type);
+    this.#outbox = new Outbox(this, this.handle, type, domain);
     // A time stamp comes with every message, and so tells an empty one from the end of the connection.
     if (type === 'seqpacket') setsockopt(fd, SOL_SOCKET, constants['SO_TIMESTAMP']!, 1);
+    this.handle.belongTo(this);
   }
 
   /** The descriptor, for calls that are not here; close-on-exec. It stays the socket's. {@link ClosedError} after `close()`. */
@@ -151,11 +153,12 @@ export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable
     return duplex(this);
   }
 
+  /** Gives up the descriptor without closing it, and tells its number. What waits ends with {@link ClosedError}. */
+  detach(): number {
+    return this.handle.detach();
+  }
   /** Ends what waits with {@link ClosedError}. What the kernel has taken still arrives; sends that wait are lost: {@link end} first. */
   close(): void {
-    if (this.closed) return;
-    this.#inbox.close();
-    this.#outbox.close();
     this.handle.close();
   }
   [Symbol.dispose](): void {

@@ -209,7 +209,7 @@ async function connectTo(host: string, wanted: Plan, deadline: Deadline): Promis
       await handle.readiness.writable(deadline);
       finish(fd, host, wanted.port);
     }
-    handle.release();
+    handle.detach();
     return new TcpSocket(fd);
   } catch (error) {
     handle.close();

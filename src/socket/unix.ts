@@ -39,11 +39,10 @@ export interface Adopted {
 
 /** A Unix socket. Made by {@link unix}. */
 export class UnixSocket extends Socket {
-  readonly #name: UnixName | undefined;
   /** @internal */
   constructor({ fd, type, name }: Adopted, kind = `Unix ${type} socket`) {
     super(fd, type, 'unix', kind);
-    this.#name = name;
+    this.handle.name = name;
   }
   /** This side's path or `@name`; undefined if it has none. */
   get localAddress(): string | undefined {
@@ -64,32 +63,22 @@ export class UnixSocket extends Socket {
     }
     return found;
   }
-  override close(): void {
-    if (!this.closed) this.#name?.remove();
-    super.close();
-  }
 }
 
-/** A Unix socket that listens, stream or seqpacket. */
+/** A Unix socket that listens, stream or seqpacket. `close()` also removes the socket file, if it is still this server's. */
 export class UnixServer extends Server<UnixSocket> {
   /** The path or `@name`. */
   readonly address: string;
   readonly type: SocketType;
-  readonly #name: UnixName;
   /** @internal */
   constructor(fd: number, type: SocketType, name: UnixName) {
     super(fd, `Unix ${type} server ${name.name}`);
     this.address = name.name;
     this.type = type;
-    this.#name = name;
+    this.handle.name = name;
   }
   protected override adopt(fd: number): UnixSocket {
     return new UnixSocket({ fd, type: this.type });
-  }
-  /** Also removes the socket file, if it is still this server's. */
-  override close(): void {
-    if (!this.closed) this.#name.remove();
-    super.close();
   }
 }
 

@@ -5,129 +5,174 @@
  * or is aborted steps out of the line with nothing done, because an attempt is one synchronous call: it has its result, which
  * is handed over at once, or it has touched nothing.
  */
-import { setImmediate } from 'node:timers/promises';
-import { Deadline } from './deadline.js';
+import type { Deadline } from './deadline.js';
 import { ClosedError } from './errors.js';
 import { constants } from './native.js';
 import { pollOne } from './poll.js';
-import { Readiness } from './readiness.js';
+import { READABLE, Readiness, type Waiter, WRITABLE } from './readiness.js';
 
-/** How many operations may succeed at once, one after the other, before the event loop gets its turn. */
+/** How many operations of a thread may succeed at once, one after the other, before the event loop gets its turn. */
 const CREDIT = 64;
+let credit = CREDIT;
 
-/** Why the wait for the descriptor ends. Not an error: its stack would keep alive what the line has served. */
-const LEFT = 'nobody waits any more';
-
-interface Entry {
-  /** `undefined`: not yet. */
-  attempt(): unknown;
-  settle(error: unknown, value?: unknown): void;
+/** An operation that may have to wait. */
+export interface Task<T> {
+  /** Tries, without blocking. `undefined`: not yet. */
+  attempt(): T | undefined;
+  /** The error that a time-out, an abort or a close becomes: what was half done is told in it. */
+  interrupted?(error: unknown): unknown;
+  /** It has left the line, whichever way. */
+  over?(): void;
+  /** What to wait for instead of the line's descriptor. */
+  readonly elsewhere?: { readonly fd: number; readonly readiness: Readiness } | undefined;
+}
+/** A task in the line, between those before and after it. */
+class Entry {
+  readonly task: Task<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  /** Of the time-out and the abort. */
+  callOff: (() => void) | undefined;
+  before: Entry | undefined;
+  after: Entry | undefined;
+  constructor(task: Task<unknown>, resolve: (value: unknown) => void, reject: (error: unknown) => void) {
+    this.task = task;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
 }
 
-export class Line {
+export class Line implements Waiter {
+  /** @internal what to be told of */
+  readonly events: number;
   readonly #fd: number;
   readonly #what: string;
-  readonly #reads: boolean;
   readonly #readiness: Readiness;
-  readonly #entries: Entry[] = [];
-  #serving = false;
-  #waiting = false;
-  #credit = CREDIT;
-  /** Ends the wait for the descriptor when nobody is left in the line; renewed after that. */
-  #left: AbortController | undefined;
-  #wait: Deadline | undefined;
+  #first: Entry | undefined;
+  #last: Entry | undefined;
+  /** What was asked to tell when the first should try again. */
+  #waiting: Readiness | NodeJS.Immediate | undefined;
+  /** The next to join waits for a turn of the event loop, not for the descriptor. */
+  #rests = false;
 
   /** @param what the owner of `fd`, for errors */
   constructor(fd: number, what: string, direction: 'readable' | 'writable') {
     this.#fd = fd;
     this.#what = what;
-    this.#reads = direction === 'readable';
+    this.events = direction === 'readable' ? READABLE : WRITABLE;
     this.#readiness = new Readiness(fd, what);
   }
   /** Whether nobody waits, so that a newcomer may try for himself. */
   get idle(): boolean {
-    return this.#entries.length === 0;
+    return this.#first === undefined;
   }
   /**
    * Whether an asynchronous operation may try at once: nobody waits, and not too many have succeeded that way in a row.
    * Results that are always there would keep the program in its microtasks, and no timer or socket would ever be served.
    */
   mayTry(): boolean {
-    if (this.#entries.length !== 0 || this.#credit === 0) return false;
-    this.#credit--;
-    return true;
+    if (this.#first !== undefined) return false;
+    if (--credit > 0) return true;
+    credit = CREDIT;
+    this.#rests = true;
+    return false;
   }
-  /** Resolves with what `attempt` gives, once it gives something, or rejects with what it throws. */
-  join<T>(attempt: () => T | undefined, deadline: Deadline): Promise<T> {
+  /** Resolves with what the task's attempt gives, once it gives something, or rejects with what it throws. */
+  join<T>(task: Task<T> | (() => T | undefined), deadline?: Deadline): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (deadline.signal?.aborted) return reject(deadline.signal.reason);
-      const entry: Entry = {
-        attempt,
-        settle: (error, value) => {
-          const index = this.#entries.indexOf(entry);
-          if (index < 0) return;
-          this.#entries.splice(index, 1);
-          callOff();
-          if (this.#waiting && this.#entries.length === 0) this.#left?.abort(LEFT);
-          if (error === undefined) resolve(value as T);
-          else reject(error);
-        },
-      };
-      const callOff = deadline.onEnd((error) => entry.settle(error));
-      this.#entries.push(entry);
-      if (!this.#serving) void this.#serve();
+      if (deadline?.signal?.aborted) return reject(deadline.signal.reason);
+      const wanted = typeof task === 'function' ? { attempt: task } : task;
+      const entry = new Entry(wanted, resolve as (value: unknown) => void, reject);
+      entry.callOff = deadline?.onEnd((error) => this.#interrupt(entry, error));
+      entry.before = this.#last;
+      if (this.#last === undefined) this.#first = entry;
+      else this.#last.after = entry;
+      this.#last = entry;
+      if (this.#rests && this.#waiting === undefined) this.#waiting = setImmediate(() => this.settle());
+      else this.#wait();
+      this.#rests = false;
     });
   }
   /** Serves all who wait, blocking the thread; whoever comes by the synchronous voice stands behind them. */
   finishSync(deadline: Deadline): void {
-    const events = constants[this.#reads ? 'POLLIN' : 'POLLOUT']!;
-    for (let entry = this.#entries[0]; entry !== undefined; entry = this.#entries[0]) {
-      if (!serve(entry)) pollOne(this.#fd, events, deadline);
+    if (this.idle) return;
+    const events = constants[this.events === READABLE ? 'POLLIN' : 'POLLOUT']!;
+    this.#stop();
+    try {
+      for (;;) {
+        this.#serve();
+        if (this.#first === undefined) return;
+        pollOne(this.#first.task.elsewhere?.fd ?? this.#fd, events, deadline);
+      }
+    } finally {
+      this.#wait();
     }
   }
   /** Ends every wait with {@link ClosedError}. Before the descriptor is closed. */
   close(): void {
+    this.#fail(new ClosedError(this.#what));
     this.#readiness.close();
-    for (const entry of [...this.#entries]) entry.settle(new ClosedError(this.#what));
   }
 
-  async #serve(): Promise<void> {
-    this.#serving = true;
-    if (this.#credit === 0) await setImmediate();
-    else await this.#ready();
-    this.#credit = CREDIT;
-    for (;;) {
-      while (this.#entries.length > 0 && serve(this.#entries[0]!));
-      if (this.#entries.length === 0) break;
-      await this.#ready();
-    }
-    this.#serving = false;
+  /** @internal The descriptor is ready, or the event loop has turned. */
+  settle(error?: unknown): void {
+    this.#waiting = undefined;
+    if (error !== undefined) this.#fail(error);
+    this.#serve();
+    this.#wait();
   }
-  async #ready(): Promise<void> {
-    if (this.#wait === undefined || this.#left?.signal.aborted) {
-      this.#left = new AbortController();
-      this.#wait = new Deadline(this.#what, { signal: this.#left.signal });
+  #serve(): void {
+    for (let entry = this.#first; entry !== undefined; entry = this.#first) {
+      let value: unknown;
+      try {
+        value = entry.task.attempt();
+      } catch (error) {
+        this.#remove(entry);
+        entry.reject(error);
+        continue;
+      }
+      if (value === undefined) return;
+      this.#remove(entry);
+      entry.resolve(value);
     }
-    this.#waiting = true;
+  }
+  /** Asks to be told when the first may go on. */
+  #wait(): void {
+    if (this.#waiting !== undefined || this.#first === undefined) return;
     try {
-      await (this.#reads ? this.#readiness.readable(this.#wait) : this.#readiness.writable(this.#wait));
+      const readiness = this.#first.task.elsewhere?.readiness ?? this.#readiness;
+      readiness.notify(this);
+      this.#waiting = readiness;
     } catch (error) {
-      // All have left the line, or the descriptor cannot be waited for, which each has to be told.
-      if (!this.#left?.signal.aborted) for (const entry of [...this.#entries]) entry.settle(error);
-    } finally {
-      this.#waiting = false;
+      this.#fail(error); // the descriptor cannot be waited for, which each has to be told
     }
   }
-}
-
-/** Whether the entry has its answer. */
-function serve(entry: Entry): boolean {
-  try {
-    const value = entry.attempt();
-    if (value === undefined) return false;
-    entry.settle(undefined, value);
-  } catch (error) {
-    entry.settle(error);
+  #stop(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting instanceof Readiness) waiting.cancel(this);
+    else if (waiting !== undefined) clearImmediate(waiting);
   }
-  return true;
+  #remove(entry: Entry): void {
+    if (entry.before === undefined) this.#first = entry.after;
+    else entry.before.after = entry.after;
+    if (entry.after === undefined) this.#last = entry.before;
+    else entry.after.before = entry.before;
+    entry.callOff?.();
+    entry.task.over?.();
+  }
+  #interrupt(entry: Entry, error: unknown): void {
+    const first = this.#first === entry;
+    if (first) this.#stop(); // what it waits for may be its own, and end with it
+    this.#remove(entry);
+    entry.reject(entry.task.interrupted?.(error) ?? error);
+    if (first) this.#wait();
+  }
+  #fail(error: unknown): void {
+    this.#stop();
+    for (let entry = this.#first; entry !== undefined; entry = this.#first) {
+      this.#remove(entry);
+      entry.reject(entry.task.interrupted?.(error) ?? error);
+    }
+  }
 }

@@ -39,8 +39,10 @@ export function receiveChunk(fd: number, flags: number): Uint8Array | number {
   const count = receiveSlab(fd, offset, Math.min(CHUNK, slabRoom(offset)), flags, STREAM);
   return count <= 0 ? count : slabTake(offset, count);
 }
-/** One whole message of a seqpacket or datagram socket, as {@link receiveChunk}. 0 may be an empty message: see {@link hadAncillary}.
- * With `withName`, {@link senderAddress} tells the sender's address. */
+/**
+ * One whole message of a seqpacket or datagram socket, as {@link receiveChunk}. 0 may be an empty message: see {@link hadAncillary}.
+ * With `withName`, {@link senderAddress} tells the sender's address.
+ */
 export function receiveWhole(fd: number, flags: number, withName: boolean): Uint8Array | number {
   if (overflow.length === 0) {
     overflow = new Uint8Array(OVERFLOW);

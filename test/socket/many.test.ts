@@ -107,3 +107,49 @@ test('workers have sockets of their own and talk to each other', async () => {
   await serving;
   server.close();
 });
+
+test('a socket that is dropped is closed with a warning; one that something waits for is not', async () => {
+  const output = await runScript(
+    `
+    import { unix } from 'vecino';
+    const warned = [];
+    process.on('warning', ({ code, message }) => warned.push(code + ' ' + message.replace(/[0-9]+/, 'N')));
+    let far;
+    (() => { let near; [near, far] = unix.pair('seqpacket'); })();
+    const server = unix.listen('@${uniqueName('dropped')}');
+    let waited;
+    const loud = await (async () => {
+      const client = await unix.connect(server.address);
+      const peer = await server.accept();
+      waited = peer.receive();
+      return client;
+    })();
+    let ended = false;
+    void far.receive({ timeout: 60_000 }).then((message) => (ended = message === null));
+    while (!ended) {
+      gc();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    loud.sendSync(Buffer.from('heard'));
+    console.log(Buffer.from((await waited).bytes).toString(), ...warned);
+    far.close(); loud.close(); server.close();
+    process.exit();`,
+    [],
+    { env: { ...process.env, NODE_OPTIONS: '--expose-gc --no-warnings' } },
+  );
+  assert.equal(output, 'heard VECINO_NOT_CLOSED A Unix seqpacket socket (fd N) was dropped without close()\n');
+});
+
+test('detach gives the descriptor up, open, and ends what waits', async () => {
+  const [a, b] = unix.pair();
+  const waiting = assert.rejects(a.receive(), { code: 'ERR_VECINO_CLOSED' });
+  const again = unix.fromFd(a.detach());
+  await waiting;
+  assert.ok(a.closed);
+  assert.throws(() => a.detach(), { code: 'ERR_VECINO_CLOSED' });
+  a.close();
+  again.sendSync(Buffer.from('x'));
+  assert.equal((await b.receive())!.bytes.length, 1);
+  again.close();
+  b.close();
+});
