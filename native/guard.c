@@ -57,6 +57,7 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     struct slot *slot = slot_at(i);
     uintptr_t start = atomic_load(&slot->start), length = atomic_load(&slot->length);
     if (start == 0 || address < start || address - start >= length) continue;
+    if (atomic_load(&slot->start) != start) continue; /* claimed anew between the loads: this length is not of that start */
     if (signal == SIGBUS) {
       int protection = atomic_load(&slot->read_only) ? PROT_READ : PROT_READ | PROT_WRITE;
       size_t rest = start + length - page;

@@ -21,7 +21,8 @@ static ssize_t raw_recvmsg(int fd, struct msghdr *message, int flags) {
 
 static napi_value call_send(napi_env env, napi_callback_info info) { /* fd, view, offset, length, flags */
   ARGUMENTS(5);
-  struct bytes bytes = arg_slice(env, argv[1], argv[2], argv[3]);
+  struct bytes bytes;
+  if (!arg_slice(env, argv[1], argv[2], argv[3], &bytes)) return give_int(env, -EINVAL);
   ssize_t result = raw_send(arg_int(env, argv[0]), bytes.data, bytes.length, arg_int(env, argv[4]));
   if (result > 0) instance->tally->bytes_out += (double)result;
   return give_call(env, instance, result);
@@ -39,7 +40,8 @@ static napi_value call_send_whole(napi_env env, napi_callback_info info) { /* fd
 /* fd, view, offset, length, Int32Array of descriptors, flags, address of the receiver (or nothing) */
 static napi_value call_sendmsg(napi_env env, napi_callback_info info) {
   ARGUMENTS(7);
-  struct bytes bytes = arg_slice(env, argv[1], argv[2], argv[3]), descriptors = arg_bytes(env, argv[4]), address = arg_bytes(env, argv[6]);
+  struct bytes bytes, descriptors = arg_bytes(env, argv[4]), address = arg_bytes(env, argv[6]);
+  if (!arg_slice(env, argv[1], argv[2], argv[3], &bytes)) return give_int(env, -EINVAL);
   if (descriptors.length > DESCRIPTORS * sizeof(int)) return give_int(env, -E2BIG);
   struct iovec part = {bytes.data, bytes.length};
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_name = address.data, .msg_namelen = (socklen_t)address.length};
@@ -77,8 +79,8 @@ static int take_descriptors(struct msghdr *message, int *given, size_t most) {
  * Descriptors for which there is no room are closed by the kernel, which then sets MSG_CTRUNC. */
 static napi_value call_recvmsg(napi_env env, napi_callback_info info) {
   ARGUMENTS(6);
-  struct bytes bytes = arg_slice(env, argv[1], argv[2], argv[3]), out = arg_bytes(env, argv[4]);
-  if (out.length < 2 * sizeof(int)) return give_int(env, -EINVAL);
+  struct bytes bytes, out = arg_bytes(env, argv[4]);
+  if (!arg_slice(env, argv[1], argv[2], argv[3], &bytes) || out.length < 2 * sizeof(int)) return give_int(env, -EINVAL);
   size_t room = out.length / sizeof(int) - 2;
   union control control;
   struct iovec part = {bytes.data, bytes.length};

@@ -12,14 +12,16 @@ static ssize_t raw_write(int fd, const void *data, size_t length) { return sysca
 
 static napi_value call_read(napi_env env, napi_callback_info info) { /* fd, view, offset, length */
   ARGUMENTS(4);
-  struct bytes bytes = arg_slice(env, argv[1], argv[2], argv[3]);
+  struct bytes bytes;
+  if (!arg_slice(env, argv[1], argv[2], argv[3], &bytes)) return give_int(env, -EINVAL);
   ssize_t result = raw_read(arg_int(env, argv[0]), bytes.data, bytes.length);
   if (result > 0) instance->tally->bytes_in += (double)result;
   return give_call(env, instance, result);
 }
 static napi_value call_write(napi_env env, napi_callback_info info) { /* fd, view, offset, length */
   ARGUMENTS(4);
-  struct bytes bytes = arg_slice(env, argv[1], argv[2], argv[3]);
+  struct bytes bytes;
+  if (!arg_slice(env, argv[1], argv[2], argv[3], &bytes)) return give_int(env, -EINVAL);
   ssize_t result = raw_write(arg_int(env, argv[0]), bytes.data, bytes.length);
   if (result > 0) instance->tally->bytes_out += (double)result;
   return give_call(env, instance, result);

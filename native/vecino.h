@@ -60,21 +60,26 @@ void instance_release(struct instance *instance);
   struct instance *instance = instance_data;                                          \
   (void)instance
 
-/* A value of the wrong type reads as -1, an invalid descriptor, so a slip in TypeScript is EBADF and not descriptor 0. */
 static inline double arg_double(napi_env env, napi_value value) {
   double result = -1;
   napi_get_value_double(env, value, &result);
   return result;
 }
+/* A value of the wrong type reads as -1, an invalid descriptor, so a slip in TypeScript is EBADF and not descriptor 0.
+ * Node-API makes 0 of NaN, of the infinities and of 2**32; those are -1 too. */
+static inline bool is_zero(napi_env env, napi_value value) {
+  double number = arg_double(env, value);
+  return number > -1 && number < 1;
+}
 static inline int32_t arg_int(napi_env env, napi_value value) {
   int32_t result = -1;
   napi_get_value_int32(env, value, &result);
-  return result == 0 && arg_double(env, value) != 0 ? -1 : result; /* NaN and 2^53 convert to 0, which is a descriptor */
+  return result == 0 && !is_zero(env, value) ? -1 : result;
 }
 static inline int64_t arg_int64(napi_env env, napi_value value) {
   int64_t result = -1;
   napi_get_value_int64(env, value, &result);
-  return result;
+  return result == 0 && !is_zero(env, value) ? -1 : result;
 }
 
 struct bytes { uint8_t *data; size_t length; };
@@ -89,11 +94,13 @@ static inline struct bytes arg_bytes(napi_env env, napi_value value) {
     bytes.data = data;
   return bytes;
 }
-static inline struct bytes arg_slice(napi_env env, napi_value view, napi_value offset, napi_value length) {
+/* A part of them; false if it is not inside. Not to be taken for an empty part: reading 0 bytes would look like the end. */
+static inline bool arg_slice(napi_env env, napi_value view, napi_value offset, napi_value length, struct bytes *part) {
   struct bytes bytes = arg_bytes(env, view);
   double from = arg_double(env, offset), count = arg_double(env, length);
-  if (!(from >= 0 && count >= 0 && from + count <= (double)bytes.length)) return (struct bytes){NULL, 0};
-  return (struct bytes){bytes.data + (size_t)from, (size_t)count};
+  if (!(from >= 0 && count >= 0 && from + count <= (double)bytes.length)) return false;
+  *part = (struct bytes){bytes.length == 0 ? NULL : bytes.data + (size_t)from, (size_t)count};
+  return true;
 }
 /* `buffer` of `size`; false if the text is no string, does not fit or holds a NUL (a path would end there). */
 bool arg_text(napi_env env, napi_value value, char *buffer, size_t size);

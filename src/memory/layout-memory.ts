@@ -25,17 +25,26 @@ export class Memory {
     this.data = new DataView(buffer);
     this.bytes = new Uint8Array(buffer);
   }
+  // Atomics need a typed array each. One is made anew when the buffer, being resizable, has got another length since.
   get i32(): Int32Array {
-    return (this.#i32 ??= new Int32Array(this.bytes.buffer, 0, Math.floor(this.bytes.length / 4)));
+    const count = Math.floor(this.bytes.length / 4);
+    if (this.#i32?.length !== count) this.#i32 = new Int32Array(this.bytes.buffer, 0, count);
+    return this.#i32;
   }
   get u32(): Uint32Array {
-    return (this.#u32 ??= new Uint32Array(this.bytes.buffer, 0, Math.floor(this.bytes.length / 4)));
+    const count = Math.floor(this.bytes.length / 4);
+    if (this.#u32?.length !== count) this.#u32 = new Uint32Array(this.bytes.buffer, 0, count);
+    return this.#u32;
   }
   get i64(): BigInt64Array {
-    return (this.#i64 ??= new BigInt64Array(this.bytes.buffer, 0, Math.floor(this.bytes.length / 8)));
+    const count = Math.floor(this.bytes.length / 8);
+    if (this.#i64?.length !== count) this.#i64 = new BigInt64Array(this.bytes.buffer, 0, count);
+    return this.#i64;
   }
   get u64(): BigUint64Array {
-    return (this.#u64 ??= new BigUint64Array(this.bytes.buffer, 0, Math.floor(this.bytes.length / 8)));
+    const count = Math.floor(this.bytes.length / 8);
+    if (this.#u64?.length !== count) this.#u64 = new BigUint64Array(this.bytes.buffer, 0, count);
+    return this.#u64;
   }
   get isOpen(): boolean {
     return this.bytes.length !== 0;

@@ -6,11 +6,18 @@
  */
 import { constants as bufferConstants } from 'node:buffer';
 import { statfsSync } from 'node:fs';
-import { checkDescriptor, checkInteger, checkMode, checkName } from '../system/arguments.js';
+import {
+  checkBoolean,
+  checkDescriptor,
+  checkInteger,
+  checkMode,
+  checkName,
+  checkOptions,
+} from '../system/arguments.js';
 import { ClosedError, CorruptError, errno, errnoName, type IpcError, SystemError } from '../system/errors.js';
 import { close, dup, fallocate, fchmod, fcntl, fstat, isKind, linkDescriptor, open } from '../system/file.js';
 import { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from '../system/memory.js';
-import { constants } from '../system/native.js';
+import { constants, native } from '../system/native.js';
 
 /** Where the C library keeps POSIX segments on Linux, shm_overview(7). */
 const FOLDER = '/dev/shm';
@@ -18,8 +25,14 @@ const SEALS = constants['F_SEAL_SHRINK']! | constants['F_SEAL_GROW']! | constant
 /** Whoever maps it relies on these two: without them the owner could truncate it at any time. */
 const FIXED_SIZE = constants['F_SEAL_SHRINK']! | constants['F_SEAL_GROW']!;
 
-/** An object that is dropped without close() gives its descriptor back when it is collected, as its memory does. */
-const forgotten = new FinalizationRegistry<number>(close);
+/**
+ * An object that is dropped without close() gives its descriptor back when it is collected, as its memory does. The number may
+ * have been closed behind our back and name something else by now.
+ */
+const forgotten = new FinalizationRegistry(({ fd, device, inode }: { fd: number; device: number; inode: number }) => {
+  const status = new Float64Array(8);
+  if (native.fstat(fd, status) === 0 && status[0] === device && status[1] === inode) native.close(fd);
+});
 
 /**
  * A piece of memory shared between processes. What one writes the others see at once; nothing orders it but `Atomics` and
@@ -59,7 +72,8 @@ export class SharedMemory implements Disposable {
     this.readOnly = readOnly;
     this.#fd = fd;
     this.#mapping = mmap(fd, size, { readOnly, name: this.#label() });
-    forgotten.register(this, fd, this);
+    const { device, inode } = fstat(fd);
+    forgotten.register(this, { fd, device, inode }, this);
   }
 
   /**
@@ -72,17 +86,24 @@ export class SharedMemory implements Disposable {
    */
   static create(name: string, size: number, options: { mode?: number } = {}): SharedMemory {
     const plain = checkName('name', name);
-    const mode = checkMode('options.mode', options.mode ?? 0o600);
+    const mode = checkMode('options.mode', checkOptions('options', options)!.mode ?? 0o600);
     checkInteger('size', size, 1);
     checkMemory(size, plain, 'shared memory');
     checkMappable(size);
-    const { fd, publish } = unnamed(plain, mode);
-    return owning(fd, () => {
+    const { fd, publish, withdraw } = unnamed(plain, mode);
+    let memory: SharedMemory | undefined;
+    try {
       reserve(fd, size, plain);
       fchmod(fd, mode);
-      publish();
-      return new SharedMemory(fd, size, plain, false);
-    });
+      memory = new SharedMemory(fd, size, plain, false);
+      publish(); // last: what fails must leave no name behind
+      return memory;
+    } catch (error) {
+      withdraw();
+      if (memory === undefined) close(fd);
+      else memory.close();
+      throw error;
+    }
   }
 
   /**
@@ -94,7 +115,7 @@ export class SharedMemory implements Disposable {
    */
   static open(name: string, options: { readOnly?: boolean } = {}): SharedMemory {
     const plain = checkName('name', name);
-    const readOnly = options.readOnly === true;
+    const readOnly = checkBoolean('options.readOnly', checkOptions('options', options)!.readOnly ?? false);
     let fd: number;
     try {
       fd = shmOpen(plain, readOnly ? constants['O_RDONLY']! : constants['O_RDWR']!);
@@ -141,7 +162,9 @@ export class SharedMemory implements Disposable {
    */
   static fromFd(fd: number, options: { readOnly?: boolean; size?: number } = {}): SharedMemory {
     checkDescriptor('fd', fd);
-    const atLeast = checkInteger('options.size', options.size ?? 1, 1);
+    const { size: atLeast = 1, readOnly = false } = checkOptions('options', options)!;
+    checkInteger('options.size', atLeast, 1);
+    checkBoolean('options.readOnly', readOnly);
     const own = dup(fd);
     return owning(own, () => {
       if (!isKind(fstat(own), 'S_IFREG')) throw notShared(fd, 'it is no memory');
@@ -160,7 +183,7 @@ export class SharedMemory implements Disposable {
       const { size } = fstat(own); // after the seals: it cannot change any more
       if (size < atLeast) throw notShared(fd, `it has ${size} bytes, and at least ${atLeast} were expected`);
       checkMappable(size);
-      return new SharedMemory(own, size, null, options.readOnly === true);
+      return new SharedMemory(own, size, null, readOnly);
     });
   }
 
@@ -214,13 +237,14 @@ export class SharedMemory implements Disposable {
   }
 }
 
-/** A file of size 0 that has no name yet, and the step that names it. */
-function unnamed(name: string, mode: number): { fd: number; publish(): void } {
+/** A file of size 0 that has no name yet, the step that names it, and the one that takes back a name it had to have at once. */
+function unnamed(name: string, mode: number): { fd: number; publish(): void; withdraw(): void } {
   const exists = { EEXIST: 'Open it, or unlink it if what made it is gone' };
   try {
     const fd = open(FOLDER, constants['O_TMPFILE']! | constants['O_RDWR']!, mode);
     return {
       fd,
+      withdraw() {},
       publish() {
         try {
           linkDescriptor(fd, `${FOLDER}/${name}`);
@@ -236,7 +260,7 @@ function unnamed(name: string, mode: number): { fd: number; publish(): void } {
   }
   try {
     const fd = shmOpen(name, constants['O_RDWR']! | constants['O_CREAT']! | constants['O_EXCL']!, mode);
-    return { fd, publish() {} };
+    return { fd, publish() {}, withdraw: () => void shmUnlink(name) };
   } catch (error) {
     throw hinted(error, name, exists);
   }

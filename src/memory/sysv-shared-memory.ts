@@ -1,5 +1,5 @@
 /** System V shared memory: segments that the kernel keeps under a number, for programs that expect them, sysvipc(7). */
-import { checkInteger, checkMode } from '../system/arguments.js';
+import { checkInteger, checkMode, checkOptions } from '../system/arguments.js';
 import { ClosedError, errnoName, invalidArgument, SystemError } from '../system/errors.js';
 import type { Mapping } from '../system/memory.js';
 import { constants } from '../system/native.js';
@@ -44,7 +44,7 @@ export class SysVSharedMemory implements Disposable {
   static create(key: SysVKey, size: number, options: { mode?: number } = {}): SysVSharedMemory {
     const number = checkKey('key', key);
     checkInteger('size', size, 1);
-    const mode = checkMode('options.mode', options.mode ?? 0o600) & 0o777;
+    const mode = checkMode('options.mode', checkOptions('options', options)!.mode ?? 0o600) & 0o777;
     if (size > process.availableMemory()) {
       const hint = `${size} bytes were asked for and ${process.availableMemory()} are available`;
       throw new SystemError(12, 'shmget', { path: `key ${key}`, hint });

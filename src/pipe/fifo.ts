@@ -1,8 +1,8 @@
 /** fifo(7): a pipe with a name in the file system, for processes that have no ancestor in common. */
 import { chmodSync, unlinkSync } from 'node:fs';
-import { checkMode, checkOptions, checkPath } from '../system/arguments.js';
+import { checkBoolean, checkMode, checkOptions, checkPath } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
-import { errno, IpcError, invalidArgument, SystemError } from '../system/errors.js';
+import { errno, IpcError, SystemError } from '../system/errors.js';
 import { close, type FileStatus, fcntl, fstat } from '../system/file.js';
 import { constants, native } from '../system/native.js';
 import { checkOpen, openWaiting, openWaitingSync } from '../system/opener.js';
@@ -160,9 +160,7 @@ function limit(path: string, purpose: string, options: WaitOptions | undefined):
   return new Deadline(`open FIFO '${path}' for ${purpose}`, checkOptions('options', options));
 }
 function persistentOf(options: FifoReaderOptions | undefined): boolean {
-  const persistent = options?.persistent ?? false;
-  if (typeof persistent === 'boolean') return persistent;
-  throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.persistent', 'a boolean', persistent);
+  return checkBoolean('options.persistent', options?.persistent ?? false);
 }
 
 /** The file at `path`, held but not opened, so that looking has no effect on it; an error unless it is a FIFO. */

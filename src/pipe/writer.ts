@@ -11,6 +11,7 @@ import { writableOf } from './streams.js';
 const { write, writeWhole } = native;
 const EINTR = -errno['EINTR']!;
 const EAGAIN = -errno['EAGAIN']!;
+const EINVAL = -errno['EINVAL']!;
 const EPIPE = -errno['EPIPE']!;
 const POLLOUT = constants['POLLOUT']!;
 /** At most so many bytes in one go: a reader that keeps up must not keep the writer from its event loop. */
@@ -170,7 +171,7 @@ class Job {
       if (this.#done >= stop) return false;
       const count = write(fd, this.#bytes, this.#done, this.#length - this.#done);
       if (count === EAGAIN) return false;
-      if (count === 0) checkBytes('bytes', this.#bytes); // its buffer was detached while it waited
+      if (count === EINVAL) checkBytes('bytes', this.#bytes); // its buffer was detached or shrunk while it waited
       if (count >= 0) this.#done += count;
       else if (count !== EINTR) throw refusal(count, fd);
     }

@@ -17,6 +17,10 @@ export function checkInteger(
   }
   return value;
 }
+/** Bits for a system call: the kernel says which it knows. */
+export function checkFlags(argument: string, value: unknown): number {
+  return checkInteger(argument, value, -0x80000000, 0xffffffff) | 0;
+}
 /** A descriptor number. */
 export function checkDescriptor(argument: string, value: unknown): number {
   return checkInteger(argument, value, 0, 0x7fffffff);
@@ -45,13 +49,14 @@ export function checkPath(argument: string, value: unknown): string {
   }
   return value;
 }
-/** Bytes to be sent: a `Uint8Array` (a `Buffer` is one) whose memory has not been transferred away. */
+/** Bytes to be sent: a `Uint8Array` (a `Buffer` is one) whose memory has neither been transferred nor resized away. */
 export function checkBytes(argument: string, value: unknown): Uint8Array {
   if (!isUint8Array(value)) {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'a Uint8Array', value);
   }
   if (value.byteLength === 0 && isDetached(value)) {
-    throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, 'a Uint8Array whose buffer is not detached', value);
+    const expected = 'a Uint8Array whose buffer is neither detached nor shrunk to less than it';
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, expected, value);
   }
   return value;
 }
@@ -64,6 +69,11 @@ function isDetached(view: Uint8Array): boolean {
   } catch {
     return true;
   }
+}
+/** `true` or `false`, and nothing that passes for them. */
+export function checkBoolean(argument: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'a boolean', value);
 }
 /** An object with options, or nothing. */
 export function checkOptions<T extends object>(argument: string, value: T | undefined): T | undefined {

@@ -1,6 +1,7 @@
 /** How long a wait may take, and who may end it early. */
 import { performance } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
+import { checkOptions } from './arguments.js';
 import { invalidArgument, TimeoutError } from './errors.js';
 
 /** For every operation that may have to wait. */
@@ -22,6 +23,34 @@ const LONGEST_BLOCK = isMainThread ? -1 : 250;
 const LONGEST_TIMER = 0x7fffffff;
 const nothing = () => {};
 
+/** What each signal's one listener of ours calls. A listener for each wait would be taken for a leak beyond ten. */
+const abortions = new WeakMap<AbortSignal, Abortion>();
+interface Abortion {
+  readonly calls: Set<() => void>;
+  readonly listener: () => void;
+}
+/** Calls `call` when the signal aborts, unless that is called off by the function that it gives back. */
+function onAborted(signal: AbortSignal, call: () => void): () => void {
+  let abortion = abortions.get(signal);
+  if (abortion === undefined) {
+    const calls = new Set<() => void>();
+    const listener = () => {
+      abortions.delete(signal);
+      for (const each of [...calls]) each();
+    };
+    signal.addEventListener('abort', listener, { once: true });
+    abortion = { calls, listener };
+    abortions.set(signal, abortion);
+  }
+  const { calls, listener } = abortion;
+  calls.add(call);
+  return () => {
+    if (!calls.delete(call) || calls.size > 0 || signal.aborted) return;
+    abortions.delete(signal);
+    signal.removeEventListener('abort', listener);
+  };
+}
+
 /** One operation's time limit, fixed when it begins: what was waited counts against what comes. */
 export class Deadline {
   readonly #what: string;
@@ -31,7 +60,7 @@ export class Deadline {
 
   /** @param what the operation, for the message of the time-out: `"read from pipe 5"` */
   constructor(what: string, options?: WaitOptions) {
-    const { timeout = Number.POSITIVE_INFINITY, signal } = options ?? {};
+    const { timeout = Number.POSITIVE_INFINITY, signal } = checkOptions('options', options) ?? {};
     if (typeof timeout !== 'number')
       throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.timeout', 'a number of milliseconds', timeout);
     if (!(timeout >= 0))
@@ -67,17 +96,16 @@ export class Deadline {
     const limited = this.#end !== Number.POSITIVE_INFINITY;
     if (!limited && signal === undefined) return nothing;
     let timer: NodeJS.Timeout | undefined;
-    const onAbort = () => end(signal?.reason);
     const onTimer = () => {
       const left = this.remaining();
       if (left > 0) timer = setTimeout(onTimer, Math.min(left + 1, LONGEST_TIMER));
       else end(this.error());
     };
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const forget = signal === undefined ? nothing : onAborted(signal, () => end(signal.reason));
     if (limited) timer = setTimeout(onTimer, Math.min(this.remaining(), LONGEST_TIMER));
     return () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      forget();
     };
   }
   error(): TimeoutError {

@@ -1,5 +1,5 @@
 /** open(2), close(2), dup(2), fcntl(2), fstat(2), ftruncate(2), fallocate(2), fchmod(2), flock(2). Every descriptor is close-on-exec. */
-import { checkDescriptor, checkInteger, checkMode, checkPath } from './arguments.js';
+import { checkDescriptor, checkFlags, checkInteger, checkMode, checkPath } from './arguments.js';
 import { check, errno } from './errors.js';
 import { constants, native } from './native.js';
 
@@ -17,7 +17,7 @@ declare module './native.js' {
 export function open(path: string, flags: number, mode = 0o600): number {
   checkPath('path', path);
   let fd: number;
-  do fd = native.open(path, checkInteger('flags', flags, 0) | constants['O_CLOEXEC']!, checkMode('mode', mode));
+  do fd = native.open(path, checkFlags('flags', flags) | constants['O_CLOEXEC']!, checkMode('mode', mode));
   while (fd === -errno['EINTR']!);
   return check(fd, 'open', { path });
 }
@@ -32,12 +32,18 @@ export function dup(fd: number): number {
 }
 /** Makes `to` name the open file of `from`, atomically; what `to` was is closed. */
 export function dup3(from: number, to: number, flags: number = constants['O_CLOEXEC']!): number {
-  return check(native.dup3(checkDescriptor('from', from), checkDescriptor('to', to), flags), 'dup3', {
-    path: `fd ${from}`,
-  });
+  return check(
+    native.dup3(checkDescriptor('from', from), checkDescriptor('to', to), checkFlags('flags', flags)),
+    'dup3',
+    {
+      path: `fd ${from}`,
+    },
+  );
 }
 /** fcntl(2) with an integer argument: `F_GETFL`, `F_SETPIPE_SZ`, `F_ADD_SEALS`, … */
 export function fcntl(fd: number, command: number, argument = 0): number {
+  checkInteger('command', command, 0, 0x7fffffff);
+  checkFlags('argument', argument);
   return check(native.fcntl(checkDescriptor('fd', fd), command, argument), 'fcntl', { path: `fd ${fd}` });
 }
 
@@ -73,6 +79,7 @@ export function fallocate(fd: number, offset: number, length: number, mode = 0):
   checkDescriptor('fd', fd);
   checkInteger('offset', offset, 0);
   checkInteger('length', length, 1);
+  checkFlags('mode', mode);
   let result: number;
   do result = native.fallocate(fd, mode, offset, length);
   while (result === -errno['EINTR']!);

@@ -1,5 +1,5 @@
 /** futex(2) on a word of shared memory. */
-import { checkInteger } from './arguments.js';
+import { checkFlags, checkInteger, checkOptions } from './arguments.js';
 import { Deadline, type SyncWaitOptions } from './deadline.js';
 import { check, errno, invalidArgument } from './errors.js';
 import { native } from './native.js';
@@ -14,6 +14,8 @@ const ETIMEDOUT = -errno['ETIMEDOUT']!;
  */
 export function futexWait(words: Int32Array, index: number, expected: number, options?: SyncWaitOptions): boolean {
   checkWord(words, index);
+  checkFlags('expected', expected);
+  checkOptions('options', options);
   const deadline = new Deadline('wait on a futex', options);
   for (;;) {
     const result = native.futexWait(words, index * 4, expected >>> 0, deadline.block());

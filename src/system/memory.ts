@@ -1,5 +1,14 @@
 /** mmap(2), munmap(2), memfd_create(2), shm_open(3), shm_unlink(3). */
-import { checkDescriptor, checkInteger, checkMode, checkName } from './arguments.js';
+import {
+  checkBoolean,
+  checkDescriptor,
+  checkFlags,
+  checkInteger,
+  checkMode,
+  checkName,
+  checkOptions,
+  checkPath,
+} from './arguments.js';
 import { CorruptError, check, errno, SystemError, UnsupportedError } from './errors.js';
 import { constants, native } from './native.js';
 
@@ -28,10 +37,11 @@ export function mmap(
   length: number,
   options: { offset?: number; readOnly?: boolean; name?: string } = {},
 ): Mapping {
-  const { offset = 0, readOnly = false, name = `fd ${fd}` } = options;
+  const { offset = 0, readOnly = false, name = `fd ${fd}` } = checkOptions('options', options)!;
   checkDescriptor('fd', fd);
   checkInteger('length', length, 1);
   checkInteger('offset', offset, 0);
+  checkBoolean('options.readOnly', readOnly);
   const prot = readOnly ? constants['PROT_READ']! : constants['PROT_READ']! | constants['PROT_WRITE']!;
   // Private when read-only, so that the guard can turn a stray write into a copy nobody else sees.
   const flags = readOnly ? constants['MAP_PRIVATE']! : constants['MAP_SHARED']!;
@@ -72,12 +82,17 @@ export function mapping(buffer: ArrayBuffer, slot: number, name: string): Mappin
 
 /** Memory without a name, as a descriptor. `name` is for /proc only. Close-on-exec; `MFD_ALLOW_SEALING` to seal it. */
 export function memfdCreate(name: string, flags = 0): number {
-  return check(native.memfdCreate(name, flags | constants['MFD_CLOEXEC']!), 'memfd_create', { path: name });
+  checkPath('name', name);
+  return check(native.memfdCreate(name, checkFlags('flags', flags) | constants['MFD_CLOEXEC']!), 'memfd_create', {
+    path: name,
+  });
 }
 /** Opens the POSIX segment `name`; `flags` are `O_RDONLY` or `O_RDWR`, with `O_CREAT`, `O_EXCL`, `O_TRUNC`. */
 export function shmOpen(name: string, flags: number, mode = 0o600): number {
   const plain = checkName('name', name);
-  return check(native.shmOpen(`/${plain}`, flags, checkMode('mode', mode)), 'shm_open', { path: plain });
+  return check(native.shmOpen(`/${plain}`, checkFlags('flags', flags), checkMode('mode', mode)), 'shm_open', {
+    path: plain,
+  });
 }
 /** Removes the name; who has it mapped keeps it. False if there was none. */
 export function shmUnlink(name: string): boolean {

@@ -1,12 +1,12 @@
 /** pipe2(2), mkfifo(3). */
-import { checkMode, checkPath } from './arguments.js';
+import { checkFlags, checkMode, checkPath } from './arguments.js';
 import { check, errno } from './errors.js';
 import { constants, native } from './native.js';
 
 const pair = new Int32Array(2);
 /** A pipe: the descriptors of its reading and its writing end, both close-on-exec, both blocking unless `flags` say otherwise. */
 export function pipe2(flags = 0): [reader: number, writer: number] {
-  check(native.pipe2(pair, flags | constants['O_CLOEXEC']!), 'pipe2');
+  check(native.pipe2(pair, checkFlags('flags', flags) | constants['O_CLOEXEC']!), 'pipe2');
   return [pair[0]!, pair[1]!];
 }
 /** Makes a FIFO; the umask applies. */

@@ -1,26 +1,34 @@
 /** poll(2): blocks the thread until a descriptor is ready. */
-import { checkDescriptor } from './arguments.js';
+import { checkDescriptor, checkFlags } from './arguments.js';
 import { Deadline, type SyncWaitOptions } from './deadline.js';
-import { check, errno } from './errors.js';
+import { check, errno, SystemError } from './errors.js';
 import { constants, native } from './native.js';
 
 const EINTR = -errno['EINTR']!;
 const POLLIN = constants['POLLIN']!;
 const POLLOUT = constants['POLLOUT']!;
+const POLLNVAL = constants['POLLNVAL']!;
+
+/** poll(2) takes any number for a descriptor and says so among the events. */
+const notOpen = (fd: number) => new SystemError(errno['EBADF']!, 'poll', { path: `fd ${fd}` });
 
 /** Blocks until one of `events` (or an error or hang-up) holds on `fd`; tells which. {@link TimeoutError} when time runs out. */
 export function pollOne(fd: number, events: number, deadline: Deadline): number {
   for (;;) {
     const result = native.pollOne(fd, events, deadline.block());
+    if (result === POLLNVAL) throw notOpen(fd);
     if (result > 0) return result;
     if (result < 0 && result !== EINTR) check(result, 'poll', { path: `fd ${fd}` });
   }
 }
 /** What holds on `fd` now, without waiting: a set of `POLL…` bits, 0 for none. */
 export function pollNow(fd: number, events: number): number {
+  checkDescriptor('fd', fd);
+  checkFlags('events', events);
   let result: number;
   do result = native.pollOne(fd, events, 0);
   while (result === EINTR);
+  if (result === POLLNVAL) throw notOpen(fd);
   return check(result, 'poll', { path: `fd ${fd}` });
 }
 /** Blocks the thread until `fd` can be read without blocking, is at its end, or has failed. */

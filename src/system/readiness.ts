@@ -177,11 +177,11 @@ export class Readiness {
  * Resolves once `fd` can be read without blocking, is at its end, or has failed: try, and see which. Neither blocks the event
  * loop nor uses a thread. Do not close `fd` meanwhile.
  */
-export function readable(fd: number, options?: WaitOptions): Promise<void> {
+export async function readable(fd: number, options?: WaitOptions): Promise<void> {
   return once(fd, READABLE, new Deadline(`wait until fd ${fd} is readable`, options));
 }
 /** Resolves once `fd` can be written without blocking, or has failed. See {@link readable}. */
-export function writable(fd: number, options?: WaitOptions): Promise<void> {
+export async function writable(fd: number, options?: WaitOptions): Promise<void> {
   return once(fd, WRITABLE, new Deadline(`wait until fd ${fd} is writable`, options));
 }
 async function once(fd: number, events: number, deadline: Deadline): Promise<void> {

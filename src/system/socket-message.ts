@@ -1,6 +1,6 @@
 /** sendmsg(2) and recvmsg(2) with descriptors, unix(7). */
-import { checkBytes, checkDescriptor } from './arguments.js';
-import { check, errno } from './errors.js';
+import { checkBytes, checkDescriptor, checkFlags } from './arguments.js';
+import { check, errno, invalidArgument } from './errors.js';
 import { native } from './native.js';
 
 declare module './native.js' {
@@ -19,6 +19,10 @@ const none = new Int32Array(0);
 export function sendmsg(fd: number, bytes: Uint8Array, descriptors: readonly number[] = [], flags = 0): number {
   checkDescriptor('fd', fd);
   checkBytes('bytes', bytes);
+  checkFlags('flags', flags);
+  if (!Array.isArray(descriptors)) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', 'descriptors', 'an array of numbers', descriptors);
+  }
   for (const descriptor of descriptors) checkDescriptor('descriptors[]', descriptor);
   const rights = descriptors.length === 0 ? none : Int32Array.from(descriptors);
   let result: number;
@@ -35,6 +39,7 @@ export function recvmsg(
 ): { length: number; descriptors: number[]; flags: number } {
   checkDescriptor('fd', fd);
   checkBytes('bytes', bytes);
+  checkFlags('flags', flags);
   let result: number;
   do result = native.recvmsg(fd, bytes, 0, bytes.length, room, flags);
   while (result === EINTR);

@@ -1,6 +1,6 @@
 /** socket(2), socketpair(2), bind(2), listen(2), accept4(2), connect(2), getsockname(2), getpeername(2), shutdown(2). */
-import { checkDescriptor, checkInteger } from './arguments.js';
-import { check, errno, type SystemErrorContext } from './errors.js';
+import { checkDescriptor, checkFlags, checkInteger } from './arguments.js';
+import { check, errno, invalidArgument, type SystemErrorContext } from './errors.js';
 import { constants, native } from './native.js';
 
 export { MAX_DESCRIPTORS, recvmsg, sendmsg } from './socket-message.js';
@@ -28,14 +28,20 @@ const types: Record<SocketType, number> = {
 };
 const domains = { unix: constants['AF_UNIX']!, ipv4: constants['AF_INET']!, ipv6: constants['AF_INET6']! };
 
+function kindOf(type: SocketType): number {
+  if (Object.hasOwn(types, type)) return types[type];
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', 'type', "'stream', 'seqpacket' or 'datagram'", type);
+}
+
 /** A socket, close-on-exec. `flags`: `SOCK_NONBLOCK`. */
 export function socket(domain: keyof typeof domains, type: SocketType, flags = 0): number {
-  return check(native.socket(domains[domain], types[type] | CLOEXEC | flags), 'socket');
+  const bits = kindOf(type) | CLOEXEC | checkFlags('flags', flags);
+  return check(native.socket(domains[domain] ?? -1, bits), 'socket');
 }
 const pair = new Int32Array(2);
 /** Two connected Unix sockets, close-on-exec. */
 export function socketpair(type: SocketType, flags = 0): [number, number] {
-  check(native.socketpair(domains.unix, types[type] | CLOEXEC | flags, pair), 'socketpair');
+  check(native.socketpair(domains.unix, kindOf(type) | CLOEXEC | checkFlags('flags', flags), pair), 'socketpair');
   return [pair[0]!, pair[1]!];
 }
 /** Gives a socket its address: the bytes of a sockaddr, see {@link unixAddress} and {@link inetAddress}. */
@@ -51,7 +57,7 @@ export function listen(fd: number, backlog: number): void {
 /** The next connection, close-on-exec; `flags`: `SOCK_NONBLOCK`. Blocks if the listening socket does. */
 export function accept4(fd: number, flags = 0): number {
   let result: number;
-  do result = native.accept4(checkDescriptor('fd', fd), CLOEXEC | flags);
+  do result = native.accept4(checkDescriptor('fd', fd), CLOEXEC | checkFlags('flags', flags));
   while (result === EINTR);
   return check(result, 'accept4', { path: `fd ${fd}` });
 }

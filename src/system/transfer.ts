@@ -1,5 +1,5 @@
 /** read(2), write(2), sendfile(2), splice(2), copy_file_range(2). EINTR is retried; short counts are the caller's business. */
-import { checkBytes, checkDescriptor, checkInteger } from './arguments.js';
+import { checkBytes, checkDescriptor, checkFlags, checkInteger } from './arguments.js';
 import { check, errno } from './errors.js';
 import { native } from './native.js';
 
@@ -30,21 +30,23 @@ function checkRange(fd: number, bytes: Uint8Array, offset: number, length: numbe
 
 /** Moves up to `count` bytes within the kernel from a file to any descriptor. 0 at the end of the file. */
 export function sendfile(out: number, from: number, count: number): number {
-  return move('sendfile', out, from, () => native.sendfile(out, from, count));
+  return move('sendfile', out, from, count, () => native.sendfile(out, from, count));
 }
 /** Moves up to `count` bytes within the kernel; one side must be a pipe. 0 at the end. */
 export function splice(from: number, out: number, count: number, flags = 0): number {
-  return move('splice', out, from, () => native.splice(from, out, count, flags));
+  checkFlags('flags', flags);
+  return move('splice', out, from, count, () => native.splice(from, out, count, flags));
 }
 /** Copies up to `count` bytes within the kernel between two files, at both files' own offsets. 0 at the end of `from`. */
 export function copyFileRange(from: number, out: number, count: number): number {
-  return move('copy_file_range', out, from, () => native.copyFileRange(from, out, count));
+  return move('copy_file_range', out, from, count, () => native.copyFileRange(from, out, count));
 }
-function move(syscall: string, out: number, from: number, call: () => number): number {
+function move(syscall: string, out: number, from: number, count: number, call: () => number): number {
   checkDescriptor('out', out);
   checkDescriptor('from', from);
-  let count: number;
-  do count = call();
-  while (count === EINTR);
-  return check(count, syscall, { path: `fd ${from} to fd ${out}` });
+  checkInteger('count', count, 0);
+  let moved: number;
+  do moved = call();
+  while (moved === EINTR);
+  return check(moved, syscall, { path: `fd ${from} to fd ${out}` });
 }

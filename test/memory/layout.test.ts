@@ -569,3 +569,24 @@ test('fields that make no layout are refused', () => {
   cyclic['array'] = cyclic;
   refused({ a: cyclic }, (error) => error instanceof RangeError);
 });
+
+test('a buffer that grows or shrinks between two accesses is followed, by atomic fields too', () => {
+  const counters = layout({ first: { atomic: 'i32' }, wide: { atomic: 'u64' } });
+  const buffer = new (ArrayBuffer as unknown as new (size: number, options: object) => ArrayBuffer)(18, {
+    maxByteLength: 64,
+  });
+  const resize = (size: number) => (buffer as unknown as { resize(size: number): void }).resize(size);
+  const low = counters.at(buffer);
+  low.first.store(1);
+  low.wide.store(2n);
+  resize(64);
+  const high = counters.at(buffer, 48);
+  high.first.store(3);
+  high.wide.store(4n);
+  assert.deepEqual([low.first.load(), low.wide.load(), high.first.load(), high.wide.load()], [1, 2n, 3, 4n]);
+  resize(16);
+  assert.deepEqual([counters.at(buffer).first.load(), counters.at(buffer).wide.load()], [1, 2n]);
+  assert.throws(() => high.first.load(), Error);
+  assert.throws(() => high.first.store(1), Error);
+  assert.throws(() => counters.at(buffer, 48), { code: 'ERR_OUT_OF_RANGE' });
+});

@@ -110,6 +110,44 @@ test(
   },
 );
 
+type Resizable = ArrayBuffer & { resize(size: number): void };
+const resizable = (size: number, most: number) =>
+  new (ArrayBuffer as unknown as new (size: number, options: object) => Resizable)(size, { maxByteLength: most });
+
+test('bytes whose buffer shrinks while their write waits end that write, not the program', limit, async () => {
+  const { reader, writer } = pipe();
+  const buffer = resizable(1 << 20, 1 << 20);
+  const write = writer.write(new Uint8Array(buffer));
+  buffer.resize(10);
+  while (reader.tryRead());
+  await assert.rejects(write, (error) => VALUE(error) && (error as { bytesWritten?: number }).bytesWritten === 65536);
+  reader.close();
+  writer.close();
+});
+
+test(
+  'bytes that their buffer has no room for any more are refused; a view that follows its buffer is taken',
+  limit,
+  async () => {
+    const { reader, writer } = pipe();
+    const buffer = resizable(64, 128);
+    const beyond = new Uint8Array(buffer, 32, 32);
+    const following = new Uint8Array(buffer);
+    buffer.resize(8);
+    assert.throws(() => writer.tryWrite(beyond), VALUE);
+    assert.throws(() => writer.writeSync(beyond), VALUE);
+    await assert.rejects(writer.write(beyond), VALUE);
+    assert.equal(writer.tryWrite(following), 8);
+    buffer.resize(128);
+    await writer.write(following);
+    assert.equal(reader.tryRead()!.length, 136);
+    buffer.resize(0);
+    assert.equal(writer.tryWrite(following), 0);
+    reader.close();
+    writer.close();
+  },
+);
+
 test('options are checked before anything is read or written', limit, async () => {
   const { reader, writer } = pipe();
   writer.tryWrite(new Uint8Array([1]));

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { ClosedError, type PipeReader, type PipeWriter, pipe, SystemError, TimeoutError } from 'vecino';
-import { start, startScript } from '../support/processes.js';
+import { runScript, start, startScript } from '../support/processes.js';
 
 const limit = { timeout: 60_000 };
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -486,3 +486,30 @@ test(
     assert.deepEqual([stdout, stderr], ['2 2\n', '']);
   },
 );
+
+test('one signal ends a thousand waits at once, and nobody takes that for a leak', limit, async () => {
+  const output = await runScript(`
+    import { getEventListeners } from 'node:events';
+    import { pipe } from 'vecino';
+    process.on('warning', (warning) => console.log(warning.name));
+    const { reader, writer } = pipe();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const most = () => getEventListeners(signal, 'abort').length;
+    // One after the other …
+    for (let i = 0; i < 1000; i++) {
+      const read = reader.read({ signal });
+      writer.tryWrite(Uint8Array.of(i));
+      await read;
+    }
+    console.log(most());
+    // … and all at once.
+    const reads = Array.from({ length: 1000 }, () => reader.read({ signal }).then(String, (error) => error));
+    console.log(most());
+    controller.abort('enough');
+    console.log((await Promise.all(reads)).filter((reason) => reason === 'enough').length, most());
+    await new Promise(setImmediate);
+    reader.close();
+    writer.close();`);
+  assert.equal(output, '0\n1\n1000 0\n');
+});

@@ -21,21 +21,26 @@ import {
   futexWake,
   isKind,
   linkDescriptor,
+  memfdCreate,
   mkfifo,
+  mmap,
   open,
   pipe2,
   pollNow,
   read,
+  readable,
   readableSync,
   recvmsg,
   SharedMemory,
   SystemError,
   sendfile,
   sendmsg,
+  shmOpen,
   socketpair,
   splice,
   TimeoutError,
   tally,
+  writableSync,
   write,
 } from 'vecino';
 import { startScript, temporaryFolder } from '../support/processes.js';
@@ -230,6 +235,31 @@ test('pollNow and readableSync see what is there', () => {
   close(reader);
 });
 
+test('a wait for a descriptor that is not open is EBADF in each voice, and never taken for readiness', async () => {
+  const [reader, writer] = pipe2();
+  close(reader);
+  const isClosed = (error: unknown) => error instanceof SystemError && error.code === 'EBADF';
+  assert.throws(() => pollNow(reader, constants['POLLIN']!), isClosed);
+  assert.throws(() => readableSync(reader), isClosed);
+  assert.throws(() => writableSync(reader), isClosed);
+  await assert.rejects(readable(reader), isClosed);
+  await assert.rejects(readable(reader, { timeout: -1 }), { code: 'ERR_OUT_OF_RANGE' });
+  close(writer);
+});
+
+test('a view that says that it is larger than it is reads and writes nothing', () => {
+  const [reader, writer] = pipe2();
+  const liar = new Uint8Array(4);
+  Object.defineProperty(liar, 'length', { value: 99 });
+  write(writer, bytes('x'));
+  for (const call of [() => read(reader, liar), () => write(writer, liar)]) {
+    assert.throws(call, (error) => error instanceof SystemError && error.code === 'EINVAL');
+  }
+  assert.equal(read(reader, new Uint8Array(4)), 1);
+  close(reader);
+  close(writer);
+});
+
 test('a thread blocked in a system call does not keep a worker from being ended', async () => {
   const { Worker } = await import('node:worker_threads');
   const source = `
@@ -263,6 +293,35 @@ test('bad arguments are refused before the system call', () => {
     () => readableSync(0, { timeout: -1 }),
     () => readableSync(0, { timeout: Number.NaN }),
     () => readableSync(0, { timeout: '5' as unknown as number }),
+    () => readableSync(0, null as unknown as object),
+    () => pollNow(Number.NaN, 1),
+    () => pollNow(0, Number.NaN),
+    () => open('/dev/null', 2 ** 40),
+    () => fcntl(0, Number.NaN), // 0 would be F_DUPFD
+    () => fcntl(0, 2 ** 32 + 1),
+    () => fcntl(0, constants['F_GETFD']!, 'x' as unknown as number),
+    () => dup3(0, 100, Number.NaN),
+    () => fallocate(0, 0, 1, Number.NaN),
+    () => sendfile(1, 0, Number.NaN), // 0 bytes would look like the end
+    () => splice(0, 1, -1),
+    () => splice(0, 1, 1, Number.NaN),
+    () => copyFileRange(0, 1, 2 ** 53),
+    () => eventfd(0, Number.NaN),
+    () => pipe2(Number.NaN),
+    () => memfdCreate(null as unknown as string),
+    () => memfdCreate('x', 'y' as unknown as number),
+    () => mmap(0, 4096, null as unknown as object),
+    () => mmap(0, 4096, { readOnly: 'no' as unknown as boolean }),
+    () => socketpair('constructor' as 'stream'),
+    () => socketpair('stream', Number.NaN),
+    () => sendmsg(0, new Uint8Array(1), null as unknown as number[]),
+    () => sendmsg(0, new Uint8Array(1), [Number.NaN]),
+    () => sendmsg(0, new Uint8Array(1), [], Number.NaN),
+    () => recvmsg(0, new Uint8Array(1), Number.NaN),
+    () => futexWait(new Int32Array(1), 0, Number.NaN, { timeout: 0 }),
+    () => futexWait(new Int32Array(1), 1, 0, { timeout: 0 }),
+    () => futexWait(new Int32Array(1), 0, 0, null as unknown as object),
+    () => shmOpen('x', Number.NaN),
   ]) {
     assert.throws(
       call,
