@@ -15,8 +15,8 @@ export function addCopy(program: Command): void {
     .description(
       'A server process reads SOURCE, a client process writes DESTINATION. Shows what each asked of the kernel.',
     )
-    .argument('<SOURCE>', 'a regular file')
-    .argument('<DESTINATION>', 'appears whole or not at all, with the mode of SOURCE')
+    .argument('<SOURCE>', 'a regular file', path)
+    .argument('<DESTINATION>', 'appears whole or not at all, with the mode of SOURCE', path)
     .option(
       '--via <mechanism>',
       `how the bytes get across: ${[...transports.keys()].join(', ')}`,
@@ -50,6 +50,10 @@ export function addCopy(program: Command): void {
     });
 }
 
+function path(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It is empty.');
+  return text;
+}
 function mechanism(name: string): string {
   if (!transports.has(name)) throw new InvalidArgumentError(`Known are ${[...transports.keys()].join(', ')}.`);
   return name;

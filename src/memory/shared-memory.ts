@@ -297,7 +297,7 @@ function checkMappable(size: number): void {
 /** A tmpfs may promise more than there is: reserving it would wake the OOM killer, which nobody survives to report. */
 function checkMemory(size: number, name: string, what: string): void {
   const available = process.availableMemory();
-  if (size <= available) return;
+  if (size <= available || available === 0) return; // 0: it could not be found out, for want of /proc or a descriptor
   const { bavail, bsize } = statfsSync(FOLDER);
   const full = what !== 'memfd' && size > bavail * bsize;
   throw new SystemError(errno[full ? 'ENOSPC' : 'ENOMEM']!, 'fallocate', {

@@ -45,8 +45,9 @@ export class SysVSharedMemory implements Disposable {
     const number = checkKey('key', key);
     checkInteger('size', size, 1);
     const mode = checkMode('options.mode', checkOptions('options', options)!.mode ?? 0o600) & 0o777;
-    if (size > process.availableMemory()) {
-      const hint = `${size} bytes were asked for and ${process.availableMemory()} are available`;
+    const available = process.availableMemory(); // 0: it could not be found out
+    if (size > available && available > 0) {
+      const hint = `${size} bytes were asked for and ${available} are available`;
       throw new SystemError(12, 'shmget', { path: `key ${key}`, hint });
     }
     const id = attempt(key, () => shmget(number, size, constants['IPC_CREAT']! | constants['IPC_EXCL']! | mode));

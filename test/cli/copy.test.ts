@@ -5,10 +5,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
-  existsSync,
+  cpSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -103,13 +105,81 @@ for (const via of MECHANISMS) {
     const command = endlessCopy(folder, via);
     const { server, client } = await participants(command);
     await command.kill('SIGKILL');
-    while (existsSync(`/proc/${server}`) || existsSync(`/proc/${client}`)) await turn();
-    // A FIFO's folder outlives its makers only if all are killed at once; the FIFO in it was unlinked when both had it open.
-    const left = readdirSync(folder).filter((name) => name !== 'source');
-    if (via === 'fifo') for (const name of left) assert.deepEqual(readdirSync(join(folder, name)), []);
-    else assert.deepEqual(left, []);
+    while (lives(server) || lives(client)) await turn();
+    assert.deepEqual(readdirSync(folder), ['source']);
   });
 }
+
+/** Whether a process runs. One that has ended is listed until its parent has asked how; in a container that may be nobody. */
+function lives(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+test('killed while it starts, the command leaves nothing either', { timeout: 60_000 }, async () => {
+  for (const via of MECHANISMS) {
+    const folder = temporaryFolder();
+    const command = endlessCopy(folder, via);
+    const list = () =>
+      readFileSync(`/proc/${command.pid}/task/${command.pid}/children`, 'utf8').split(' ').filter(Boolean);
+    while (list().length === 0) await turn();
+    const children = list().map(Number);
+    await command.kill('SIGKILL');
+    while (children.some(lives)) await turn();
+    assert.deepEqual(readdirSync(folder), ['source']);
+  }
+});
+
+test('a participant that is stopped dies with the command', { timeout: 60_000 }, async () => {
+  const folder = temporaryFolder();
+  const command = endlessCopy(folder, 'shared-memory');
+  const { server, client } = await participants(command);
+  process.kill(client, 'SIGSTOP');
+  await command.kill('SIGKILL');
+  while (lives(server) || lives(client)) await turn();
+  assert.deepEqual(readdirSync(folder), ['source']);
+});
+
+test('with too few descriptors a copy fails at whichever step, says so, and leaves nothing', {
+  timeout: 120_000,
+}, async () => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'source'), 'x');
+  const script = `
+    import { closeSync, openSync } from 'node:fs';
+    import { IpcError } from 'vecino';
+    import { copy } from '#src/lab/copy/index.js';
+    const [source, destination] = process.argv.slice(1);
+    for (const via of ${JSON.stringify(MECHANISMS)}) {
+      for (let spare = 0; ; spare++) {
+        const held = [];
+        try { for (;;) held.push(openSync('/dev/null')); } catch {}
+        for (let i = 0; i < spare; i++) closeSync(held.pop());
+        const error = await copy({ source, destination, via }).then(() => undefined, (error) => error);
+        for (const fd of held) closeSync(fd);
+        if (error === undefined) break;
+        if (!(error instanceof IpcError) || error.code !== 'EMFILE') throw error;
+      }
+    }
+    console.log('done');`;
+  const command = 'ulimit -n 128 && exec "$@"';
+  const args = [
+    process.execPath,
+    '--input-type=module',
+    '--eval',
+    script,
+    '--',
+    join(folder, 'source'),
+    join(folder, 'to'),
+  ];
+  const env = { ...process.env, TMPDIR: folder };
+  const { stdout, stderr } = await start('sh', ['-c', command, 'sh', ...args], { env, cwd: root }).ended;
+  assert.equal(stdout, 'done\n', stderr);
+  assert.deepEqual(readdirSync(folder).sort(), ['source', 'to']);
+});
 
 /** A copy that goes on until it is stopped: SOURCE is huge and has no blocks. */
 function endlessCopy(folder: string, via: string): Running {
@@ -338,4 +408,104 @@ test('on no terminal there is no progress bar; on one there is, and --json print
     );
   assert.match(onTerminal(''), /█|░/);
   assert.doesNotThrow(() => JSON.parse(onTerminal('--json')));
+});
+
+test('what is printed to nobody, to a full device or to a closed descriptor costs no stack trace, and the copy is there', async () => {
+  const folder = temporaryFolder();
+  const source = join(folder, 'source');
+  writeFileSync(source, 'x');
+  const shell = (name: string, line: string) => {
+    const command = [process.execPath, main, 'copy', source, join(folder, name)];
+    return start('bash', ['-c', `exec 3>&1; ${line}`, 'bash', ...command]).ended;
+  };
+  const gone = await shell('a', '{ "$@"; echo "exit $?" >&3; } | true');
+  assert.deepEqual([gone.stdout, gone.stderr], ['exit 1\n', '']);
+  const full = await shell('b', '"$@" > /dev/full');
+  assert.equal(full.code, 1);
+  assert.match(full.stderr, /^vecino: standard output: ENOSPC[^\n]*\n$/);
+  assert.equal((await shell('c', '"$@" <&- >&- 2>&-')).code, 0);
+  for (const name of ['a', 'b', 'c']) assert.equal(readFileSync(join(folder, name), 'utf8'), 'x');
+});
+
+test('names with line breaks and escape sequences are copied, and shown, not obeyed, in an error', async () => {
+  const folder = temporaryFolder();
+  const odd = join(folder, 'a\nb\x1b[31m');
+  assertRefused(await run(['copy', odd, join(folder, 'to')]), /a\\nb\\u001b\[31m/);
+  writeFileSync(odd, 'x');
+  await copied([odd, `${odd}2`, '--via', 'fifo']);
+  assert.equal(readFileSync(`${odd}2`, 'utf8'), 'x');
+});
+
+test('a name as long as names can be is taken, for a new DESTINATION and for one that is replaced', async () => {
+  const folder = temporaryFolder();
+  const source = join(folder, 'source');
+  for (const name of ['a'.repeat(255), '日'.repeat(85)]) {
+    for (const content of ['new', 'newer']) {
+      writeFileSync(source, content);
+      await copied([source, join(folder, name)]);
+      assert.equal(readFileSync(join(folder, name), 'utf8'), content);
+    }
+    assertRefused(await run(['copy', source, join(folder, `${name}a`)]), /too long/);
+  }
+});
+
+test('DESTINATION a link to nothing, or its folder removed in the middle, is a clear error', {
+  timeout: 60_000,
+}, async () => {
+  const folder = temporaryFolder();
+  const path = (name: string) => join(folder, name);
+  writeFileSync(path('source'), 'x');
+  symlinkSync('nowhere', path('link'));
+  assertRefused(await run(['copy', path('source'), path('link')]), /link to nothing/);
+  assert.deepEqual(readdirSync(folder).sort(), ['link', 'source']);
+  linkSync(path('source'), path('hard'));
+  assertRefused(await run(['copy', path('source'), path('hard')]), /same file/);
+
+  mkdirSync(path('folder'));
+  writeFileSync(path('source'), randomBytes(1 << 20));
+  const command = vecino(['copy', path('source'), path('folder/to'), '--via', 'pipe', '--chunk', '1'], folder);
+  await participants(command);
+  rmSync(path('folder'), { recursive: true });
+  assertRefused(await command.ended, /ENOENT.*folder of DESTINATION is not there/);
+});
+
+test('a runtime folder that is not there any more is no hindrance', async () => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'source'), 'x');
+  for (const XDG_RUNTIME_DIR of ['', join(folder, 'gone')]) {
+    const env = { ...process.env, XDG_RUNTIME_DIR };
+    const args = [main, 'copy', join(folder, 'source'), join(folder, 'to'), '--via', 'fifo'];
+    const { code, stderr } = await start(process.execPath, args, { env }).ended;
+    assert.deepEqual([code, stderr], [0, '']);
+  }
+});
+
+test('without an addon the command says what to install, in one line', async () => {
+  const folder = temporaryFolder();
+  cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
+  cpSync(join(root, 'package.json'), join(folder, 'package.json'));
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  const args = [join(folder, 'dist', 'cli', 'main.js'), 'copy', 'a', 'b'];
+  assertRefused(await start(process.execPath, args).ended, /no native addon.*Install a C compiler/);
+});
+
+test('the progress bar fits the terminal, keeps to its character set, and spares one that cannot move its cursor', () => {
+  const folder = temporaryFolder();
+  const source = join(folder, 'source');
+  writeFileSync(source, randomBytes(100_000));
+  const onTerminal = (columns: number, env: Record<string, string>) =>
+    execFileSync(
+      'script',
+      [
+        '-qec',
+        `stty cols ${columns}; '${process.execPath}' '${main}' copy '${source}' '${source}2' 2>&1 >/dev/null`,
+        '/dev/null',
+      ],
+      { encoding: 'utf8', env: { ...process.env, TERM: 'xterm', LC_ALL: 'C.UTF-8', ...env } },
+    );
+  const lines = (output: string) => output.split('\r\x1b[K').map((line) => line.trimEnd());
+  assert.ok(lines(onTerminal(40, {})).every((line) => line.length < 40));
+  assert.match(onTerminal(200, {}), /[█░]{30} .*KiB of 97\.66 KiB/);
+  assert.match(onTerminal(200, { LC_ALL: 'C' }), /[#-]{30} /);
+  assert.equal(onTerminal(80, { TERM: 'dumb' }), '');
 });

@@ -64,7 +64,7 @@ export async function copy(options: CopyOptions): Promise<CopyResult> {
     const stop = watch(options, new Float64Array(progress.buffer), source.length);
     const [server, client] = await outcome(pair, options.signal).finally(stop);
     const bytes = complete(client.bytes, source, options.source);
-    const [of, to] = await Promise.all([sha256(source.fd, bytes), sha256(destination.fd, bytes)]);
+    const [of, to] = await both([source.fd, destination.fd].map((fd) => sha256(fd, bytes, options.signal)));
     options.signal?.throwIfAborted();
     if (of !== to) {
       throw new CorruptError(
@@ -96,6 +96,12 @@ export async function copy(options: CopyOptions): Promise<CopyResult> {
   }
 }
 
+/** Both results; an error only when neither is at work any more, so that what they work on may be closed. */
+async function both<T>(work: Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
+}
+
 interface Participant {
   readonly role: 'server' | 'client';
   readonly child: ChildProcess;
@@ -117,13 +123,21 @@ function start(
     });
     return { role, child, ended: read(child) };
   };
-  return [participant('server', source, prepared.server), participant('client', destination, prepared.client)];
+  const server = participant('server', source, prepared.server);
+  try {
+    return [server, participant('client', destination, prepared.client)];
+  } catch (error) {
+    server.child.kill('SIGKILL');
+    throw error;
+  }
 }
 async function read(
   child: ChildProcess,
 ): Promise<{ report: Report | undefined; signal: NodeJS.Signals | null; code: number | null }> {
   let text = '';
-  (child.stdio[3] as Readable).setEncoding('utf8').on('data', (piece: string) => {
+  // Without descriptors to spare Node makes no pipes, and 'error' is on its way.
+  const pipes = child.stdio as readonly unknown[] | undefined;
+  (pipes?.[3] as Readable | undefined)?.setEncoding('utf8').on('data', (piece: string) => {
     text += piece;
   });
   let code: number | null;
@@ -183,6 +197,9 @@ function describe(
   code: number | null,
 ): Error {
   const who = `the ${one.role} process (pid ${one.child.pid})`;
+  if (one.child.pid === undefined && report?.ok === false) {
+    return new IpcError(report.code, `the ${one.role} process could not be started: ${report.message}`);
+  }
   if (signal !== null) return new PeerDiedError(`${who} was killed by ${signal}; nothing was copied`);
   if (report?.ok === false) {
     const full = report.code === 'ENOSPC' ? '. The file system of DESTINATION is full' : '';

@@ -5,8 +5,8 @@
  * `publish` gives it its name: by link(2), or over an existing file by a second name beside it and rename(2).
  */
 import { randomUUID } from 'node:crypto';
-import { realpathSync, renameSync, type Stats, statSync, unlinkSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { lstatSync, realpathSync, renameSync, rmSync, type Stats, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import {
   close,
   constants,
@@ -30,7 +30,7 @@ export interface Destination {
 export function openDestination(path: string, source: FileStatus): Destination {
   const target = resolve(path, source);
   const folder = dirname(target);
-  const spare = join(folder, `.${basename(target).slice(0, 100)}.vecino-${randomUUID()}`);
+  const spare = join(folder, `.vecino-copy-${randomUUID()}`); // not made of its name, which may be as long as names can be
   const writable = constants['O_RDWR']!;
   let named = false;
   let fd: number;
@@ -55,17 +55,21 @@ export function openDestination(path: string, source: FileStatus): Destination {
         } catch (error) {
           if (!(error instanceof SystemError && error.code === 'EEXIST')) throw explained(error, path);
         }
-        linkDescriptor(fd, spare);
-        named = true;
       }
-      renameSync(spare, target);
-      named = false;
+      try {
+        if (!named) linkDescriptor(fd, spare);
+        named = true;
+        renameSync(spare, target);
+        named = false;
+      } catch (error) {
+        throw explained(error, path);
+      }
     },
     cleanUp() {
       if (!isOpen) return;
       isOpen = false;
-      if (named) unlinkSync(spare);
       close(fd);
+      if (named) rmSync(spare, { force: true });
     },
   };
 }
@@ -78,7 +82,13 @@ function resolve(path: string, source: FileStatus): string {
   } catch (error) {
     throw new IpcError('ENOTDIR', `DESTINATION '${path}' cannot be reached: ${(error as Error).message}`);
   }
-  if (status === undefined) return path;
+  if (status === undefined) {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return path;
+    throw new IpcError(
+      'ENOENT',
+      `DESTINATION '${path}' is a symbolic link to nothing; remove it, or name what it points to`,
+    );
+  }
   if (status.isDirectory()) throw new IpcError('EISDIR', `DESTINATION '${path}' is a directory; name the file in it`);
   if (!status.isFile())
     throw new IpcError('ERR_VECINO_UNSUPPORTED', `DESTINATION '${path}' exists and is no regular file`);
@@ -88,15 +98,17 @@ function resolve(path: string, source: FileStatus): string {
   return realpathSync(path);
 }
 function explained(error: unknown, path: string): unknown {
-  if (!(error instanceof SystemError)) return error;
+  const { errno, code = '', syscall = '' } = error as NodeJS.ErrnoException; // ours, or that of node:fs
+  if (errno === undefined) return error;
   const hints: Record<string, string> = {
     ENOENT: 'The folder of DESTINATION is not there; make it first',
     EACCES: 'This user may not write to the folder of DESTINATION',
     EROFS: 'The file system of DESTINATION is read-only',
+    EISDIR: 'It has become a directory meanwhile',
     ENOSPC: 'The file system of DESTINATION is full',
   };
-  return new SystemError(error.errno, error.syscall, {
+  return new SystemError(errno, syscall, {
     path,
-    hint: hints[error.code] ?? 'DESTINATION could not be made',
+    hint: hints[code] ?? 'DESTINATION could not be made',
   });
 }

@@ -7,7 +7,7 @@ const readAt = promisify(read);
 const PIECE = 1 << 20;
 
 /** @param length bytes to hash; the digest covers fewer if the file is shorter */
-export async function sha256(fd: number, length: number): Promise<string> {
+export async function sha256(fd: number, length: number, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   const pieces = [Buffer.allocUnsafe(PIECE), Buffer.allocUnsafe(PIECE)] as const;
   let position = 0;
@@ -15,6 +15,7 @@ export async function sha256(fd: number, length: number): Promise<string> {
   let pending = length > 0 ? next(pieces[0]) : undefined;
   for (let turn = 0; pending !== undefined; turn ^= 1) {
     const { bytesRead } = await pending;
+    signal?.throwIfAborted();
     position += bytesRead;
     // The next piece is read while this one is hashed.
     pending = bytesRead > 0 && position < length ? next(pieces[(turn ^ 1) as 0 | 1]) : undefined;

@@ -1,32 +1,48 @@
-/** Through a FIFO: a pipe with a name, which two processes that inherited nothing from each other can find. Four copies. */
-import { mkdtempSync, rmSync, unlinkSync } from 'node:fs';
+/** Through a FIFO, fifo(7): a pipe in the file system, which both open, each for itself. Four copies. */
+import { mkdtempSync, rmdirSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { constants, mkfifo, open } from '../../../system/index.js';
-import type { Transport } from '../transport.js';
+import { close, constants, mkfifo, open } from '../../../system/index.js';
+import type { Side, Transport } from '../transport.js';
 import { drain, feed, pipe } from './pipe.js';
 
 export const fifo: Transport = {
   name: 'fifo',
-  summary: 'a FIFO that both open by name',
+  summary: 'a FIFO that both open',
   chunk: pipe.chunk,
   prepare() {
-    const folder = mkdtempSync(join(process.env['XDG_RUNTIME_DIR'] ?? tmpdir(), 'vecino-copy-'));
-    const cleanUp = () => rmSync(folder, { recursive: true, force: true });
-    try {
-      const path = join(folder, 'fifo');
-      mkfifo(path);
-      return { server: [], client: [], note: path, started() {}, cleanUp };
-    } catch (error) {
-      cleanUp();
-      throw error;
-    }
+    const place = makeFifo();
+    let isOpen = true;
+    const cleanUp = () => {
+      if (!isOpen) return;
+      isOpen = false;
+      close(place);
+    };
+    return { server: [place], client: [place], started: cleanUp, cleanUp };
   },
-  serve: (side) => feed(side, open(side.plan.note!, constants['O_WRONLY']!)),
-  receive(side) {
-    const path = side.plan.note!;
-    const reader = open(path, constants['O_RDONLY']!);
-    unlinkSync(path); // both have it open now; a kill from here on leaves no name behind
-    return drain(side, reader);
-  },
+  serve: (side) => feed(side, openFifo(side, constants['O_WRONLY']!)),
+  receive: (side) => drain(side, openFifo(side, constants['O_RDONLY']!)),
 };
+
+/**
+ * A FIFO without a name, held by a descriptor that only says where it is (O_PATH). Whoever might have removed the name later could
+ * be killed before, and leave it.
+ */
+function makeFifo(): number {
+  const folder = mkdtempSync(join(tmpdir(), 'vecino-copy-'));
+  try {
+    const path = join(folder, 'fifo');
+    mkfifo(path);
+    try {
+      return open(path, constants['O_PATH']!);
+    } finally {
+      unlinkSync(path);
+    }
+  } finally {
+    rmdirSync(folder); // rmSync would have to open it, which fails when there are no descriptors
+  }
+}
+/** open(2) of the FIFO itself; it waits for the other process. */
+function openFifo(side: Side, flags: number): number {
+  return open(`/proc/self/fd/${side.descriptors[0]}`, flags);
+}
