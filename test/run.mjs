@@ -38,16 +38,20 @@ const rows = (table) => {
     return [];
   }
 };
-const mark = `VECINO_TEST_RUN=${randomUUID()}`;
+/** In the environment of every process of this run, and in the name of whatever its tests make (support/processes.ts). */
+const run = randomUUID().slice(0, 8);
+const mark = `VECINO_TEST_RUN=${run}`;
+/** Other programs come and go meanwhile, other runs of these tests too. */
+const ours = (name) => name.includes('vecino') && (name.includes(run) || !/vecino-(test|bench)-/.test(name));
 /** What outlives a process, by kind. */
 function census() {
   return {
-    'shared memory': list('/dev/shm'),
-    'message queue': list('/dev/mqueue'),
+    'shared memory': list('/dev/shm').filter(ours),
+    'message queue': list('/dev/mqueue').filter(ours),
     'SysV queue (key)': rows('msg'),
     'SysV semaphore (key)': rows('sem'),
     'SysV segment (key)': rows('shm'),
-    'file in /tmp': list('/tmp').filter((name) => name.includes('vecino')),
+    'file in /tmp': list('/tmp').filter(ours),
   };
 }
 /** Processes that carry this run's mark in their environment. */
@@ -61,8 +65,15 @@ function strays() {
     }
   });
 }
+function commandOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').slice(0, 100);
+  } catch {
+    return 'it has ended since';
+  }
+}
 
-const folder = mkdtempSync(join(tmpdir(), 'vecino-test-'));
+const folder = mkdtempSync(join(tmpdir(), `vecino-test-${run}-`));
 const before = census();
 const [key, value] = mark.split('=');
 // A watchdog for a test that hangs; no test is judged by its time.
@@ -85,8 +96,7 @@ for (const [kind, now] of Object.entries(census())) {
   for (const name of now) if (!old.has(name)) left.push(`${kind} ${name}`);
 }
 for (const name of list(folder)) left.push(`file ${join(folder, name)}`);
-for (const pid of strays())
-  left.push(`process ${pid} (${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').slice(0, 100)})`);
+for (const pid of strays()) left.push(`process ${pid} (${commandOf(pid)})`);
 rmSync(folder, { recursive: true, force: true });
 console.log(
   left.length === 0 ? 'Left behind by the suite: nothing.' : `Left behind by the suite:\n  ${left.join('\n  ')}`,

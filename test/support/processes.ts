@@ -119,7 +119,7 @@ export function compile(folder: string, name: string, source: string, flags: rea
   return path;
 }
 let names = 0;
-/** A name for a kernel object that no other test uses. */
+/** A name for a kernel object that no other test uses. By the run in it run.mjs knows what was left behind by whom. */
 export function uniqueName(what = 'object'): string {
-  return `vecino-test-${process.pid}-${what}-${names++}`;
+  return `vecino-test-${process.env['VECINO_TEST_RUN'] ?? 'alone'}-${process.pid}-${what}-${names++}`;
 }
