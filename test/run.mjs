@@ -77,7 +77,7 @@ const folder = mkdtempSync(join(tmpdir(), `vecino-test-${run}-`));
 const before = census();
 const [key, value] = mark.split('=');
 // A watchdog for a test that hangs; no test is judged by its time.
-const args = ['--test', '--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec', ...files];
+const args = ['--test', '--test-concurrency=2', '--test-timeout=1200000', '--test-reporter=spec', ...files];
 const child = spawn(process.env.NODE ?? process.execPath, args, {
   stdio: 'inherit',
   cwd: root,
