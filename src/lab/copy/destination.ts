@@ -77,13 +77,15 @@ export function openDestination(path: string, source: FileStatus): Destination {
 /** Where the file really goes: a symbolic link is followed, as cp does. */
 function resolve(path: string, source: FileStatus): string {
   let status: Stats | undefined;
+  let link: Stats | undefined;
   try {
     status = statSync(path, { throwIfNoEntry: false });
+    link = lstatSync(path, { throwIfNoEntry: false });
   } catch (error) {
     throw new IpcError('ENOTDIR', `DESTINATION '${path}' cannot be reached: ${(error as Error).message}`);
   }
   if (status === undefined) {
-    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return path;
+    if (link === undefined) return path;
     throw new IpcError(
       'ENOENT',
       `DESTINATION '${path}' is a symbolic link to nothing; remove it, or name what it points to`,
