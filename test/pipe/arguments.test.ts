@@ -102,8 +102,13 @@ test(
       assert.deepEqual([...bytes], [1, 2, 3]); // with it would have gone all else that was read
       const { transfer } = ArrayBuffer.prototype as { transfer?: (this: ArrayBufferLike) => ArrayBuffer };
       if (transfer === undefined) continue;
-      transfer.call(bytes.buffer);
-      assert.equal(bytes.length, 0);
+      try {
+        transfer.call(bytes.buffer);
+        assert.equal(bytes.length, 0);
+      } catch (error) {
+        assert.ok(error instanceof TypeError); // newer versions refuse this too
+        assert.deepEqual([...bytes], [1, 2, 3]);
+      }
     }
     reader.close();
     writer.close();
