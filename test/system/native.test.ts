@@ -1,10 +1,10 @@
-import '../support/leaks.js';
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { native } from '#src/system/native.js';
+import { descriptors } from '../support/leaks.js';
 import { root, startScript, temporaryFolder } from '../support/processes.js';
 
 /** A copy of the built package, in which a test may break things. */
@@ -65,9 +65,8 @@ test('workers load it at the same time, use it, and go, some of them by force, w
       if (round % 50 === 49) { parentPort.postMessage(round); await new Promise(setImmediate); }
     }`;
   const url = new URL(`data:text/javascript,${encodeURIComponent(source)}`);
-  const { readdirSync, closeSync } = await import('node:fs');
   for (let generation = 0; generation < 3; generation++) {
-    const before = new Set(readdirSync('/proc/self/fd'));
+    const before = new Set(descriptors());
     const workers = Array.from({ length: 4 }, () => new Worker(url));
     const failed = Promise.race(workers.map((worker) => new Promise((_, reject) => worker.once('error', reject))));
     failed.catch(() => {});
@@ -77,14 +76,8 @@ test('workers load it at the same time, use it, and go, some of them by force, w
     await Promise.race([Promise.all(rounds), failed]);
     await Promise.all(workers.map((worker) => worker.terminate()));
     // A thread that is ended between two lines cannot close what it holds; the numbers are the process's.
-    for (const fd of readdirSync('/proc/self/fd')) {
-      try {
-        if (
-          !before.has(fd) &&
-          /^(\/memfd:vecino|pipe:)/.test((await import('node:fs')).readlinkSync(`/proc/self/fd/${fd}`))
-        )
-          closeSync(Number(fd));
-      } catch {}
+    for (const entry of descriptors()) {
+      if (!before.has(entry) && /-> (\/memfd:vecino|pipe:)/.test(entry)) closeSync(Number(entry.split(' ')[0]));
     }
   }
   assert.equal(native.mappingCount(), 0);
