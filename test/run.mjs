@@ -78,6 +78,8 @@ const before = census();
 const [key, value] = mark.split('=');
 // A watchdog for a test that hangs; no test is judged by its time.
 const args = ['--test', '--test-concurrency=2', '--test-timeout=1200000', '--test-reporter=spec', ...files];
+// The runner of Node 24 and later passes --report-signal=SIGUSR2 on, and with it every SIGUSR2 writes a report somewhere.
+const reports = mkdtempSync(join(tmpdir(), 'node-reports-'));
 const child = spawn(process.env.NODE ?? process.execPath, args, {
   stdio: 'inherit',
   cwd: root,
@@ -85,10 +87,11 @@ const child = spawn(process.env.NODE ?? process.execPath, args, {
     ...process.env,
     TMPDIR: folder,
     [key]: value,
-    NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --enable-source-maps`.trim(),
+    NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --enable-source-maps --report-directory=${reports}`.trim(),
   },
 });
 const status = await new Promise((resolve) => child.on('close', (code, signal) => resolve(signal ?? code)));
+rmSync(reports, { recursive: true, force: true });
 
 const left = [];
 for (const [kind, now] of Object.entries(census())) {
