@@ -7,7 +7,7 @@
 import { writeSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { SharedMemory } from '../../memory/index.js';
-import { IpcError } from '../../system/index.js';
+import { futexWait, futexWake, IpcError } from '../../system/index.js';
 import { native } from '../../system/native.js';
 import { openAccount, type Report } from './account.js';
 import type { Plan, Side } from './transport.js';
@@ -22,6 +22,7 @@ function run(role: string, plan: Plan & { descriptors: number }): Report {
   const transport = transports.get(plan.via)!;
   const memory = SharedMemory.fromFd(PROGRESS);
   const shown = new Float64Array(memory.buffer);
+  const ready = new Int32Array(memory.buffer, 64, 1); // behind the two numbers of progress
   const word = role === 'server' ? 0 : 1;
   const account = openAccount();
   let begin = 0;
@@ -31,6 +32,11 @@ function run(role: string, plan: Plan & { descriptors: number }): Report {
     file: FILE,
     descriptors: Array.from({ length: plan.descriptors }, (_, index) => FIRST + index),
     begin() {
+      // The clock starts when both are up: what Node takes to start is not the transport's.
+      if (role === 'client') {
+        Atomics.store(ready, 0, 1);
+        futexWake(ready, 0);
+      } else while (Atomics.load(ready, 0) === 0) futexWait(ready, 0, 0);
       begin = Number(process.hrtime.bigint());
     },
     progress(bytes) {
