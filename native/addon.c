@@ -37,6 +37,8 @@ static void tear_down(napi_async_cleanup_hook_handle handle, void *data) {
   helper_discard_all(instance);
   watch_close_all(instance);
   listener_forget(instance);
+  ring_close(instance); /* after the watches of their descriptors */
+  waiter_close(instance);
   instance->closing--;
   instance_release(instance);
 }

@@ -18,6 +18,7 @@ import { ClosedError, CorruptError, errno, errnoName, type IpcError, SystemError
 import { close, dup, fallocate, fchmod, fcntl, fstat, isKind, linkDescriptor, open } from '../system/file.js';
 import { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from '../system/memory.js';
 import { constants, native } from '../system/native.js';
+import { endWaits } from '../system/word-wait.js';
 
 /** Where the C library keeps POSIX segments on Linux, shm_overview(7). */
 const FOLDER = '/dev/shm';
@@ -217,11 +218,12 @@ export class SharedMemory implements Disposable {
   unlink(): boolean {
     return this.name !== null && SharedMemory.unlink(this.name);
   }
-  /** Unmaps the memory and closes the descriptor. The name stays. Idempotent. */
+  /** Unmaps the memory and closes the descriptor; who waits for a word of it gets {@link ClosedError}. The name stays. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     forgotten.unregister(this);
+    endWaits(this.#mapping.buffer, new ClosedError(this.#label()));
     this.#mapping.unmap();
     close(this.#fd);
   }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { after, before } from 'node:test';
 import { native } from '#src/system/native.js';
+import { releaseWordKernel } from '#src/system/word-wait.js';
 
 /** This process's descriptors and what they point at. */
 export function descriptors(): string[] {
@@ -31,7 +32,8 @@ before(() => {
   start = descriptors();
   mappings = native.mappingCount();
 });
-after(() => {
+after(async () => {
+  await releaseWordKernel(); // kept for a moment after the last wait
   const known = new Set(start);
   assert.deepEqual(
     descriptors().filter((fd) => !known.has(fd)),

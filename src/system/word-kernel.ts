@@ -1,0 +1,89 @@
+/**
+ * How this thread waits for futex words without blocking: by io_uring (Linux 6.7: no thread at all), by a helper thread in
+ * futex_waitv (Linux 5.16: one thread of the process for every 127 words), or else by looking every few milliseconds.
+ *
+ * `VECINO_WORDS=ring|thread|look` forbids the better ways, for tests and for finding out.
+ */
+import { errno } from './errors.js';
+import { native } from './native.js';
+
+declare module './native.js' {
+  interface Native {
+    // ring.c
+    ringOpen(completions: number): number;
+    ringClose(): number;
+    ringFutexWait(view: View, offset: number, expected: number, id: number): number;
+    ringCancel(id: number): number;
+    ringReap(out: Float64Array): number;
+    // waiter.c
+    waiterOpen(): number;
+    waiterClose(): number;
+    waiterWait(view: View, offset: number, expected: number, id: number): number;
+    waiterCancel(id: number): number;
+    waiterReap(out: Float64Array): number;
+  }
+}
+
+export type Way = 'ring' | 'thread' | 'look';
+
+/** A set of pending waits, each known by a number above 0. Calls return an errno negated, or 0. */
+export interface WordKernel {
+  readonly way: Way;
+  /** Readable when a wait has ended. */
+  readonly fd: number;
+  wait(view: Int32Array, offset: number, expected: number, id: number): number;
+  /** The wait ends with -ECANCELED, unless it has ended already. */
+  cancel(id: number): number;
+  /** Waits that have ended, as pairs of number and result (0: woken); how many pairs. */
+  reap(pairs: Float64Array): number;
+  close(): void;
+}
+
+const COMPLETIONS = 1024;
+const EAGAIN = -errno['EAGAIN']!;
+const EBUSY = -errno['EBUSY']!;
+
+let best: Way | undefined;
+
+/** Opens the best way that works here; undefined: none does, look now and then. */
+export function openWordKernel(): WordKernel | undefined {
+  best ??= chosen();
+  if (best === 'ring') {
+    const fd = native.ringOpen(COMPLETIONS);
+    if (fd >= 0) {
+      return {
+        way: 'ring',
+        fd,
+        wait: native.ringFutexWait,
+        cancel: native.ringCancel,
+        reap: native.ringReap,
+        close: () => void native.ringClose(),
+      };
+    }
+    // ENOSYS, EPERM: not in this kernel or container; EOPNOTSUPP: an older ring. Others (EMFILE, ENOMEM) may pass.
+    if (['ENOSYS', 'EPERM', 'EACCES', 'EOPNOTSUPP', 'EINVAL'].some((name) => fd === -errno[name]!)) best = 'thread';
+  }
+  if (best !== 'look') {
+    const fd = native.waiterOpen();
+    if (fd >= 0) {
+      return {
+        way: 'thread',
+        fd,
+        wait: native.waiterWait,
+        cancel: native.waiterCancel,
+        reap: native.waiterReap,
+        close: () => void native.waiterClose(),
+      };
+    }
+    if (fd === -errno['ENOSYS']! || fd === -errno['EPERM']!) best = 'look';
+  }
+  return undefined;
+}
+function chosen(): Way {
+  const wish = process.env['VECINO_WORDS'];
+  return wish === 'thread' || wish === 'look' ? wish : 'ring';
+}
+/** Whether the call may succeed once what has ended is reaped. */
+export function isFull(result: number): boolean {
+  return result === EBUSY || result === EAGAIN;
+}

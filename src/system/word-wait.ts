@@ -1,0 +1,241 @@
+/**
+ * Waiting for a word of shared memory in the event loop: what futex(2) is to a thread. All locks of `vecino/sync` sleep here.
+ *
+ * While somebody waits there is one descriptor in the event loop, and at most one thread in the process ({@link openWordKernel});
+ * while nobody waits there is neither.
+ *
+ * A wake-up may be lost with the process that it went to: `FUTEX_WAKE` of one waiter, or the kernel's on an owner's death, and
+ * that waiter is killed before it acts. Nothing in the kernel tells the others. So words are looked at again once in a
+ * {@link LOOK_AGAIN}, and a wait whose word has changed ends. It is the backstop for two deaths at once, not the mechanism.
+ */
+import { checkInteger } from './arguments.js';
+import { Deadline } from './deadline.js';
+import { check, errno, invalidArgument } from './errors.js';
+import { native } from './native.js';
+import { Readiness } from './readiness.js';
+import { isFull, openWordKernel, type Way, type WordKernel } from './word-kernel.js';
+
+/** Milliseconds. Also the longest that a blocked thread sleeps before it looks. */
+export const LOOK_AGAIN = 1000;
+/** Milliseconds between looks where the kernel cannot wait for several words. */
+const LOOK_OFTEN = 4;
+/** Milliseconds that the descriptor is kept for the next wait. */
+const LINGER = 20;
+/** setTimeout's longest delay. */
+const LONGEST_TIMER = 0x7fffffff;
+const EINTR = -errno['EINTR']!;
+const EAGAIN = -errno['EAGAIN']!;
+const ETIMEDOUT = -errno['ETIMEDOUT']!;
+const ECANCELED = -errno['ECANCELED']!;
+
+/** A word and the value that it has while there is a reason to wait. */
+export interface AwaitedWord {
+  words: Int32Array;
+  index: number;
+  expected: number;
+}
+
+/** One `waitWords`: over when the first of its words is. */
+interface Wait {
+  readonly entries: Entry[];
+  settle(error?: unknown): void;
+}
+/** One word that the kernel watches. */
+interface Entry extends AwaitedWord {
+  readonly id: number;
+  /** Undefined once nobody is interested in the result any more. */
+  wait: Wait | undefined;
+}
+
+let kernel: WordKernel | undefined;
+let readiness: Readiness | undefined;
+let closing: NodeJS.Timeout | undefined;
+let looking: NodeJS.Timeout | undefined;
+let looksOften = false;
+let pumping = false;
+let lastId = 0;
+/** What the kernel watches (with `look`: what is looked at), by number. */
+const entries = new Map<number, Entry>();
+const waits = new Set<Wait>();
+const pairs = new Float64Array(2 * 256);
+
+/**
+ * Resolves once `words[index]` is not `expected` any more and somebody has said so by `FUTEX_WAKE` (C: `futex(2)`, here:
+ * {@link futexWake}); at once if it is not `expected` now. It may also resolve for nothing: look at the word again.
+ *
+ * A time-out or an abort rejects, and a wake-up that it may have used up is passed on to the next waiter.
+ */
+export function waitWord(words: Int32Array, index: number, expected: number, deadline: Deadline): Promise<void> {
+  return waitWords([{ words, index, expected }], deadline);
+}
+
+/** The same for several words at once: resolves when any of them is no longer what was expected. */
+export function waitWords(places: readonly AwaitedWord[], deadline: Deadline): Promise<void> {
+  return new Promise((resolve, reject) => {
+    for (const { words, index } of places) checkWord(words, index);
+    if (deadline.signal?.aborted) return reject(deadline.signal.reason);
+    if (places.some(changed)) return resolve();
+    if (deadline.expired) return reject(deadline.error());
+    open();
+    let timer: NodeJS.Timeout | undefined;
+    const { signal } = deadline;
+    const wait: Wait = {
+      entries: [],
+      settle(error) {
+        if (!waits.delete(wait)) return;
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+        for (const entry of wait.entries) abandon(entry);
+        if (error === undefined) resolve();
+        else reject(error);
+        if (waits.size === 0) rest();
+      },
+    };
+    const onAbort = () => wait.settle(signal?.reason);
+    const onTimer = () => {
+      const left = deadline.remaining();
+      if (left > 0) timer = setTimeout(onTimer, Math.min(left + 1, LONGEST_TIMER));
+      else wait.settle(deadline.error());
+    };
+    waits.add(wait);
+    try {
+      for (const { words, index, expected } of places) watch({ words, index, expected, id: ++lastId, wait });
+    } catch (error) {
+      wait.settle(error);
+    }
+    pump();
+    if (!waits.has(wait)) return wait.entries.forEach(abandon); // over already
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (deadline.remaining() !== Number.POSITIVE_INFINITY) onTimer();
+  });
+}
+
+/** Ends every wait for words of that memory with `error`: it is about to be unmapped. */
+export function endWaits(buffer: ArrayBufferLike, error: unknown): void {
+  for (const wait of [...waits]) if (wait.entries.some((entry) => entry.words.buffer === buffer)) wait.settle(error);
+}
+
+/** How this thread waits, for tests and diagnosis: undefined while nobody waits. */
+export function wordWay(): Way | undefined {
+  return kernel?.way ?? (looksOften ? 'look' : undefined);
+}
+/** Gives the descriptor back as soon as nobody waits, instead of a moment later. */
+export async function releaseWordKernel(): Promise<void> {
+  while (entries.size > 0) await new Promise(setImmediate);
+  shut();
+}
+
+/**
+ * Blocks the thread until `words[index]` is not `expected` (then at once), or somebody wakes it; it may also return for nothing.
+ *
+ * @throws TimeoutError when `deadline` is over
+ */
+export function waitWordSync(words: Int32Array, index: number, expected: number, deadline: Deadline): void {
+  const block = deadline.block();
+  const slice = block < 0 || block > LOOK_AGAIN ? LOOK_AGAIN : block;
+  const result = native.futexWait(words, index * 4, expected, slice);
+  if (result < 0 && result !== EAGAIN && result !== EINTR && result !== ETIMEDOUT) check(result, 'futex');
+}
+
+function watch(entry: Entry): void {
+  entries.set(entry.id, entry);
+  entry.wait!.entries.push(entry);
+  if (kernel === undefined) return;
+  let result = kernel.wait(entry.words, entry.index * 4, entry.expected, entry.id);
+  for (let tries = 0; isFull(result) && tries < 100; tries++) {
+    reap();
+    result = kernel.wait(entry.words, entry.index * 4, entry.expected, entry.id);
+  }
+  if (result < 0) {
+    entries.delete(entry.id);
+    check(result, kernel.way === 'ring' ? 'io_uring_enter' : 'futex_waitv');
+  }
+}
+/** Nobody waits for it any more. The kernel may have spent a wake-up on it: {@link reap} will see. */
+function abandon(entry: Entry): void {
+  entry.wait = undefined;
+  if (kernel === undefined) entries.delete(entry.id);
+  else if (entries.has(entry.id)) kernel.cancel(entry.id); // If it fails, the entry ends with its word's next wake-up.
+}
+function reap(): void {
+  if (kernel === undefined) return;
+  let count: number;
+  do {
+    count = kernel.reap(pairs);
+    for (let i = 0; i < count; i++) ended(pairs[2 * i]!, pairs[2 * i + 1]!);
+  } while (count * 2 === pairs.length);
+}
+function ended(id: number, result: number): void {
+  const entry = entries.get(id);
+  if (entry === undefined) return; // the completion of a cancellation
+  entries.delete(id);
+  const { wait, words, index } = entry;
+  if (wait === undefined) {
+    if (result === 0 && index < words.length) native.futexWake(words, index * 4, 1);
+  } else if (result === 0 || result === EAGAIN || result === EINTR || result === ECANCELED) {
+    wait.settle();
+  } else {
+    try {
+      check(result, 'futex');
+    } catch (error) {
+      wait.settle(error);
+    }
+  }
+}
+
+function open(): void {
+  clearTimeout(closing);
+  closing = undefined;
+  if (kernel === undefined && !looksOften) {
+    kernel = openWordKernel();
+    looksOften = kernel === undefined;
+    if (kernel !== undefined) readiness = new Readiness(kernel.fd, 'waiting for words');
+  }
+  if (looking === undefined) {
+    looking = setInterval(look, looksOften ? LOOK_OFTEN : LOOK_AGAIN);
+    if (!looksOften) looking.unref(); // the descriptor keeps the program running while somebody waits
+  }
+}
+/** Hears the kernel as long as anybody waits. */
+async function pump(): Promise<void> {
+  if (pumping || readiness === undefined) return;
+  pumping = true;
+  const forever = new Deadline('wait for words');
+  try {
+    // Also until what was abandoned has ended, which is soon: a wake-up may have to be passed on.
+    while (entries.size > 0) {
+      await readiness.readable(forever);
+      reap();
+    }
+  } finally {
+    pumping = false;
+  }
+}
+function look(): void {
+  for (const wait of [...waits]) if (wait.entries.some(changed)) wait.settle();
+}
+/** The last wait is over: the descriptor goes after a moment, since the next wait is often near. */
+function rest(): void {
+  clearInterval(looking);
+  looking = undefined;
+  if (kernel === undefined) looksOften = false;
+  else closing ??= setTimeout(shut, LINGER).unref();
+}
+function shut(): void {
+  clearTimeout(closing);
+  closing = undefined;
+  if (kernel === undefined || waits.size > 0) return;
+  if (entries.size > 0) return rest();
+  readiness?.close();
+  kernel.close();
+  kernel = undefined;
+  readiness = undefined;
+}
+
+function changed({ words, index, expected }: AwaitedWord): boolean {
+  return index >= words.length || Atomics.load(words, index) !== expected >> 0;
+}
+function checkWord(words: Int32Array, index: number): void {
+  if (!(words instanceof Int32Array)) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'words', 'an Int32Array', words);
+  checkInteger('index', index, 0, words.length - 1);
+}
