@@ -39,6 +39,7 @@ static void tear_down(napi_async_cleanup_hook_handle handle, void *data) {
   listener_forget(instance);
   ring_close(instance); /* after the watches of their descriptors */
   waiter_close(instance);
+  locks_abandon(instance);
   instance->closing--;
   instance_release(instance);
 }

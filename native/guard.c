@@ -119,6 +119,14 @@ void *guard_owner(int index) {
   struct slot *slot = slot_at(index);
   return slot == NULL ? NULL : slot->owner;
 }
+void *guard_find(const void *bytes, size_t length) {
+  for (int i = 0, n = atomic_load(&slots); i < n; i++) {
+    struct slot *slot = slot_at(i);
+    uintptr_t start = atomic_load(&slot->start), size = atomic_load(&slot->length), at = (uintptr_t)bytes;
+    if (start != 0 && at >= start && at - start <= size && length <= size - (at - start)) return slot->owner;
+  }
+  return NULL;
+}
 int guard_damage(int index) {
   struct slot *slot = slot_at(index);
   return slot == NULL ? 0 : atomic_load(&slot->damage);

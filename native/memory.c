@@ -2,7 +2,10 @@
  *
  * A mapping becomes one external ArrayBuffer. unmap() detaches it first, so a view that is kept too long has length 0
  * and never touches memory that is gone. If somebody else detached it (ArrayBuffer.prototype.transfer moves the memory to
- * another object), unmap() answers EBUSY and the memory goes with that object, when it is collected. */
+ * another object), unmap() answers EBUSY and the memory goes with that object, when it is collected.
+ *
+ * While a lock in it is held (robust.c) the memory stays mapped, also after unmap() or the buffer's end; the last lock's release
+ * unmaps it then. */
 #include "guard.h"
 #include "mapping.h"
 #include "vecino.h"
@@ -17,17 +20,34 @@ struct mapping {
   size_t length;
   void (*unmap)(void *start, size_t length);
   int slot; /* in the guard's table; -1 once unmapped */
+  bool closed;
+  unsigned holds;  /* locks held in it */
+  unsigned users;  /* the buffer, and the locks that know it */
 };
 
 static void mapping_unmap(struct mapping *mapping) {
-  if (mapping->slot < 0) return;
+  mapping->closed = true;
+  if (mapping->slot < 0 || mapping->holds > 0) return;
   guard_remove(mapping->slot); /* first: the address may belong to somebody else at once */
   mapping->unmap(mapping->start, mapping->length);
   mapping->slot = -1;
 }
+void mapping_leave(struct mapping *mapping) {
+  if (--mapping->users == 0) free(mapping);
+}
 static void mapping_collected(napi_env env, void *data, void *hint) {
   mapping_unmap(hint);
-  free(hint);
+  mapping_leave(hint);
+}
+struct mapping *mapping_share(const void *start, size_t length) {
+  struct mapping *mapping = guard_find(start, length);
+  if (mapping != NULL) mapping->users++;
+  return mapping;
+}
+bool mapping_is_open(const struct mapping *mapping) { return !mapping->closed; }
+void mapping_hold(struct mapping *mapping) { mapping->holds++; }
+void mapping_drop(struct mapping *mapping) {
+  if (--mapping->holds == 0 && mapping->closed) mapping_unmap(mapping);
 }
 napi_value give_mapping(napi_env env, void *start, size_t length, bool read_only, void (*unmap)(void *, size_t), int32_t *slot) {
   struct mapping *mapping = malloc(sizeof *mapping);
@@ -37,7 +57,7 @@ napi_value give_mapping(napi_env env, void *start, size_t length, bool read_only
     free(mapping);
     return give_int(env, -ENOMEM);
   }
-  *mapping = (struct mapping){start, length, unmap, taken};
+  *mapping = (struct mapping){start, length, unmap, taken, false, 0, 1};
   napi_value buffer;
   napi_status status = napi_create_external_arraybuffer(env, start, length, mapping_collected, mapping, &buffer);
   if (status != napi_ok) { /* Electron's V8 forbids external memory */

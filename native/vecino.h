@@ -30,6 +30,7 @@ struct listener;
 struct envelope;
 struct ring;
 struct waiter;
+struct locks;
 
 /* The state of one environment; it is the `data` of every function, so that no call looks it up. */
 struct instance {
@@ -47,6 +48,7 @@ struct instance {
   struct listener *listener; /* signal_listen.c: NULL while nothing here listens to signals */
   struct ring *ring;       /* ring.c: where this environment waits for words; NULL while it does not */
   struct waiter *waiter;   /* waiter.c: the same on older kernels */
+  struct locks *locks;     /* robust.c: what this thread holds */
   unsigned closing;        /* libuv handles asked to close that have not closed yet */
   bool ending;             /* teardown has begun */
   napi_async_cleanup_hook_handle teardown;
@@ -151,7 +153,7 @@ void export_constants(napi_env env, napi_value exports, const struct constant *l
 #define MODULES(X) \
   X(file) X(transfer) X(pipe) X(opener) X(memory) X(sysv_memory) X(guard) X(poll) X(watch) X(futex) \
   X(eventfd) X(socket) X(process) X(limit) X(mqueue) X(sysv_key) X(sysv_message) X(select) X(epoll) \
-  X(signal) X(signal_listen) X(socket_message) X(socket_option) X(socket_address) X(ring) X(waiter)
+  X(signal) X(signal_listen) X(socket_message) X(socket_option) X(socket_address) X(ring) X(waiter) X(robust)
 #define DECLARE(module) void export_##module(napi_env env, napi_value exports, struct instance *instance);
 MODULES(DECLARE)
 #undef DECLARE
@@ -161,6 +163,7 @@ void watch_close_all(struct instance *instance);
 void helper_discard_all(struct instance *instance);
 void listener_forget(struct instance *instance);
 void ring_close(struct instance *instance);
+void locks_abandon(struct instance *instance);
 void waiter_close(struct instance *instance);
 
 #endif

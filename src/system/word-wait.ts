@@ -225,7 +225,10 @@ function shut(): void {
   clearTimeout(closing);
   closing = undefined;
   if (kernel === undefined || waits.size > 0) return;
-  if (entries.size > 0) return rest();
+  if (entries.size > 0) {
+    rest();
+    return;
+  }
   readiness?.close();
   kernel.close();
   kernel = undefined;

@@ -1,0 +1,336 @@
+/* Locks whose owner's death the kernel reports: the robust futexes of get_robust_list(2), in the layout of the C library's
+ * pthread_mutex_t (glibc, 64 bit), so that a C program takes part with pthread_mutex_lock(3). A lock belongs to the thread.
+ *
+ *   +0 word: thread id, bit 31 somebody waits, bit 30 the owner died      +16 kind        +24 previous in the thread's list
+ *   +4 count   +8 owner   +12 users                                       +20 spare       +32 next: the kernel follows these
+ *
+ * Why not pthread_mutex_trylock itself: the list's pointers lie in shared memory, where any peer can overwrite them, and the C
+ * library follows them when it unlocks. Here the order of the list is also kept in private memory, and what peers can write
+ * is never followed; only the kernel does, which survives it. (Unless another addon holds robust mutexes in this thread:
+ * their nodes are trusted as the C library trusts them.) And a waiter's bit can be set in the step that takes the lock.
+ *
+ * A kill between any two steps is covered as in the C library: list_op_pending names the lock while it changes hands. */
+#include "mapping.h"
+#include "vecino.h"
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct lock { /* in shared memory */
+  _Atomic uint32_t word;
+  uint32_t count, owner, users, kind, spare;
+  uintptr_t previous, next;
+};
+_Static_assert(offsetof(struct lock, next) == 32 && sizeof(struct lock) == 40, "64 bit");
+enum { NEXT_OFFSET = 32, INCONSISTENT = INT_MAX, NOT_RECOVERABLE = INT_MAX - 1 };
+/* The kernel marks no more than ROBUST_LIST_LIMIT locks of a dead thread. */
+enum { MOST_HELD = 2048 };
+enum mode { MUTEX, BARE /* the word and the list alone: the other fields are its user's */ };
+
+struct place {
+  struct lock *lock;
+  struct mapping *mapping;
+  struct place *older, *newer; /* neighbours in the list, where they are ours */
+  uintptr_t next;              /* what followed when it was enlisted */
+  enum mode mode;
+  uint32_t kind;
+  bool held;
+};
+struct locks {
+  struct robust_list_head *head; /* the thread's */
+  struct robust_list_head own;   /* for a thread that has none */
+  struct place **places;
+  int count, held;
+  uint32_t tid;
+};
+
+static uintptr_t node_of(const struct place *place) { return (uintptr_t)&place->lock->next; }
+#define STEP() atomic_signal_fence(memory_order_seq_cst) /* a kill sees what stands before it */
+
+/* ---- the thread's list --------------------------------------------------------------------------------------- */
+
+static uintptr_t head_of(const struct locks *locks) { return (uintptr_t)&locks->head->list; }
+static uintptr_t first_of(const struct locks *locks) { return (uintptr_t)locks->head->list.next; }
+static void set_first(struct locks *locks, uintptr_t node) {
+  ((volatile struct robust_list *)&locks->head->list)->next = (struct robust_list *)node;
+}
+static void set_pending(struct locks *locks, uintptr_t node) {
+  STEP();
+  ((volatile struct robust_list_head *)locks->head)->list_op_pending = (struct robust_list *)node;
+  STEP();
+}
+static struct place *ours(const struct locks *locks, uintptr_t node) {
+  for (int i = 0; i < locks->count; i++)
+    if (locks->places[i] != NULL && locks->places[i]->held && node_of(locks->places[i]) == node) return locks->places[i];
+  return NULL;
+}
+static void set_next(struct place *place, uintptr_t node) { *(volatile uintptr_t *)&place->lock->next = node; }
+static bool is_foreign(const struct locks *locks, const struct place *place) {
+  return place->older == NULL && place->next != head_of(locks);
+}
+static uintptr_t next_of(const struct locks *locks, const struct place *place) {
+  if (place->older != NULL) return node_of(place->older);
+  return is_foreign(locks, place) ? *(volatile uintptr_t *)&place->lock->next : head_of(locks);
+}
+static void tell_foreign(const struct locks *locks, uintptr_t node, uintptr_t previous) { /* they are linked both ways */
+  if (node != head_of(locks)) *(volatile uintptr_t *)((node & ~(uintptr_t)1) - 8) = previous;
+}
+
+static void enlist(struct locks *locks, struct place *place) {
+  uintptr_t first = first_of(locks);
+  place->next = first;
+  place->newer = NULL;
+  place->older = first == head_of(locks) ? NULL : ours(locks, first);
+  place->lock->previous = head_of(locks);
+  set_next(place, first);
+  if (place->older != NULL) place->older->newer = place;
+  else tell_foreign(locks, first, node_of(place));
+  STEP();
+  set_first(locks, node_of(place));
+  place->held = true;
+  locks->held++;
+  mapping_hold(place->mapping);
+}
+
+/* The list anew from what we know, when it was found broken. */
+static void relink(struct locks *locks) {
+  uintptr_t next = head_of(locks);
+  struct place *older = NULL;
+  for (int i = 0; i < locks->count; i++) {
+    struct place *place = locks->places[i];
+    if (place == NULL || !place->held) continue;
+    *place = (struct place){place->lock, place->mapping, older, NULL, next, place->mode, place->kind, true};
+    set_next(place, next);
+    if (older != NULL) older->newer = place;
+    older = place;
+    next = node_of(place);
+  }
+  set_first(locks, next);
+}
+static void unlink_foreign(struct locks *locks, struct place *place) { /* what comes before it is not ours */
+  uintptr_t cursor = first_of(locks), after = next_of(locks, place);
+  for (int steps = 0; steps < 2 * MOST_HELD && cursor != head_of(locks); steps++) {
+    struct place *known = ours(locks, cursor);
+    uintptr_t following = known != NULL ? next_of(locks, known) : *(volatile uintptr_t *)(cursor & ~(uintptr_t)1);
+    if (following == node_of(place)) {
+      if (known == NULL) {
+        *(volatile uintptr_t *)(cursor & ~(uintptr_t)1) = after;
+      } else {
+        set_next(known, after);
+        known->next = after;
+        known->older = place->older;
+      }
+      if (place->older != NULL) place->older->newer = known;
+      else tell_foreign(locks, after, cursor);
+      place->held = false;
+      return;
+    }
+    cursor = following;
+  }
+  place->held = false;
+  relink(locks);
+}
+static void delist(struct locks *locks, struct place *place) {
+  uintptr_t after = next_of(locks, place);
+  struct place *newer = place->newer, *older = place->older;
+  if (newer == NULL && first_of(locks) != node_of(place)) {
+    unlink_foreign(locks, place);
+  } else {
+    if (newer == NULL) {
+      set_first(locks, after);
+    } else {
+      set_next(newer, after);
+      newer->next = after;
+      newer->older = older;
+    }
+    if (older != NULL) older->newer = newer;
+    else tell_foreign(locks, after, newer == NULL ? head_of(locks) : node_of(newer));
+    place->held = false;
+  }
+  place->lock->previous = 0;
+  set_next(place, 0);
+  locks->held--;
+}
+
+/* ---- taking and giving --------------------------------------------------------------------------------------- */
+
+static long wake_all(struct lock *lock) { return syscall(SYS_futex, &lock->word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
+
+static int take(struct locks *locks, struct place *place, uint32_t bits) {
+  struct lock *lock = place->lock;
+  if (!mapping_is_open(place->mapping)) return -EBADF;
+  if (place->mode == MUTEX && *(volatile uint32_t *)&lock->kind != place->kind) return -EINVAL;
+  if (place->held) return -EDEADLK;
+  uint32_t seen = atomic_load(&lock->word);
+  for (;;) {
+    uint32_t owner = seen & FUTEX_TID_MASK;
+    if ((seen & FUTEX_OWNER_DIED) == 0 && owner != 0) return owner == locks->tid ? -EDEADLK : -EBUSY;
+    if (locks->held >= MOST_HELD) return -EAGAIN;
+    set_pending(locks, node_of(place));
+    if (atomic_compare_exchange_strong(&lock->word, &seen, locks->tid | (seen & FUTEX_WAITERS) | bits)) break;
+    set_pending(locks, 0);
+  }
+  bool died = (seen & FUTEX_OWNER_DIED) != 0;
+  if (place->mode == MUTEX) {
+    if (!died && lock->owner == NOT_RECOVERABLE) {
+      lock->count = 0;
+      if ((atomic_exchange(&lock->word, 0) & FUTEX_WAITERS) != 0) wake_all(lock);
+      set_pending(locks, 0);
+      return -ENOTRECOVERABLE;
+    }
+    lock->count = 1;
+    lock->owner = died ? INCONSISTENT : locks->tid;
+    if (!died) lock->users++; /* the dead one's use is still counted */
+  }
+  STEP();
+  enlist(locks, place);
+  set_pending(locks, 0);
+  return died ? -EOWNERDEAD : 0;
+}
+/* Gives it to whoever is first: all who wait are woken, since one that was woken alone could be killed before it acts. */
+static int give(struct locks *locks, struct place *place, uint32_t left, struct instance *instance) {
+  struct lock *lock = place->lock;
+  if (!place->held) return -EPERM;
+  uint32_t seen = atomic_load(&lock->word);
+  bool intact = (seen & FUTEX_TID_MASK) == locks->tid && (seen & FUTEX_OWNER_DIED) == 0;
+  set_pending(locks, intact ? node_of(place) : 0);
+  delist(locks, place);
+  if (intact) {
+    if (place->mode == MUTEX && left == 0) {
+      lock->owner = lock->owner == INCONSISTENT ? NOT_RECOVERABLE : 0;
+      lock->users--;
+    }
+    STEP();
+    if (left != 0) left |= seen & FUTEX_WAITERS;
+    if ((atomic_exchange(&lock->word, left) & FUTEX_WAITERS) != 0) {
+      wake_all(lock);
+      instance->tally->calls++;
+    }
+    set_pending(locks, 0);
+  }
+  mapping_drop(place->mapping);
+  return intact ? 0 : -EILSEQ;
+}
+
+/* ---- for TypeScript ------------------------------------------------------------------------------------------ */
+
+static struct locks *locks_of(struct instance *instance) {
+  if (instance->locks != NULL) return instance->locks;
+  struct locks *locks = calloc(1, sizeof *locks);
+  size_t length;
+  if (locks == NULL) return NULL;
+  locks->tid = (uint32_t)syscall(SYS_gettid);
+  if (syscall(SYS_get_robust_list, 0, &locks->head, &length) != 0) locks->head = NULL;
+  if (locks->head == NULL) { /* musl registers one at a thread's first robust mutex only */
+    locks->own.list.next = &locks->own.list;
+    locks->own.futex_offset = -NEXT_OFFSET;
+    if (syscall(SYS_set_robust_list, &locks->own, sizeof locks->own) == 0) locks->head = &locks->own;
+  }
+  if (locks->head == NULL || locks->head->futex_offset != -NEXT_OFFSET) {
+    free(locks);
+    errno = EOPNOTSUPP;
+    return NULL;
+  }
+  return instance->locks = locks;
+}
+static struct place *place_at(struct instance *instance, napi_env env, napi_value id) {
+  struct locks *locks = instance->locks;
+  int32_t index = arg_int(env, id);
+  return locks == NULL || index < 0 || index >= locks->count ? NULL : locks->places[index];
+}
+
+static napi_value call_lock_register(napi_env env, napi_callback_info info) { /* view, offset, bare: a number for it */
+  ARGUMENTS(3);
+  struct bytes bytes = arg_bytes(env, argv[0]);
+  double at = arg_double(env, argv[1]);
+  bool bare = false;
+  napi_get_value_bool(env, argv[2], &bare);
+  if (!(at >= 0 && at + sizeof(struct lock) <= (double)bytes.length)) return give_int(env, -EINVAL);
+  struct lock *lock = (struct lock *)(void *)(bytes.data + (size_t)at);
+  if ((uintptr_t)lock % _Alignof(struct lock) != 0) return give_int(env, -EINVAL);
+  struct locks *locks = locks_of(instance);
+  if (locks == NULL) return give_int(env, -errno);
+  int index = 0;
+  while (index < locks->count && locks->places[index] != NULL) index++;
+  if (index == locks->count) {
+    int more = locks->count == 0 ? 16 : 2 * locks->count;
+    struct place **places = realloc(locks->places, (size_t)more * sizeof *places);
+    if (places == NULL) return give_int(env, -ENOMEM);
+    memset(places + locks->count, 0, (size_t)(more - locks->count) * sizeof *places);
+    locks->places = places;
+    locks->count = more;
+  }
+  struct place *place = calloc(1, sizeof *place);
+  if (place == NULL) return give_int(env, -ENOMEM);
+  place->lock = lock;
+  place->mode = bare ? BARE : MUTEX;
+  place->kind = lock->kind;
+  place->mapping = mapping_share(lock, sizeof *lock);
+  if (place->mapping == NULL) { /* no memory of ours */
+    free(place);
+    return give_int(env, -EFAULT);
+  }
+  locks->places[index] = place;
+  return give_int(env, index);
+}
+static napi_value call_lock_forget(napi_env env, napi_callback_info info) { /* id; EBUSY while it is held */
+  ARGUMENTS(1);
+  struct place *place = place_at(instance, env, argv[0]);
+  if (place == NULL) return give_int(env, -EBADF);
+  if (place->held) return give_int(env, -EBUSY);
+  instance->locks->places[arg_int(env, argv[0])] = NULL;
+  mapping_leave(place->mapping);
+  free(place);
+  return give_int(env, 0);
+}
+static napi_value call_lock_take(napi_env env, napi_callback_info info) { /* id, bits to set in the word besides */
+  ARGUMENTS(2);
+  struct place *place = place_at(instance, env, argv[0]);
+  return give_int(env, place == NULL ? -EBADF : take(instance->locks, place, (uint32_t)arg_int(env, argv[1]) & FUTEX_WAITERS));
+}
+static napi_value call_lock_give(napi_env env, napi_callback_info info) { /* id */
+  ARGUMENTS(1);
+  struct place *place = place_at(instance, env, argv[0]);
+  return give_int(env, place == NULL ? -EBADF : give(instance->locks, place, 0, instance));
+}
+static napi_value call_lock_consistent(napi_env env, napi_callback_info info) { /* id: pthread_mutex_consistent(3) */
+  ARGUMENTS(1);
+  struct place *place = place_at(instance, env, argv[0]);
+  if (place == NULL || !place->held || place->mode != MUTEX) return give_int(env, -EPERM);
+  if (place->lock->owner != INCONSISTENT) return give_int(env, -EINVAL);
+  place->lock->owner = instance->locks->tid;
+  return give_int(env, 0);
+}
+static napi_value call_lock_held(napi_env env, napi_callback_info info) { /* how many this thread holds */
+  ARGUMENTS(1);
+  return give_int(env, instance->locks == NULL ? 0 : instance->locks->held);
+}
+
+/* The environment ends: what it holds is given up as the kernel would, for the memory may be unmapped before the thread ends. */
+void locks_abandon(struct instance *instance) {
+  struct locks *locks = instance->locks;
+  if (locks == NULL) return;
+  for (int i = 0; i < locks->count; i++) {
+    struct place *place = locks->places[i];
+    if (place == NULL) continue;
+    if (place->held) give(locks, place, FUTEX_OWNER_DIED, instance);
+    mapping_leave(place->mapping);
+    free(place);
+  }
+  if (locks->head == &locks->own) syscall(SYS_set_robust_list, NULL, sizeof locks->own);
+  instance->locks = NULL;
+  free(locks->places);
+  free(locks);
+}
+
+void export_robust(napi_env env, napi_value exports, struct instance *instance) {
+  static const struct method methods[] = {
+    {"lockRegister", call_lock_register}, {"lockForget", call_lock_forget}, {"lockTake", call_lock_take},
+    {"lockGive", call_lock_give}, {"lockConsistent", call_lock_consistent}, {"locksHeld", call_lock_held},
+  };
+  EXPORT_METHODS(methods);
+}
