@@ -15,17 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-struct mapping {
-  void *start;
-  size_t length;
-  void (*unmap)(void *start, size_t length);
-  int slot; /* in the guard's table; -1 once unmapped */
-  bool closed;
-  unsigned holds;  /* locks held in it */
-  unsigned users;  /* the buffer, and the locks that know it */
-};
-
-static void mapping_unmap(struct mapping *mapping) {
+void mapping_unmap(struct mapping *mapping) {
   mapping->closed = true;
   if (mapping->slot < 0 || mapping->holds > 0) return;
   guard_remove(mapping->slot); /* first: the address may belong to somebody else at once */
@@ -43,11 +33,6 @@ struct mapping *mapping_share(const void *start, size_t length) {
   struct mapping *mapping = guard_find(start, length);
   if (mapping != NULL) mapping->users++;
   return mapping;
-}
-bool mapping_is_open(const struct mapping *mapping) { return !mapping->closed; }
-void mapping_hold(struct mapping *mapping) { mapping->holds++; }
-void mapping_drop(struct mapping *mapping) {
-  if (--mapping->holds == 0 && mapping->closed) mapping_unmap(mapping);
 }
 napi_value give_mapping(napi_env env, void *start, size_t length, bool read_only, void (*unmap)(void *, size_t), int32_t *slot) {
   struct mapping *mapping = malloc(sizeof *mapping);

@@ -4,4 +4,5 @@ export * from './memory/index.js';
 export * from './pipe/index.js';
 export * from './signal/index.js';
 export * from './socket/index.js';
+export * from './sync/index.js';
 export * from './system/index.js';

@@ -14,7 +14,7 @@ import {
   checkName,
   checkOptions,
 } from '../system/arguments.js';
-import { ClosedError, CorruptError, errno, errnoName, type IpcError, SystemError } from '../system/errors.js';
+import { ClosedError, CorruptError, errno, errnoName, type IpcError, invalidArgument, SystemError } from '../system/errors.js';
 import { close, dup, fallocate, fchmod, fcntl, fstat, isKind, linkDescriptor, open } from '../system/file.js';
 import { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from '../system/memory.js';
 import { constants, native } from '../system/native.js';
@@ -82,12 +82,21 @@ export class SharedMemory implements Disposable {
    *
    * @param name `[A-Za-z0-9._-]{1,200}`; a leading `/` means the same
    * @param size bytes, at least 1
-   * @param options `mode`: permission bits exactly as given, whatever the umask; 0600 if not given
+   * @param options `mode`: permission bits exactly as given, whatever the umask; 0600 if not given. `initialize`: fills the memory
+   *   before it gets its name, so that nobody opens it half made
    * @throws SystemError `EEXIST` if the name is taken, `ENOSPC` or `ENOMEM` if there is no room
    */
-  static create(name: string, size: number, options: { mode?: number } = {}): SharedMemory {
+  static create(
+    name: string,
+    size: number,
+    options: { mode?: number; initialize?: (memory: ArrayBuffer) => void } = {},
+  ): SharedMemory {
     const plain = checkName('name', name);
-    const mode = checkMode('options.mode', checkOptions('options', options)!.mode ?? 0o600);
+    const { mode: bits = 0o600, initialize } = checkOptions('options', options)!;
+    const mode = checkMode('options.mode', bits);
+    if (initialize !== undefined && typeof initialize !== 'function') {
+      throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.initialize', 'a function', initialize);
+    }
     checkInteger('size', size, 1);
     checkMemory(size, plain, 'shared memory');
     checkMappable(size);
@@ -97,6 +106,7 @@ export class SharedMemory implements Disposable {
       reserve(fd, size, plain);
       fchmod(fd, mode);
       memory = new SharedMemory(fd, size, plain, false);
+      initialize?.(memory.buffer);
       publish(); // last: what fails must leave no name behind
       return memory;
     } catch (error) {

@@ -5,6 +5,7 @@ import type { Mapping } from '../system/memory.js';
 import { constants } from '../system/native.js';
 import { checkKey, type SysVKey } from '../system/sysv-key.js';
 import { type SysVMemoryStatus, shmat, shmget, shmRemove, shmStatus } from '../system/sysv-memory.js';
+import { endWaits } from '../system/word-wait.js';
 
 /**
  * A System V segment, attached. It stays until it is removed *and* everybody has detached it; processes that are killed are
@@ -89,6 +90,7 @@ export class SysVSharedMemory implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    endWaits(this.#mapping.buffer, new ClosedError(this.#label()));
     this.#mapping.unmap();
   }
   [Symbol.dispose](): void {

@@ -9,6 +9,8 @@ import { native } from './native.js';
 
 declare module './native.js' {
   interface Native {
+    // futex.c
+    futexWaitv(view: View, pairs: Int32Array, milliseconds: number): number;
     // ring.c
     ringOpen(completions: number): number;
     ringClose(): number;

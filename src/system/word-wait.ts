@@ -21,11 +21,10 @@ export const LOOK_AGAIN = 1000;
 const LOOK_OFTEN = 4;
 /** Milliseconds that the descriptor is kept for the next wait. */
 const LINGER = 20;
-/** setTimeout's longest delay. */
-const LONGEST_TIMER = 0x7fffffff;
 const EINTR = -errno['EINTR']!;
 const EAGAIN = -errno['EAGAIN']!;
 const ETIMEDOUT = -errno['ETIMEDOUT']!;
+const ENOSYS = -errno['ENOSYS']!;
 const ECANCELED = -errno['ECANCELED']!;
 
 /** A word and the value that it has while there is a reason to wait. */
@@ -74,40 +73,50 @@ export function waitWords(places: readonly AwaitedWord[], deadline: Deadline): P
   return new Promise((resolve, reject) => {
     for (const { words, index } of places) checkWord(words, index);
     if (deadline.signal?.aborted) return reject(deadline.signal.reason);
-    if (places.some(changed)) return resolve();
+    if (places.some(hasChanged)) return resolve();
     if (deadline.expired) return reject(deadline.error());
-    open();
-    let timer: NodeJS.Timeout | undefined;
-    const { signal } = deadline;
-    const wait: Wait = {
-      entries: [],
-      settle(error) {
-        if (!waits.delete(wait)) return;
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-        for (const entry of wait.entries) abandon(entry);
-        if (error === undefined) resolve();
-        else reject(error);
-        if (waits.size === 0) rest();
-      },
-    };
-    const onAbort = () => wait.settle(signal?.reason);
-    const onTimer = () => {
-      const left = deadline.remaining();
-      if (left > 0) timer = setTimeout(onTimer, Math.min(left + 1, LONGEST_TIMER));
-      else wait.settle(deadline.error());
-    };
-    waits.add(wait);
-    try {
-      for (const { words, index, expected } of places) watch({ words, index, expected, id: ++lastId, wait });
-    } catch (error) {
-      wait.settle(error);
-    }
-    pump();
-    if (!waits.has(wait)) return wait.entries.forEach(abandon); // over already
-    signal?.addEventListener('abort', onAbort, { once: true });
-    if (deadline.remaining() !== Number.POSITIVE_INFINITY) onTimer();
+    let callOff = () => {};
+    const cancel = watchWords(places, (error) => {
+      callOff();
+      if (error === undefined) resolve();
+      else reject(error);
+    });
+    callOff = deadline.onEnd((error) => {
+      callOff();
+      cancel();
+      reject(error);
+    });
   });
+}
+
+/**
+ * Calls `done` once, later, when any of the words is no longer what was expected, or with an error; unless that is called off by
+ * the function that it gives back.
+ */
+export function watchWords(places: readonly AwaitedWord[], done: (error?: unknown) => void): () => void {
+  open();
+  const wait: Wait = {
+    entries: [],
+    settle(error) {
+      if (!waits.delete(wait)) return;
+      wait.entries.forEach(abandon);
+      if (waits.size === 0) rest();
+      done(error);
+    },
+  };
+  waits.add(wait);
+  try {
+    for (const { words, index, expected } of places) watch({ words, index, expected, id: ++lastId, wait });
+  } catch (error) {
+    setImmediate(wait.settle, error);
+  }
+  pump();
+  if (!waits.has(wait)) wait.entries.forEach(abandon); // over while it began
+  return () => {
+    if (!waits.delete(wait)) return;
+    wait.entries.forEach(abandon);
+    if (waits.size === 0) rest();
+  };
 }
 
 /** Ends every wait for words of that memory with `error`: it is about to be unmapped. */
@@ -126,15 +135,36 @@ export async function releaseWordKernel(): Promise<void> {
 }
 
 /**
- * Blocks the thread until `words[index]` is not `expected` (then at once), or somebody wakes it; it may also return for nothing.
+ * Blocks the thread until `words[index]` is not `expected` (then at once), somebody wakes it, or `limit` milliseconds have passed;
+ * it may also return for nothing.
  *
  * @throws TimeoutError when `deadline` is over
  */
-export function waitWordSync(words: Int32Array, index: number, expected: number, deadline: Deadline): void {
+export function waitWordSync(
+  words: Int32Array,
+  index: number,
+  expected: number,
+  deadline: Deadline,
+  limit: number = LOOK_AGAIN,
+): void {
   const block = deadline.block();
-  const slice = block < 0 || block > LOOK_AGAIN ? LOOK_AGAIN : block;
+  const slice = block < 0 || block > limit ? limit : block;
   const result = native.futexWait(words, index * 4, expected, slice);
   if (result < 0 && result !== EAGAIN && result !== EINTR && result !== ETIMEDOUT) check(result, 'futex');
+}
+
+/** The same for several words of one memory. */
+export function waitWordsSync(places: readonly AwaitedWord[], deadline: Deadline, limit: number = LOOK_AGAIN): void {
+  const { words, index, expected } = places[0]!;
+  if (places.length === 1) {
+    waitWordSync(words, index, expected, deadline, limit);
+    return;
+  }
+  const pairs = new Int32Array(places.flatMap((place) => [place.index, place.expected]));
+  const block = deadline.block();
+  const result = native.futexWaitv(words, pairs, block < 0 || block > limit ? limit : block);
+  if (result === ENOSYS) waitWordSync(words, index, expected, deadline, LOOK_OFTEN);
+  else if (result < 0 && result !== EAGAIN && result !== EINTR && result !== ETIMEDOUT) check(result, 'futex_waitv');
 }
 
 function watch(entry: Entry): void {
@@ -212,7 +242,7 @@ async function pump(): Promise<void> {
   }
 }
 function look(): void {
-  for (const wait of [...waits]) if (wait.entries.some(changed)) wait.settle();
+  for (const wait of [...waits]) if (wait.entries.some(hasChanged)) wait.settle();
 }
 /** The last wait is over: the descriptor goes after a moment, since the next wait is often near. */
 function rest(): void {
@@ -235,7 +265,8 @@ function shut(): void {
   readiness = undefined;
 }
 
-function changed({ words, index, expected }: AwaitedWord): boolean {
+/** Whether the word is no longer what was expected, or its memory is gone. */
+export function hasChanged({ words, index, expected }: AwaitedWord): boolean {
   return index >= words.length || Atomics.load(words, index) !== expected >> 0;
 }
 function checkWord(words: Int32Array, index: number): void {

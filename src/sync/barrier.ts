@@ -1,0 +1,346 @@
+/**
+ * A meeting of a fixed number of parties.
+ *
+ *     0 magic   4 parties   8 state   64 + 40·i: one robust word for each party that waits, with its round
+ *
+ * state: bit 0 broken, bits 1 to 8 how many have come, above them the round. Whoever comes takes a free word, notes the round
+ * in it and then adds itself to the state, all by atomic steps; the last one begins the next round instead. The kernel marks the
+ * word of a party that dies and wakes who sleeps on it, and everybody sleeps on all words, so all learn of it at once.
+ */
+import { checkInteger, checkOptions } from '../system/arguments.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { ClosedError, CorruptError, invalidArgument, PeerDiedError } from '../system/errors.js';
+import { futexWake } from '../system/futex.js';
+import { EBUSY, EDEADLK, EOWNERDEAD, FUTEX_OWNER_DIED } from '../system/robust.js';
+import type { AwaitedWord } from '../system/word-wait.js';
+import { type Attempt, finishSync, Line } from './line.js';
+import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
+import { checkPlace, type LockMemory, place, RobustLock } from './robust-lock.js';
+
+const MAGIC = 0x76636261;
+/** futex_waitv takes 128 words: the state and these. */
+const MOST = 120;
+const SLOTS = 64;
+const STRIDE = 40;
+/** In words, from the beginning. */
+const PARTIES = 1;
+const STATE = 2;
+/** In words, from a slot's beginning: the round in which its owner came, times two, plus one; 0: it has not. */
+const ROUND = 1;
+
+const BROKEN = 1;
+const COME = 2;
+const COME_MASK = 0x1fe;
+const NEXT_ROUND = 0x200;
+const come = (state: number) => (state & COME_MASK) / COME;
+const roundOf = (state: number) => state & ~(COME_MASK | BROKEN);
+
+/**
+ * Where a fixed number of parties, in any processes and threads, wait until all have come. Then all go on, and the next round begins.
+ *
+ * A party that dies while it waits breaks the barrier: all others fail with {@link PeerDiedError}, at once, and so does who comes
+ * later, until {@link Barrier.reset}. One that dies elsewhere is not known here: use time-outs. A wait that times out or is
+ * aborted leaves as if it had never come, and breaks nothing.
+ *
+ * @example
+ * ```ts
+ * import { Barrier, SharedMemory } from 'vecino';
+ *
+ * using memory = SharedMemory.anonymous(Barrier.byteLength);
+ * const barrier = Barrier.create(memory, 0, 3);
+ * const last = await Promise.all([barrier.wait(), barrier.wait(), barrier.wait()]);
+ * console.log(last.filter(Boolean).length); // 1
+ * ```
+ */
+export class Barrier implements Disposable {
+  /** Bytes that it takes, for any number of parties. Its offset must be a multiple of 8. */
+  static readonly byteLength: number = SLOTS + MOST * STRIDE;
+
+  /** How many must come. */
+  readonly parties: number;
+  readonly #memory: LockMemory;
+  readonly #what: string;
+  readonly #words: Int32Array;
+  readonly #base: number;
+  readonly #slots: (RobustLock | undefined)[] = [];
+  readonly #lines = new Set<Line>();
+  readonly #own: Disposable | undefined;
+  #closed = false;
+
+  private constructor(memory: LockMemory, offset: number, what: string, own?: Disposable) {
+    this.#memory = memory;
+    this.#what = what;
+    this.#own = own;
+    this.#words = new Int32Array(memory.buffer);
+    this.#base = offset / 4;
+    this.parties = this.#words[this.#base + PARTIES]!;
+    if (Atomics.load(this.#words, this.#base) !== MAGIC || this.parties < 1 || this.parties > MOST) {
+      throw new CorruptError(`there is no ${what}. Make it with Barrier.create()`);
+    }
+  }
+
+  /**
+   * Makes a barrier in memory that nobody uses as one yet.
+   *
+   * @param offset bytes, a multiple of 8
+   * @param parties how many must come, 1 to 120
+   */
+  static create(memory: LockMemory, offset: number, parties: number): Barrier {
+    const checked = checkPlace(memory, offset, Barrier.byteLength);
+    checkInteger('parties', parties, 1, MOST);
+    initialize(new Int32Array(checked.buffer), offset / 4, parties);
+    return new Barrier(checked, offset, place('barrier', checked, offset));
+  }
+  /**
+   * The barrier that is there.
+   *
+   * @throws CorruptError if there is none
+   */
+  static at(memory: LockMemory, offset = 0): Barrier {
+    const checked = checkPlace(memory, offset, Barrier.byteLength);
+    return new Barrier(checked, offset, place('barrier', checked, offset));
+  }
+  /**
+   * The barrier of that name, made on first use. It stays until {@link Barrier.unlink}.
+   *
+   * @throws a `TypeError` with code `ERR_INVALID_ARG_VALUE` if it was made for another number of parties
+   */
+  static named(name: string, parties: number, options?: NamedOptions): Barrier {
+    checkInteger('parties', parties, 1, MOST);
+    const make = (words: Int32Array, index: number) => initialize(words, index, parties);
+    const memory = openNamed('barrier', name, Barrier.byteLength, make, checkOptions('options', options));
+    try {
+      const barrier = new Barrier(memory, NAMED_OFFSET, `barrier '${name}'`, memory);
+      if (barrier.parties === parties) return barrier;
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'parties', `${barrier.parties}, as it was made for`, parties);
+    } catch (error) {
+      memory.close();
+      throw error;
+    }
+  }
+  /** Removes a name; false if there was none. Who has the barrier goes on with it. */
+  static unlink(name: string): boolean {
+    return unlinkNamed('barrier', name);
+  }
+
+  /** How many wait now. */
+  get waiting(): number {
+    return come(this.#state());
+  }
+  /** Whether a party died while it waited. */
+  get broken(): boolean {
+    return (this.#state() & BROKEN) !== 0;
+  }
+  /**
+   * Waits until all parties have come, without blocking the event loop.
+   *
+   * @returns true for exactly one of them, which came last
+   * @throws PeerDiedError if one of them died while it waited
+   */
+  async wait(options?: WaitOptions): Promise<boolean> {
+    const deadline = new Deadline(`wait at ${this.#what}`, options);
+    deadline.signal?.throwIfAborted();
+    this.#use();
+    const line = new Line(); // each comes for itself
+    this.#lines.add(line);
+    try {
+      return await line.join(this.#attempt(), deadline);
+    } finally {
+      this.#lines.delete(line);
+    }
+  }
+  /** {@link Barrier.wait}, blocking the thread. */
+  waitSync(options?: SyncWaitOptions): boolean {
+    const deadline = new Deadline(`wait at ${this.#what}`, options);
+    this.#use();
+    return finishSync(this.#attempt(), deadline, () => undefined);
+  }
+  /** Makes a broken barrier whole again. Whoever waits meanwhile fails with {@link PeerDiedError}. */
+  reset(): void {
+    this.#use();
+    for (let i = 0; i < this.parties; i++) {
+      if ((Atomics.load(this.#words, this.#wordOf(i)) & FUTEX_OWNER_DIED) !== 0) this.#bury(i);
+    }
+    // Two rounds on: who waited for this one sees that it never came to its end.
+    this.#change((state) => (roundOf(state) + 2 * NEXT_ROUND) | 0);
+    futexWake(this.#words, this.#base + STATE, 0x7fffffff);
+  }
+  /** Ends the use of this object and, with {@link ClosedError}, its waits; the barrier stays. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    for (const line of this.#lines) line.close(new ClosedError(this.#what));
+    this.#closed = true;
+    for (const slot of this.#slots) slot?.close();
+    this.#own?.[Symbol.dispose]();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #attempt(): Attempt<boolean> {
+    let slot: RobustLock | undefined;
+    let arrived = false;
+    let round = 0;
+    let seen: AwaitedWord[] = [];
+    const leave = () => {
+      if (slot === undefined) return;
+      if (this.#words.length !== 0) this.#words[slot.index + ROUND] = 0;
+      slot.give();
+      slot = undefined;
+    };
+    const end = (state: number) => {
+      leave();
+      if ((state & BROKEN) !== 0) throw this.#dead();
+      if (roundOf(state) === ((round + NEXT_ROUND) | 0)) return false;
+      throw new PeerDiedError(`${this.#what} was reset while this party waited`);
+    };
+    return {
+      try: () => {
+        if (slot === undefined) {
+          slot = this.#takeSlot();
+          if (slot === undefined) {
+            seen = this.#look(undefined);
+            return undefined;
+          }
+          const result = this.#arrive(slot);
+          if (typeof result !== 'number') {
+            leave();
+            if (result instanceof Error) throw result;
+            return true;
+          }
+          round = result;
+          arrived = true;
+        }
+        seen = this.#look(slot);
+        const state = seen[0]!.expected;
+        if (roundOf(state) !== round || (state & BROKEN) !== 0) return end(state);
+        if (this.#hasDead(round)) {
+          this.#break(round);
+          return end(this.#state());
+        }
+        return undefined;
+      },
+      obstacle: () => ({ places: seen }),
+      abandon: () => {
+        if (slot === undefined) return undefined;
+        if (this.#words.length === 0) {
+          // The memory is closed, so it cannot be taken out of the count: for the others it died.
+          slot.abandon();
+          slot = undefined;
+        }
+        if (!arrived || slot === undefined) {
+          leave();
+          return undefined;
+        }
+        const state = this.#change((now) =>
+          roundOf(now) === round && (now & BROKEN) === 0 && come(now) > 0 ? now - COME : now,
+        );
+        leave();
+        // All had come before it could leave.
+        return (state & BROKEN) === 0 && roundOf(state) === ((round + NEXT_ROUND) | 0) ? false : undefined;
+      },
+    };
+  }
+  /** A word that no party has; undefined: all have one, some of them from the round before. */
+  #takeSlot(): RobustLock | undefined {
+    for (let i = 0; i < this.parties; i++) {
+      const slot = this.#slotAt(i);
+      const result = slot.takeAwaited();
+      if (result === EBUSY || result === EDEADLK) continue;
+      if (result === EOWNERDEAD) {
+        const state = this.#state();
+        if (this.#words[slot.index + ROUND] === mark(roundOf(state))) this.#break(roundOf(state));
+      } else if (result !== 0) throw slot.error(result);
+      this.#words[slot.index + ROUND] = 0;
+      return slot;
+    }
+    return undefined;
+  }
+  /** The round that this party has come to; true: it was the last one; or why it cannot come. */
+  #arrive(slot: RobustLock): number | true | Error {
+    for (;;) {
+      const state = this.#state();
+      const round = roundOf(state);
+      if ((state & BROKEN) !== 0) return this.#dead();
+      if (come(state) >= this.parties) {
+        return new CorruptError(`${this.#what} was overwritten: ${come(state)} of ${this.parties} parties wait`);
+      }
+      Atomics.store(this.#words, slot.index + ROUND, mark(round));
+      if (this.#hasDead(round)) {
+        this.#break(round);
+        continue;
+      }
+      const last = come(state) + 1 === this.parties;
+      const next = last ? (round + NEXT_ROUND) | 0 : state + COME;
+      if (Atomics.compareExchange(this.#words, this.#base + STATE, state, next) !== state) continue;
+      if (!last) return round;
+      futexWake(this.#words, this.#base + STATE, 0x7fffffff);
+      return true;
+    }
+  }
+  /** The state first, then the words of the others, as they are now. */
+  #look(mine: RobustLock | undefined): AwaitedWord[] {
+    const words = this.#words;
+    const seen = [{ words, index: this.#base + STATE, expected: this.#state() }];
+    for (let i = 0; i < this.parties; i++) {
+      const index = this.#wordOf(i);
+      if (index !== mine?.index) seen.push({ words, index, expected: Atomics.load(words, index) });
+    }
+    return seen;
+  }
+  /** Whether one that had come to that round is dead. */
+  #hasDead(round: number): boolean {
+    for (let i = 0; i < this.parties; i++) {
+      const index = this.#wordOf(i);
+      const died = (Atomics.load(this.#words, index) & FUTEX_OWNER_DIED) !== 0;
+      if (died && this.#words[index + ROUND] === mark(round)) return true;
+    }
+    return false;
+  }
+  #break(round: number): void {
+    this.#change((state) => (roundOf(state) === round ? state | BROKEN : state));
+    futexWake(this.#words, this.#base + STATE, 0x7fffffff);
+  }
+  /** Frees the word of a dead party. */
+  #bury(i: number): void {
+    const slot = this.#slotAt(i);
+    const result = slot.take();
+    if (result !== 0 && result !== EOWNERDEAD) return;
+    this.#words[slot.index + ROUND] = 0;
+    slot.give();
+  }
+  /** Changes the state by one atomic step; what it is then. */
+  #change(change: (state: number) => number): number {
+    for (;;) {
+      const state = this.#state();
+      const next = change(state);
+      if (Atomics.compareExchange(this.#words, this.#base + STATE, state, next) === state) return next;
+    }
+  }
+  #state(): number {
+    if (this.#words.length === 0 || this.#closed) throw new ClosedError(this.#what);
+    return Atomics.load(this.#words, this.#base + STATE);
+  }
+  #slotAt(i: number): RobustLock {
+    return (this.#slots[i] ??= new RobustLock(this.#memory, this.#wordOf(i) * 4, this.#what, true));
+  }
+  #wordOf(i: number): number {
+    return this.#base + (SLOTS + i * STRIDE) / 4;
+  }
+  #dead(): PeerDiedError {
+    return new PeerDiedError(`a party of ${this.#what} died while it waited. Call reset() once all have been told`);
+  }
+  #use(): void {
+    if (this.#closed) throw new ClosedError(this.#what);
+    void this.#memory.buffer; // throws if it is closed, or was truncated
+  }
+}
+
+function mark(round: number): number {
+  return round | 1;
+}
+function initialize(words: Int32Array, index: number, parties: number): void {
+  words.fill(0, index, index + Barrier.byteLength / 4);
+  words[index + PARTIES] = parties;
+  Atomics.store(words, index, MAGIC);
+}

@@ -1,0 +1,212 @@
+/**
+ * Waiting until somebody says that something has changed.
+ *
+ *     0 magic   4 count of notifications, times two; bit 0: somebody sleeps
+ *
+ * A waiter sets bit 0 while it holds the mutex, and sleeps on that value; a notification adds two, clears the bit and, if it was
+ * set, wakes all who sleep. It wakes all, also {@link Condition.notifyOne}: one that was chosen alone could be killed before it acts,
+ * and the notification would die with it.
+ */
+import { checkOptions } from '../system/arguments.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { ClosedError, CorruptError, invalidArgument } from '../system/errors.js';
+import { futexWake } from '../system/futex.js';
+import { waitWord, waitWordSync } from '../system/word-wait.js';
+import { type Guard, type Guarded, LockGuard, notHeld } from './guard.js';
+import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
+import { checkPlace, type LockMemory, place } from './robust-lock.js';
+
+const MAGIC = 0x76636364;
+const SLEEPS = 1;
+/** Milliseconds that taking the mutex again may take after the wait has failed. */
+const RETURN = 1000;
+
+/**
+ * What waits for a change of the data that a {@link Mutex} protects. As with every condition variable a wait may end for nothing:
+ * wait in a loop that looks at the data.
+ *
+ * Whoever is killed while it waits takes nothing away from the others. If the owner of the mutex is killed meanwhile, the guard
+ * says so after the wait ({@link Guard.ownerDied}).
+ *
+ * @example
+ * ```ts
+ * import { Condition, Mutex, SharedMemory } from 'vecino';
+ *
+ * using memory = SharedMemory.anonymous(4096);
+ * const mutex = Mutex.create(memory, 0);
+ * const changed = Condition.create(memory, 64);
+ * const data = new Int32Array(memory.buffer, 128, 1);
+ *
+ * async function consumer(): Promise<void> {
+ *   using guard = await mutex.lock();
+ *   while (data[0] === 0) await changed.wait(guard);
+ *   console.log('there is', data[0]); // there is 42
+ * }
+ * const done = consumer();
+ * {
+ *   using guard = await mutex.lock();
+ *   data[0] = 42;
+ *   changed.notifyOne();
+ * }
+ * await done;
+ * ```
+ */
+export class Condition implements Disposable {
+  /** Bytes that it takes. Its offset must be a multiple of 8. */
+  static readonly byteLength: number = 16;
+
+  readonly #memory: LockMemory;
+  readonly #what: string;
+  readonly #words: Int32Array;
+  readonly #index: number;
+  readonly #own: Disposable | undefined;
+  #closed = false;
+
+  private constructor(memory: LockMemory, offset: number, what: string, own?: Disposable) {
+    this.#memory = memory;
+    this.#what = what;
+    this.#own = own;
+    this.#words = new Int32Array(memory.buffer);
+    this.#index = offset / 4 + 1;
+  }
+
+  /**
+   * Makes a condition in memory that nobody uses as one yet.
+   *
+   * @param offset bytes, a multiple of 8
+   */
+  static create(memory: LockMemory, offset = 0): Condition {
+    const checked = checkPlace(memory, offset, Condition.byteLength);
+    initialize(new Int32Array(checked.buffer), offset / 4);
+    return new Condition(checked, offset, place('condition', checked, offset));
+  }
+  /**
+   * The condition that is there.
+   *
+   * @throws CorruptError if there is none
+   */
+  static at(memory: LockMemory, offset = 0): Condition {
+    const checked = checkPlace(memory, offset, Condition.byteLength);
+    if (Atomics.load(new Int32Array(checked.buffer), offset / 4) !== MAGIC) {
+      throw new CorruptError(`there is no ${place('condition', checked, offset)}. Make it with Condition.create()`);
+    }
+    return new Condition(checked, offset, place('condition', checked, offset));
+  }
+  /** The condition of that name, made on first use. It stays until {@link Condition.unlink}. */
+  static named(name: string, options?: NamedOptions): Condition {
+    const memory = openNamed('condition', name, Condition.byteLength, initialize, checkOptions('options', options));
+    return new Condition(memory, NAMED_OFFSET, `condition '${name}'`, memory);
+  }
+  /** Removes a name; false if there was none. Who has the condition goes on with it. */
+  static unlink(name: string): boolean {
+    return unlinkNamed('condition', name);
+  }
+
+  /**
+   * Gives the mutex of `guard` back and waits, in one step, for the next notification; then takes the mutex again. Does not block the
+   * event loop.
+   *
+   * Also when it rejects, the mutex is taken again first, if that is possible within a second; `guard.held` tells.
+   *
+   * @param guard of a {@link Mutex}, held
+   */
+  async wait(guard: Guard, options?: WaitOptions): Promise<void> {
+    const deadline = new Deadline(`wait for ${this.#what}`, options);
+    const held = this.#held(guard);
+    deadline.signal?.throwIfAborted();
+    const expected = this.#announce();
+    const lock = giveUp(held);
+    let failure: { error: unknown } | undefined;
+    try {
+      while (this.#words[this.#index] === expected) await waitWord(this.#words, this.#index, expected, deadline);
+      held.renew(lock, await lock.relock!(deadline));
+    } catch (error) {
+      failure = { error };
+    }
+    if (failure === undefined) return;
+    try {
+      held.renew(lock, await lock.relock!(new Deadline(`wait for ${this.#what}`, { timeout: RETURN })));
+    } catch {
+      // The first failure is the one to tell; the guard says that it holds nothing.
+    }
+    throw failure.error;
+  }
+  /** {@link Condition.wait}, blocking the thread. */
+  waitSync(guard: Guard, options?: SyncWaitOptions): void {
+    const deadline = new Deadline(`wait for ${this.#what}`, options);
+    const held = this.#held(guard);
+    const expected = this.#announce();
+    const lock = giveUp(held);
+    let failure: { error: unknown } | undefined;
+    try {
+      while (this.#words[this.#index] === expected) waitWordSync(this.#words, this.#index, expected, deadline);
+      held.renew(lock, lock.relockSync!(deadline));
+    } catch (error) {
+      failure = { error };
+    }
+    if (failure === undefined) return;
+    try {
+      held.renew(lock, lock.relockSync!(new Deadline(`wait for ${this.#what}`, { timeout: RETURN })));
+    } catch {
+      // As above.
+    }
+    throw failure.error;
+  }
+  /** Ends at least one wait, if there are any. (Others may end for nothing.) No system call if nobody waits. */
+  notifyOne(): void {
+    this.#notify();
+  }
+  /** Ends all waits that have begun. No system call if nobody waits. */
+  notifyAll(): void {
+    this.#notify();
+  }
+  /** Ends the use of this object; the condition stays. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#own?.[Symbol.dispose]();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #notify(): void {
+    this.#use();
+    let seen = Atomics.load(this.#words, this.#index);
+    for (;;) {
+      const found = Atomics.compareExchange(this.#words, this.#index, seen, ((seen & ~SLEEPS) + 2) | 0);
+      if (found === seen) break;
+      seen = found;
+    }
+    if ((seen & SLEEPS) !== 0) futexWake(this.#words, this.#index, 0x7fffffff);
+  }
+  /** The word while there is nothing new, with the bit that says that somebody sleeps. */
+  #announce(): number {
+    return Atomics.or(this.#words, this.#index, SLEEPS) | SLEEPS;
+  }
+  #held(guard: Guard): LockGuard {
+    this.#use();
+    if (!(guard instanceof LockGuard)) {
+      throw invalidArgument('ERR_INVALID_ARG_TYPE', 'guard', 'the guard of a Mutex', guard);
+    }
+    if (guard.lock === undefined) throw notHeld();
+    if (guard.lock.relock === undefined) {
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'guard', 'the guard of a Mutex, not of a RwLock', guard);
+    }
+    return guard;
+  }
+  #use(): void {
+    if (this.#closed) throw new ClosedError(this.#what);
+    void this.#memory.buffer; // throws if it is closed, or was truncated
+  }
+}
+
+function giveUp(guard: LockGuard): Guarded {
+  const lock = guard.lock!;
+  guard.release();
+  return lock;
+}
+function initialize(words: Int32Array, index: number): void {
+  words[index + 1] = 0;
+  Atomics.store(words, index, MAGIC);
+}

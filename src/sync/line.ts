@@ -1,0 +1,161 @@
+/**
+ * Those of this thread who wait for one lock, served in the order they came: only the first of them waits in the kernel.
+ *
+ * So a thread is one sleeper for the other processes, however many of its tasks wait, and a release that wakes all sleepers
+ * wakes one for each thread. Whoever times out or is aborted steps out with nothing done, since an attempt is synchronous.
+ */
+import type { Deadline } from '../system/deadline.js';
+import { type AwaitedWord, hasChanged, waitWordsSync, watchWords } from '../system/word-wait.js';
+
+/** How many attempts may be made in a row before the event loop gets its turn. */
+const CREDIT = 64;
+
+/** What stands in the way. */
+export interface Obstacle {
+  /** Try again when one of these changes; when there are none, after {@link Line.nudge} only. */
+  places: readonly AwaitedWord[];
+  /** Milliseconds after which to try again anyway. */
+  limit?: number;
+}
+/** Somebody's way to a lock. */
+export interface Attempt<T> {
+  /** One try; undefined: not yet. */
+  try(): T | undefined;
+  /** After a try in vain. */
+  obstacle(): Obstacle;
+  /** It wants to leave, with nothing done. If it cannot, because it was granted meanwhile: what it got. */
+  abandon(): T | undefined;
+}
+interface Entry {
+  readonly attempt: Attempt<unknown>;
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+  callOff(): void;
+}
+
+/**
+ * The synchronous voice: tries until it has what it wants, and blocks the thread in between.
+ *
+ * @param deadlock the error, if only this thread itself could end the wait
+ */
+export function finishSync<T>(
+  attempt: Attempt<T>,
+  deadline: Deadline,
+  deadlock: (places: readonly AwaitedWord[]) => unknown,
+): T {
+  try {
+    for (;;) {
+      const value = attempt.try();
+      if (value !== undefined) return value;
+      const { places, limit } = attempt.obstacle();
+      if (places.some(hasChanged)) continue;
+      const error = deadlock(places);
+      if (error !== undefined) throw error;
+      waitWordsSync(places, deadline, limit);
+    }
+  } catch (error) {
+    const value = attempt.abandon();
+    if (value !== undefined) return value;
+    throw error;
+  }
+}
+
+export class Line {
+  readonly #entries: Entry[] = [];
+  #credit = CREDIT;
+  /** Set while {@link Line.#serve} runs or is about to. */
+  #serving = false;
+  /** Ends the wait of the first one; undefined while it does not wait. */
+  #stop: (() => void) | undefined;
+
+  /**
+   * Whether a newcomer may try at once: nobody waits, and not too many have got what they wanted without waiting. A lock that is
+   * always free would keep the program in its microtasks, and no timer or socket would ever be served.
+   */
+  mayTry(): boolean {
+    if (this.#entries.length !== 0 || this.#credit === 0) return false;
+    this.#credit--;
+    return true;
+  }
+  /** Resolves with what the attempt gets, or rejects with what it throws. */
+  join<T>(attempt: Attempt<T>, deadline: Deadline): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (deadline.signal?.aborted) return reject(deadline.signal.reason);
+      const entry: Entry = { attempt, resolve: resolve as (value: unknown) => void, reject, callOff() {} };
+      if (this.#entries.push(entry) === 1) this.#serve();
+      if (!this.#entries.includes(entry)) return; // served at once
+      entry.callOff = deadline.onEnd((error) => {
+        this.#leave(entry, error);
+        this.#serve();
+      });
+    });
+  }
+  /** The lock has become free, as far as this thread knows: the first one tries. */
+  nudge(): void {
+    if (this.#entries.length === 0) return;
+    this.#stop?.();
+    this.#serve();
+  }
+
+  /** Ends every wait with the error. */
+  close(error: unknown): void {
+    for (const entry of [...this.#entries]) this.#leave(entry, error);
+  }
+
+  #leave(entry: Entry, error: unknown): void {
+    this.#remove(entry);
+    const value = entry.attempt.abandon();
+    if (value === undefined) entry.reject(error);
+    else entry.resolve(value);
+  }
+  #remove(entry: Entry): void {
+    const index = this.#entries.indexOf(entry);
+    if (index >= 0) this.#entries.splice(index, 1);
+    entry.callOff();
+    if (index === 0) this.#stop?.();
+  }
+  #serve(): void {
+    if (this.#serving || this.#stop !== undefined) return;
+    this.#serving = true;
+    for (let entry = this.#entries[0]; entry !== undefined; entry = this.#entries[0]) {
+      if (this.#credit === 0) {
+        setImmediate(() => {
+          this.#credit = CREDIT;
+          this.#serving = false;
+          this.#serve();
+        });
+        return;
+      }
+      this.#credit--;
+      try {
+        const value = entry.attempt.try();
+        if (value === undefined) {
+          const { places, limit } = entry.attempt.obstacle();
+          if (places.some(hasChanged)) continue;
+          this.#sleep(entry, places, limit);
+          break;
+        }
+        this.#remove(entry);
+        entry.resolve(value);
+      } catch (error) {
+        this.#leave(entry, error);
+      }
+    }
+    this.#serving = false;
+  }
+  #sleep(entry: Entry, places: readonly AwaitedWord[], limit: number | undefined): void {
+    this.#credit = CREDIT;
+    const wake = (error?: unknown) => {
+      this.#stop?.();
+      if (error !== undefined) this.#leave(entry, error);
+      this.#serve();
+    };
+    const timer = limit === undefined ? undefined : setTimeout(() => wake(), limit);
+    const cancel = places.length === 0 ? undefined : watchWords(places, wake);
+    this.#stop = () => {
+      this.#stop = undefined;
+      clearTimeout(timer);
+      cancel?.();
+    };
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * Locks that stand alone under a name: a segment of shared memory that holds one, made by whoever comes first.
+ *
+ * It gets its name only when it is whole, so however many race to make it, one wins and the others open what it made. A
+ * process that is killed on the way leaves nothing.
+ *
+ *     vecino.mutex.NAME:  0 magic  4 kind  8 version  12 -        64 the lock itself
+ */
+import { SharedMemory } from '../memory/index.js';
+import { checkMode, checkName } from '../system/arguments.js';
+import { CorruptError, invalidArgument, SystemError } from '../system/errors.js';
+import { futexWait } from '../system/futex.js';
+
+const MAGIC = 0x76656369; // 'veci'
+const VERSION = 1;
+const KINDS = ['mutex', 'rwlock', 'condition', 'barrier'] as const;
+export type NamedKind = (typeof KINDS)[number];
+/** Where the lock begins, in bytes. */
+export const NAMED_OFFSET = 64;
+/** Longest name; a segment's may have 200 characters. */
+const LONGEST = 180;
+/** Milliseconds that a creator gets to finish where a segment cannot be made before it has its name (no `O_TMPFILE`). */
+const UNFINISHED = 1000;
+
+/** For locks under a name. */
+export interface NamedOptions {
+  /** Permission bits, should it have to be made; 0600 if not given. Whoever takes part must be able to read and write it. */
+  mode?: number;
+}
+
+/** Opens the segment of that lock, or makes it. `initialize` fills the memory from {@link NAMED_OFFSET}. */
+export function openNamed(
+  kind: NamedKind,
+  name: string,
+  bytes: number,
+  initialize: (words: Int32Array, index: number) => void,
+  options: NamedOptions = {},
+): SharedMemory {
+  const full = fullName(kind, name);
+  const mode = checkMode('options.mode', options.mode ?? 0o600);
+  const end = performance.now() + UNFINISHED;
+  for (;;) {
+    try {
+      const memory = SharedMemory.open(full);
+      if (isWhole(memory, kind, bytes, end)) return memory;
+      memory.close();
+    } catch (error) {
+      const waiting = error instanceof CorruptError && performance.now() < end;
+      if (!waiting && !(error instanceof SystemError && error.code === 'ENOENT')) throw error;
+      if (waiting) pause();
+    }
+    try {
+      return SharedMemory.create(full, NAMED_OFFSET + bytes, {
+        mode,
+        initialize(buffer) {
+          const words = new Int32Array(buffer);
+          initialize(words, NAMED_OFFSET / 4);
+          words[1] = KINDS.indexOf(kind);
+          words[2] = VERSION;
+          Atomics.store(words, 0, MAGIC);
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof SystemError && error.code === 'EEXIST')) throw error;
+    }
+  }
+}
+/** Removes the name; false if there was none. Who has the lock goes on with it, whoever comes later makes another. */
+export function unlinkNamed(kind: NamedKind, name: string): boolean {
+  return SharedMemory.unlink(fullName(kind, name));
+}
+
+function fullName(kind: NamedKind, name: string): string {
+  const plain = checkName('name', name);
+  if (plain.length > LONGEST) {
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', 'name', `a name of at most ${LONGEST} characters`, name);
+  }
+  return `vecino.${kind}.${plain}`;
+}
+/** False: its creator is at it still. */
+function isWhole(memory: SharedMemory, kind: NamedKind, bytes: number, end: number): boolean {
+  const words = memory.size < NAMED_OFFSET ? new Int32Array(4) : new Int32Array(memory.buffer, 0, 4);
+  const magic = Atomics.load(words, 0);
+  if (magic === 0 && performance.now() < end) {
+    pause();
+    return false;
+  }
+  if (
+    magic === MAGIC &&
+    words[1] === KINDS.indexOf(kind) &&
+    words[2] === VERSION &&
+    memory.size >= NAMED_OFFSET + bytes
+  )
+    return true;
+  const { name } = memory;
+  memory.close();
+  throw new CorruptError(
+    `shared memory '${name}' holds no ${kind} of this version of vecino. Unlink it if nobody uses it, or take another name`,
+  );
+}
+function pause(): void {
+  try {
+    futexWait(new Int32Array(1), 0, 0, { timeout: 1 });
+  } catch {
+    // The time is over: that was the point.
+  }
+}

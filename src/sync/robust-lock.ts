@@ -1,0 +1,245 @@
+/**
+ * A robust lock word in shared memory and the way to it, for `Mutex` and `RwLock`.
+ *
+ * Whoever finds it taken sets the waiters' bit and sleeps on the word; a release wakes all sleepers (native/robust.c) and
+ * whoever comes first has it, which may be the releaser again: that is fast, and unfair. So a waiter that has been passed over for
+ * {@link PATIENCE} writes its thread id into the spare word, and whoever finds one there lets it go first, for at most
+ * {@link COURTESY}: it may be dead.
+ */
+import { availableParallelism } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import { SharedMemory, SysVSharedMemory } from '../memory/index.js';
+import { checkInteger } from '../system/arguments.js';
+import type { Deadline } from '../system/deadline.js';
+import { ClosedError, CorruptError, check, type IpcError, invalidArgument, SystemError } from '../system/errors.js';
+import { futexWake } from '../system/futex.js';
+import { native } from '../system/native.js';
+import {
+  EAGAIN,
+  EBADF,
+  EBUSY,
+  EDEADLK,
+  EILSEQ,
+  EINVAL,
+  ENOTRECOVERABLE,
+  EPERM,
+  FUTEX_OWNER_DIED,
+  FUTEX_TID_MASK,
+  FUTEX_WAITERS,
+  give,
+  take,
+  threadId,
+} from '../system/robust.js';
+import { waitWordSync } from '../system/word-wait.js';
+import type { Obstacle } from './line.js';
+
+const { lockTakeAwaited, lockForget } = native;
+
+/** Milliseconds. */
+const PATIENCE = 2;
+/** Milliseconds. */
+const COURTESY = 5;
+/** How often a waiter looks before it sleeps: about two microseconds. Nobody can release while we look, on one processor. */
+const LOOKS = availableParallelism() > 1 ? 200 : 0;
+/** The spare word, in words from the lock word. */
+const SPARE = 5;
+
+/** What the locks of this folder can live in. */
+export type LockMemory = SharedMemory | SysVSharedMemory;
+
+const forgotten = new FinalizationRegistry<number>((id) => void lockForget(id));
+
+export class RobustLock {
+  readonly memory: LockMemory;
+  /** For errors: `"mutex 'refresh'"`. */
+  readonly what: string;
+  readonly #words: Int32Array;
+  readonly #word: number;
+  readonly #spare: number;
+  /** -1 once closed. */
+  #id: number;
+
+  /** @param bare the lock word and the list alone; the other fields are the caller's */
+  constructor(memory: LockMemory, offset: number, what: string, bare = false) {
+    this.memory = memory;
+    this.what = what;
+    this.#words = new Int32Array(memory.buffer);
+    this.#word = offset / 4;
+    this.#spare = this.#word + SPARE;
+    this.#id = check(native.lockRegister(this.#words, offset, bare), 'get_robust_list', { path: what });
+    forgotten.register(this, this.#id, this);
+  }
+  /** Where the lock word is. */
+  get words(): Int32Array {
+    return this.#words;
+  }
+  get index(): number {
+    return this.#word;
+  }
+  /** Whether nobody who was passed over wants to go first. Also false once the memory is closed. */
+  get open(): boolean {
+    return this.#words[this.#spare] === 0;
+  }
+  /** One try: 0, -EOWNERDEAD, or why not. */
+  take(): number {
+    return take(this.#id);
+  }
+  /** The same, with the waiters' bit set in the same step. */
+  takeAwaited(): number {
+    return lockTakeAwaited(this.#id);
+  }
+  /** 0, -EPERM, or -EILSEQ if it was overwritten. */
+  give(): number {
+    return give(this.#id);
+  }
+  /** Gives it up as if this thread had died. */
+  abandon(): void {
+    native.lockAbandon(this.#id);
+  }
+  markConsistent(): void {
+    const result = native.lockConsistent(this.#id);
+    if (result !== EINVAL) check(result, 'pthread_mutex_consistent', { path: this.what });
+  }
+  close(): void {
+    forgotten.unregister(this);
+    lockForget(this.#id); // EBUSY: held; it goes with the thread
+    this.#id = -1;
+  }
+  /** Why {@link RobustLock.take} or {@link RobustLock.give} failed. */
+  error(result: number): unknown {
+    try {
+      void this.memory.buffer; // closed, or truncated
+    } catch (error) {
+      return error;
+    }
+    if (result === EBADF) return new ClosedError(this.what);
+    return lockError(result, this.what);
+  }
+}
+
+function lockError(result: number, what: string): IpcError {
+  switch (result) {
+    case EDEADLK:
+      return new SystemError(result, 'lock', { path: what, hint: 'This thread holds it already: release it first' });
+    case EPERM:
+      return new SystemError(result, 'release', { path: what, hint: 'It is not held by this thread' });
+    case ENOTRECOVERABLE:
+      return new SystemError(result, 'lock', {
+        path: what,
+        hint: 'Its owner died, and who came next released it without markConsistent(). Make it anew, with what it protects',
+      });
+    case EAGAIN:
+      return new SystemError(result, 'lock', { path: what, hint: 'A thread can hold 2048 robust locks at once' });
+    case EINVAL:
+    case EILSEQ:
+      return new CorruptError(
+        `${what} was overwritten by another process; nothing that it protects can be relied on. Make it anew`,
+      );
+    default:
+      return new SystemError(result, 'lock', { path: what });
+  }
+}
+
+/** One wait for a {@link RobustLock}, from the first try in vain to the end. */
+export class Contender {
+  readonly #lock: RobustLock;
+  readonly #since = performance.now();
+  #slept = false;
+  #claimed = false;
+  /** Who is let go first; 0: nobody, or that was done. */
+  #letFirst = 0;
+  #courteous = false;
+
+  constructor(lock: RobustLock) {
+    this.#lock = lock;
+  }
+  /** One try, as {@link RobustLock.take}; by `otherwise`, if it is not the lock itself that is wanted. */
+  try(otherwise?: () => number): number {
+    if (!this.#courteous && this.#givesWay()) return EBUSY;
+    const result = otherwise !== undefined ? otherwise() : this.#slept ? this.#lock.takeAwaited() : this.#lock.take();
+    if (result !== EBUSY) this.leave();
+    return result;
+  }
+  #givesWay(): boolean {
+    const { words, index } = this.#lock;
+    const claim = words.length === 0 ? 0 : Atomics.load(words, index + SPARE);
+    if (this.#letFirst !== 0) {
+      // It had its time. If it lives and was not lucky, it will claim again.
+      if (claim === this.#letFirst) Atomics.compareExchange(words, index + SPARE, claim, 0);
+      this.#letFirst = 0;
+      this.#courteous = true;
+    } else if (claim !== 0 && claim !== threadId) {
+      this.#letFirst = claim;
+    }
+    return this.#letFirst !== 0;
+  }
+  /** What to wait for after a try that was {@link EBUSY}. */
+  obstacle(): Obstacle {
+    const { words, index } = this.#lock;
+    if (words.length === 0) throw this.#lock.error(EBADF);
+    if (this.#letFirst !== 0) {
+      return { places: [{ words, index: index + SPARE, expected: this.#letFirst }], limit: COURTESY };
+    }
+    let seen = Atomics.load(words, index);
+    while ((seen & FUTEX_WAITERS) === 0 && isTaken(seen)) {
+      const found = Atomics.compareExchange(words, index, seen, seen | FUTEX_WAITERS);
+      seen = found === seen ? seen | FUTEX_WAITERS : found;
+    }
+    if (!isTaken(seen)) return { places: [{ words, index, expected: ~seen }] }; // has changed: try again
+    if (this.#slept && !this.#claimed && performance.now() - this.#since > PATIENCE) {
+      this.#claimed = Atomics.compareExchange(words, index + SPARE, 0, threadId) === 0;
+    }
+    this.#slept = true;
+    return { places: [{ words, index, expected: seen }] };
+  }
+  /** Blocks until it is worth trying again. */
+  block(deadline: Deadline): void {
+    const { words, index } = this.#lock;
+    if (words.length === 0) throw this.#lock.error(EBADF);
+    if (this.#letFirst === 0) for (let i = 0; i < LOOKS; i++) if (!isTaken(Atomics.load(words, index))) return;
+    const { places, limit } = this.obstacle();
+    const place = places[0]!;
+    waitWordSync(place.words, place.index, place.expected, deadline, limit);
+  }
+  /** It has the lock, or wants it no more. */
+  leave(): void {
+    if (!this.#claimed) return;
+    this.#claimed = false;
+    const { words, index } = this.#lock;
+    if (words.length === 0) return;
+    Atomics.compareExchange(words, index + SPARE, threadId, 0);
+    futexWake(words, index + SPARE, 0x7fffffff);
+  }
+}
+export function isTaken(word: number): boolean {
+  return (word & FUTEX_TID_MASK) !== 0 && (word & FUTEX_OWNER_DIED) === 0;
+}
+
+/** For errors: `"mutex in shared memory 'prices' at 64"`. */
+export function place(kind: string, memory: LockMemory, offset: number): string {
+  const name = memory instanceof SharedMemory ? memory.name : `id ${memory.id}`;
+  return `${kind} in shared memory${name === null ? '' : ` '${name}'`} at ${offset}`;
+}
+
+/** Memory and offset as callers give them, checked. */
+export function checkPlace(memory: unknown, offset: unknown, bytes: number): LockMemory {
+  if (!(memory instanceof SharedMemory || memory instanceof SysVSharedMemory)) {
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', 'memory', 'a SharedMemory or SysVSharedMemory', memory);
+  }
+  const { byteLength } = memory.buffer; // throws if it is closed
+  checkInteger('offset', offset, 0);
+  if ((offset as number) % 8 !== 0) {
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', 'offset', 'a multiple of 8', offset);
+  }
+  if ((offset as number) + bytes > byteLength) {
+    throw invalidArgument(
+      'ERR_OUT_OF_RANGE',
+      'offset',
+      `at most ${byteLength - bytes}, for ${bytes} bytes must follow`,
+      offset,
+    );
+  }
+  if (memory instanceof SharedMemory && memory.readOnly)
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', 'memory', 'memory that can be written', memory);
+  return memory;
+}

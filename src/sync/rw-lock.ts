@@ -1,0 +1,414 @@
+/**
+ * Many readers or one writer, robust against the death of either. The C library's pthread_rwlock_t is not: a reader that is
+ * killed locks writers out for ever. So this is a layout of our own, out of robust words:
+ *
+ *     0 magic   4 somebody writes   64 writers' lock (as a Mutex)   128 + 64·i, i < 64: one word for each thread that reads
+ *
+ * A reader takes a free word, then looks whether a writer has come; if so it steps back. A writer takes the writers' lock,
+ * which stops new readers, then waits until each reader's word is free. Since both write first and look then, at least
+ * one sees the other. The kernel frees the word of a dead reader, which changed nothing, and tells who waits for it. The lock of a
+ * dead writer is taken by the next one, reader or writer, who learns of it if the dead one was let in.
+ */
+import { checkOptions } from '../system/arguments.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { ClosedError, CorruptError, errno, SystemError } from '../system/errors.js';
+import {
+  EBUSY,
+  EDEADLK,
+  EOWNERDEAD,
+  FUTEX_OWNER_DIED,
+  FUTEX_TID_MASK,
+  FUTEX_WAITERS,
+  ROBUST_KIND,
+  threadId,
+} from '../system/robust.js';
+import type { AwaitedWord } from '../system/word-wait.js';
+import { type Guard, type Guarded, LockGuard } from './guard.js';
+import { type Attempt, finishSync, Line, type Obstacle } from './line.js';
+import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
+import { Contender, checkPlace, isTaken, type LockMemory, place, RobustLock } from './robust-lock.js';
+
+const MAGIC = 0x76637277;
+/** In bytes. */
+const WRITERS = 64;
+const READERS = 128;
+const STRIDE = 64;
+/** How many threads may read at once. */
+const MOST = 64;
+/** In words, from the beginning. */
+const WRITING = 1;
+/** Of the writers' lock, in words from the beginning. */
+const KIND = WRITERS / 4 + 4;
+const OWNER = WRITERS / 4 + 2;
+/** What the owner's field says when the lock can never be had again. */
+const NOT_RECOVERABLE = 0x7ffffffe;
+
+/**
+ * A lock for many readers or one writer, between threads and processes. Writers go first: once one waits, new readers wait
+ * behind it. A waiter that was passed over for some milliseconds is let in by the others.
+ *
+ * When a reader is killed, nothing is lost and nobody is told. When a writer is killed, the next owner (also a reader, who is then
+ * alone) finds {@link Guard.ownerDied} set, and must repair and call `markConsistent()`.
+ *
+ * At most 64 threads read at once, however many readers each has; others wait. A thread that reads cannot write before its
+ * readers are done, and a reader that asks again while a writer waits would wait for itself: do not nest them.
+ *
+ * @example
+ * ```ts
+ * import { RwLock } from 'vecino';
+ *
+ * using lock = RwLock.named('example-settings');
+ * {
+ *   using first = await lock.read();
+ *   using second = await lock.read();
+ *   console.log(lock.tryWrite()); // null
+ * }
+ * lock.writeSync().release();
+ * RwLock.unlink('example-settings');
+ * ```
+ */
+export class RwLock implements Disposable {
+  /** Bytes that it takes. Its offset must be a multiple of 8. */
+  static readonly byteLength: number = READERS + MOST * STRIDE;
+
+  readonly #memory: LockMemory;
+  readonly #what: string;
+  readonly #words: Int32Array;
+  readonly #base: number;
+  readonly #writers: RobustLock;
+  /** Those that this thread has used so far. */
+  readonly #slots: (RobustLock | undefined)[] = [];
+  readonly #own: Disposable | undefined;
+  readonly #line = new Line();
+  readonly #readGuarded: Guarded = { release: () => this.#endRead(), markConsistent() {} };
+  readonly #writeGuarded: Guarded = {
+    release: () => this.#endWrite(),
+    markConsistent: () => this.#writers.markConsistent(),
+  };
+  /** Guards for reading in this thread, which share a slot. */
+  #reading = 0;
+  #slot: RobustLock | undefined;
+  /** Held for writing by this thread. */
+  #writing = false;
+  #lastSlot = 0;
+  #closed = false;
+
+  private constructor(memory: LockMemory, offset: number, what: string, own?: Disposable) {
+    this.#memory = memory;
+    this.#what = what;
+    this.#own = own;
+    this.#words = new Int32Array(memory.buffer);
+    this.#base = offset / 4;
+    this.#writers = new RobustLock(memory, offset + WRITERS, what);
+  }
+
+  /**
+   * Makes a lock in memory that nobody uses as one yet.
+   *
+   * @param offset bytes, a multiple of 8
+   */
+  static create(memory: LockMemory, offset = 0): RwLock {
+    const checked = checkPlace(memory, offset, RwLock.byteLength);
+    initialize(new Int32Array(checked.buffer), offset / 4);
+    return new RwLock(checked, offset, place('rwlock', checked, offset));
+  }
+  /**
+   * The lock that is there.
+   *
+   * @throws CorruptError if there is none
+   */
+  static at(memory: LockMemory, offset = 0): RwLock {
+    const checked = checkPlace(memory, offset, RwLock.byteLength);
+    const words = new Int32Array(checked.buffer, offset, RwLock.byteLength / 4);
+    if (Atomics.load(words, 0) !== MAGIC || words[KIND] !== ROBUST_KIND) {
+      throw new CorruptError(`there is no ${place('rwlock', checked, offset)}. Make it with RwLock.create()`);
+    }
+    return new RwLock(checked, offset, place('rwlock', checked, offset));
+  }
+  /** The lock of that name, made on first use. It stays until {@link RwLock.unlink}. */
+  static named(name: string, options?: NamedOptions): RwLock {
+    const memory = openNamed('rwlock', name, RwLock.byteLength, initialize, checkOptions('options', options));
+    try {
+      return new RwLock(memory, NAMED_OFFSET, `rwlock '${name}'`, memory);
+    } catch (error) {
+      memory.close();
+      throw error;
+    }
+  }
+  /** Removes a name; false if there was none. Who has the lock goes on with it. */
+  static unlink(name: string): boolean {
+    return unlinkNamed('rwlock', name);
+  }
+
+  /** Waits, without blocking the event loop, until nobody writes. Errors as {@link Mutex.lock}. */
+  async read(options?: WaitOptions): Promise<Guard> {
+    return this.#join(this.#readAttempt(), new Deadline(`read-lock ${this.#what}`, options));
+  }
+  /** Waits, without blocking the event loop, until nobody reads or writes. Errors as {@link Mutex.lock}. */
+  async write(options?: WaitOptions): Promise<Guard> {
+    return this.#join(this.#writeAttempt(), new Deadline(`write-lock ${this.#what}`, options));
+  }
+  /** Null if somebody writes or waits to write. */
+  tryRead(): Guard | null {
+    return this.#quickRead() ?? this.#once(this.#readAttempt());
+  }
+  /** Null if somebody reads or writes. */
+  tryWrite(): Guard | null {
+    return this.#once(this.#writeAttempt());
+  }
+  /**
+   * Waits until nobody writes, blocking the thread.
+   *
+   * @throws SystemError `EDEADLK` if this thread writes
+   */
+  readSync(options?: SyncWaitOptions): Guard {
+    const deadline = options === undefined ? undefined : new Deadline(`read-lock ${this.#what}`, options);
+    return this.#quickRead() ?? this.#block(this.#readAttempt(), deadline ?? new Deadline(`read-lock ${this.#what}`));
+  }
+  /**
+   * Waits until nobody reads or writes, blocking the thread.
+   *
+   * @throws SystemError `EDEADLK` if this thread reads or writes
+   */
+  writeSync(options?: SyncWaitOptions): Guard {
+    const deadline = options === undefined ? undefined : new Deadline(`write-lock ${this.#what}`, options);
+    return this.#block(this.#writeAttempt(), deadline ?? new Deadline(`write-lock ${this.#what}`));
+  }
+  /** Ends the use of this object; the lock stays. If it is held, its guards can still release it. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#line.close(new ClosedError(this.#what));
+    this.#forget();
+    this.#own?.[Symbol.dispose]();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async #join(attempt: Attempt<Guard>, deadline: Deadline): Promise<Guard> {
+    deadline.signal?.throwIfAborted();
+    this.#use();
+    if (this.#line.mayTry()) {
+      const guard = attempt.try();
+      if (guard !== undefined) return guard;
+    }
+    return this.#line.join(attempt, deadline);
+  }
+  #once(attempt: Attempt<Guard>): Guard | null {
+    this.#use();
+    const guard = attempt.try();
+    if (guard === undefined) attempt.abandon();
+    return guard ?? null;
+  }
+  #block(attempt: Attempt<Guard>, deadline: Deadline): Guard {
+    this.#use();
+    return finishSync(attempt, deadline, (places) => {
+      const mine = places.length === 0 || places.some(({ expected }) => (expected & FUTEX_TID_MASK) === threadId);
+      if (!mine) return undefined;
+      return new SystemError(errno['EDEADLK']!, 'lock', {
+        path: this.#what,
+        hint: 'This thread holds it already: release that first',
+      });
+    });
+  }
+  #use(): void {
+    if (this.#closed) throw new ClosedError(this.#what);
+    void this.#memory.buffer; // throws if it is closed, or was truncated
+  }
+
+  // ---- reading
+
+  /** What a reader gets when nothing stands in its way. */
+  #quickRead(): Guard | undefined {
+    const free = this.#writers.open && !this.#writing && this.#words[this.#writers.index] === 0;
+    return free && this.#beginRead() ? new LockGuard(this.#readGuarded, false) : undefined;
+  }
+  #readAttempt(): Attempt<Guard> {
+    const contender = new Contender(this.#writers);
+    let full = false;
+    return {
+      try: () => {
+        full = false;
+        if (this.#writing) return undefined;
+        let guard: Guard | undefined;
+        const result = contender.try(() => {
+          const word = Atomics.load(this.#words, this.#writers.index);
+          if (isTaken(word)) return EBUSY;
+          if ((word & FUTEX_OWNER_DIED) !== 0) {
+            guard = this.#recover();
+            if (guard !== undefined) return 0;
+          }
+          if (!this.#beginRead()) {
+            full = !isTaken(Atomics.load(this.#words, this.#writers.index));
+            return EBUSY;
+          }
+          guard = new LockGuard(this.#readGuarded, false);
+          return 0;
+        });
+        return result === 0 ? guard : undefined;
+      },
+      obstacle: (): Obstacle => {
+        if (this.#writing) return { places: [] };
+        return full ? { places: this.#readersWords() } : contender.obstacle();
+      },
+      abandon: () => {
+        contender.leave();
+        return undefined;
+      },
+    };
+  }
+  /** After a writer's death: the guard of whoever must repair, or undefined if the writer had not begun. */
+  #recover(): Guard | undefined {
+    const result = this.#writers.take();
+    if (result === EOWNERDEAD && this.#words[this.#base + WRITING] !== 0) {
+      this.#writing = true;
+      return new LockGuard(this.#writeGuarded, true);
+    }
+    if (result === EOWNERDEAD) this.#writers.markConsistent();
+    if (result === EOWNERDEAD || result === 0) this.#writers.give();
+    else if (result !== EBUSY) throw this.#writers.error(result);
+    return undefined;
+  }
+  /** False: a writer came in between, or all slots are taken. */
+  #beginRead(): boolean {
+    if (this.#words[this.#base + OWNER] === NOT_RECOVERABLE) throw this.#writers.error(-errno['ENOTRECOVERABLE']!);
+    if (this.#reading > 0) {
+      this.#reading++;
+      return true;
+    }
+    const slot = this.#takeSlot();
+    if (slot === undefined) return false;
+    if (Atomics.load(this.#words, this.#writers.index) << 2 !== 0 || this.#diedMeanwhile()) {
+      slot.give(); // wakes the writer, should it have seen us
+      return false;
+    }
+    this.#slot = slot;
+    this.#reading = 1;
+    return true;
+  }
+  #diedMeanwhile(): boolean {
+    return (Atomics.load(this.#words, this.#writers.index) & FUTEX_OWNER_DIED) !== 0;
+  }
+  #takeSlot(): RobustLock | undefined {
+    for (let i = 0; i < MOST; i++) {
+      const index = (this.#lastSlot + i) % MOST;
+      if (isTaken(Atomics.load(this.#words, this.#readerWord(index)))) continue;
+      const slot = this.#slotAt(index);
+      const result = slot.take();
+      if (result === 0 || result === EOWNERDEAD) {
+        this.#lastSlot = index;
+        return slot;
+      }
+      if (result !== EBUSY && result !== EDEADLK) throw slot.error(result);
+    }
+    return undefined;
+  }
+  #slotAt(index: number): RobustLock {
+    return (this.#slots[index] ??= new RobustLock(
+      this.#memory,
+      this.#base * 4 + READERS + index * STRIDE,
+      this.#what,
+      true,
+    ));
+  }
+  #readerWord(index: number): number {
+    return this.#base + (READERS + index * STRIDE) / 4;
+  }
+  #endRead(): void {
+    if (--this.#reading > 0) return;
+    const slot = this.#slot!;
+    this.#slot = undefined;
+    this.#end(slot.give(), slot);
+  }
+
+  // ---- writing
+
+  #writeAttempt(): Attempt<Guard> {
+    const contender = new Contender(this.#writers);
+    /** Whether the writers' lock is ours, and readers must go. */
+    let inside = false;
+    let died = false;
+    return {
+      try: () => {
+        if (this.#writing) return undefined;
+        if (!inside) {
+          const result = contender.try();
+          if (result === EBUSY || result === EDEADLK) return undefined;
+          if (result !== 0 && result !== EOWNERDEAD) throw this.#writers.error(result);
+          inside = true;
+          died = result === EOWNERDEAD && this.#words[this.#base + WRITING] !== 0;
+          if (result === EOWNERDEAD && !died) this.#writers.markConsistent();
+        }
+        // A dead writer had been let in, so who still reads is about to step back.
+        if (!died && this.#busyReaders(true).length > 0) return undefined;
+        Atomics.store(this.#words, this.#base + WRITING, 1);
+        inside = false;
+        this.#writing = true;
+        return new LockGuard(this.#writeGuarded, died);
+      },
+      obstacle: (): Obstacle => {
+        if (this.#writing) return { places: [] };
+        if (!inside) return contender.obstacle();
+        if (this.#reading > 0) return { places: [] }; // its end nudges the line
+        const first = this.#busyReaders(false)[0];
+        return { places: first === undefined ? [elsewhere(this.#words, this.#base)] : [first] };
+      },
+      abandon: () => {
+        contender.leave();
+        if (inside) this.#writers.give();
+        inside = false;
+        return undefined;
+      },
+    };
+  }
+  /** The words of those who read; `justLook`: the first only, and without telling them that somebody waits. */
+  #busyReaders(justLook: boolean): AwaitedWord[] {
+    const busy: AwaitedWord[] = [];
+    const words = this.#words;
+    if (words.length === 0) throw this.#writers.error(0);
+    for (let i = 0; i < MOST; i++) {
+      const index = this.#readerWord(i);
+      let word = Atomics.load(words, index);
+      while (!justLook && isTaken(word) && (word & FUTEX_WAITERS) === 0) {
+        const found = Atomics.compareExchange(words, index, word, word | FUTEX_WAITERS);
+        word = found === word ? word | FUTEX_WAITERS : found;
+      }
+      if (!isTaken(word)) continue;
+      busy.push({ words, index, expected: word });
+      if (justLook) break;
+    }
+    return busy;
+  }
+  /** All slots, when none is free. */
+  #readersWords(): AwaitedWord[] {
+    const busy = this.#busyReaders(false);
+    return busy.length === MOST ? busy : [elsewhere(this.#words, this.#base)];
+  }
+  #endWrite(): void {
+    this.#writing = false;
+    if (this.#words.length !== 0) Atomics.store(this.#words, this.#base + WRITING, 0);
+    this.#end(this.#writers.give(), this.#writers);
+  }
+
+  #end(result: number, lock: RobustLock): void {
+    if (this.#closed) this.#forget();
+    this.#line.nudge();
+    if (result !== 0) throw lock.error(result);
+  }
+  #forget(): void {
+    if (this.#reading > 0 || this.#writing) return;
+    this.#writers.close();
+    for (const slot of this.#slots) slot?.close();
+  }
+}
+
+/** A word that has changed already: try again at once. */
+function elsewhere(words: Int32Array, index: number): AwaitedWord {
+  return { words, index, expected: ~Atomics.load(words, index) };
+}
+function initialize(words: Int32Array, index: number): void {
+  words.fill(0, index, index + RwLock.byteLength / 4);
+  words[index + KIND] = ROBUST_KIND;
+  Atomics.store(words, index, MAGIC);
+}
