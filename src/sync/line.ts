@@ -144,8 +144,8 @@ export class Line {
     this.#serving = false;
   }
   #sleep(entry: Entry, places: readonly AwaitedWord[], limit: number | undefined): void {
-    this.#credit = CREDIT;
     const wake = (error?: unknown) => {
+      this.#credit = CREDIT; // the event loop has had its turn
       this.#stop?.();
       if (error !== undefined) this.#leave(entry, error);
       this.#serve();
