@@ -48,7 +48,10 @@ export function finishSync<T>(
       const value = attempt.try();
       if (value !== undefined) return value;
       const { places, limit } = attempt.obstacle();
-      if (places.some(hasChanged)) continue;
+      if (places.some(hasChanged)) {
+        if (deadline.expired) throw deadline.error(); // somebody keeps changing it
+        continue;
+      }
       const error = deadlock(places);
       if (error !== undefined) throw error;
       waitWordsSync(places, deadline, limit);
@@ -104,7 +107,12 @@ export class Line {
 
   #leave(entry: Entry, error: unknown): void {
     this.#remove(entry);
-    const value = entry.attempt.abandon();
+    let value: unknown;
+    try {
+      value = entry.attempt.abandon();
+    } catch {
+      // The first error is the one to tell.
+    }
     if (value === undefined) entry.reject(error);
     else entry.resolve(value);
   }

@@ -222,7 +222,7 @@ export class Mutex implements Disposable {
           return result === EOWNERDEAD;
         }
         if (result !== EBUSY) throw this.#lock.error(result);
-        contender.block(deadline);
+        if (!contender.block(deadline) && deadline.expired) throw deadline.error();
       }
     } finally {
       contender.leave();

@@ -192,14 +192,15 @@ export class Contender {
     this.#slept = true;
     return { places: [{ words, index, expected: seen }] };
   }
-  /** Blocks until it is worth trying again. */
-  block(deadline: Deadline): void {
+  /** Blocks until it is worth trying again. False if it need not sleep. */
+  block(deadline: Deadline): boolean {
     const { words, index } = this.#lock;
     if (words.length === 0) throw this.#lock.error(EBADF);
-    if (this.#letFirst === 0) for (let i = 0; i < LOOKS; i++) if (!isTaken(Atomics.load(words, index))) return;
+    if (this.#letFirst === 0) for (let i = 0; i < LOOKS; i++) if (!isTaken(Atomics.load(words, index))) return false;
     const { places, limit } = this.obstacle();
     const place = places[0]!;
     waitWordSync(place.words, place.index, place.expected, deadline, limit);
+    return true;
   }
   /** It has the lock, or wants it no more. */
   leave(): void {
