@@ -1,8 +1,9 @@
 /** futex(2) on a word of shared memory. */
 import { checkFlags, checkInteger, checkOptions } from './arguments.js';
-import { Deadline, type SyncWaitOptions } from './deadline.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from './deadline.js';
 import { check, errno, invalidArgument } from './errors.js';
 import { native } from './native.js';
+import { waitWord } from './word-wait.js';
 
 const EINTR = -errno['EINTR']!;
 const EAGAIN = -errno['EAGAIN']!;
@@ -23,6 +24,35 @@ export function futexWait(words: Int32Array, index: number, expected: number, op
     if (result === EINTR) continue;
     if (result !== ETIMEDOUT) return check(result, 'futex') === 0;
   }
+}
+/**
+ * {@link futexWait} without blocking: resolves once `words[index]` is no longer `expected` and {@link futexWake} was called, at once if
+ * it is not now, and now and then for nothing: look again. Needs no thread on Linux 6.7 and later; see `docs/locks-and-death.md`.
+ *
+ * If it times out or is aborted, a wake-up that it may have used up goes to the next waiter.
+ *
+ * @example
+ * ```ts
+ * import { futexWaitAsync, futexWake, SharedMemory } from 'vecino';
+ *
+ * using memory = SharedMemory.anonymous(4096);
+ * const words = new Int32Array(memory.buffer);
+ * const waiting = futexWaitAsync(words, 0, 0);
+ * Atomics.store(words, 0, 1);
+ * futexWake(words, 0);
+ * await waiting;
+ * console.log('word', words[0]); // word 1
+ * ```
+ */
+export async function futexWaitAsync(
+  words: Int32Array,
+  index: number,
+  expected: number,
+  options?: WaitOptions,
+): Promise<void> {
+  checkWord(words, index);
+  checkInteger('expected', expected, -0x80000000, 0xffffffff);
+  await waitWord(words, index, expected, new Deadline('wait on a futex', options));
 }
 /** Wakes up to `count` threads that wait on `words[index]`, in this process and others, and tells how many. */
 export function futexWake(words: Int32Array, index: number, count = 1): number {

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { SharedMemory } from 'vecino/memory';
-import { ClosedError, Deadline, futexWake, TimeoutError } from 'vecino/system';
+import { ClosedError, Deadline, futexWaitAsync, futexWake, TimeoutError } from 'vecino/system';
 import { endWaits, waitWord, waitWordSync, waitWords, wordWay } from '#src/system/word-wait.js';
 import { compile, runScript, start, startScript, temporaryFolder, uniqueName } from '../support/processes.js';
 
@@ -93,6 +93,19 @@ test('a thread that waits comes back after its time-out', () => {
     for (;;) waitWordSync(memory, 0, 0, deadline);
   }, TimeoutError);
   waitWordSync(memory, 0, 1, forever());
+});
+
+test('futexWaitAsync() is the public face of it', limit, async () => {
+  using memory = words(1);
+  const waiting = futexWaitAsync(memory, 0, 0);
+  change(memory, 0, -1);
+  await waiting;
+  await futexWaitAsync(memory, 0, 0);
+  await assert.rejects(futexWaitAsync(memory, 0, 0xffffffff, { timeout: 5 }), TimeoutError);
+  await assert.rejects(futexWaitAsync(memory, 0, 2 ** 32), { code: 'ERR_OUT_OF_RANGE' });
+  await assert.rejects(futexWaitAsync(memory, 1, 0), { code: 'ERR_OUT_OF_RANGE' });
+  await assert.rejects(futexWaitAsync(memory, 0, Number.NaN), { code: 'ERR_OUT_OF_RANGE' });
+  await assert.rejects(futexWaitAsync(memory, 0, -1, { timeout: -1 }), { code: 'ERR_OUT_OF_RANGE' });
 });
 
 test('bad arguments are refused', async () => {
