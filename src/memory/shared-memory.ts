@@ -14,7 +14,15 @@ import {
   checkName,
   checkOptions,
 } from '../system/arguments.js';
-import { ClosedError, CorruptError, errno, errnoName, type IpcError, invalidArgument, SystemError } from '../system/errors.js';
+import {
+  ClosedError,
+  CorruptError,
+  errno,
+  errnoName,
+  type IpcError,
+  invalidArgument,
+  SystemError,
+} from '../system/errors.js';
 import { close, dup, fallocate, fchmod, fcntl, fstat, isKind, linkDescriptor, open } from '../system/file.js';
 import { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from '../system/memory.js';
 import { constants, native } from '../system/native.js';

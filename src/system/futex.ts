@@ -51,7 +51,7 @@ export async function futexWaitAsync(
   options?: WaitOptions,
 ): Promise<void> {
   checkWord(words, index);
-  checkInteger('expected', expected, -0x80000000, 0xffffffff);
+  checkFlags('expected', expected);
   await waitWord(words, index, expected, new Deadline('wait on a futex', options));
 }
 /** Wakes up to `count` threads that wait on `words[index]`, in this process and others, and tells how many. */
