@@ -154,7 +154,8 @@ void export_constants(napi_env env, napi_value exports, const struct constant *l
 #define MODULES(X) \
   X(file) X(transfer) X(pipe) X(opener) X(memory) X(sysv_memory) X(guard) X(poll) X(watch) X(futex) \
   X(eventfd) X(socket) X(process) X(limit) X(mqueue) X(sysv_key) X(sysv_message) X(select) X(epoll) \
-  X(signal) X(signal_listen) X(socket_message) X(socket_option) X(socket_address) X(ring) X(waiter) X(robust)
+  X(signal) X(signal_listen) X(socket_message) X(socket_option) X(socket_address) X(ring) X(waiter) X(robust) \
+  X(file_lock) X(sysv_semaphore) X(semaphore)
 #define DECLARE(module) void export_##module(napi_env env, napi_value exports, struct instance *instance);
 MODULES(DECLARE)
 #undef DECLARE
@@ -166,5 +167,6 @@ void listener_forget(struct instance *instance);
 void ring_close(struct instance *instance);
 void locks_abandon(struct instance *instance);
 void waiter_close(struct instance *instance);
+void helper_discard_all(struct instance *instance);
 
 #endif

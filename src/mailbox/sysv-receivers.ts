@@ -10,9 +10,9 @@
  */
 import type { Deadline } from '../system/deadline.js';
 import { check, errno } from '../system/errors.js';
+import { HelperWait } from '../system/helper-wait.js';
 import { constants, native } from '../system/native.js';
 import type { SysVMessage } from '../system/sysv-message.js';
-import { HelperWait } from './helper-wait.js';
 import { Pending, Turn } from './pending.js';
 import type { Selection } from './selection.js';
 

@@ -4,8 +4,8 @@
  */
 import type { Deadline } from '../system/deadline.js';
 import { check, errno } from '../system/errors.js';
+import { HelperWait } from '../system/helper-wait.js';
 import { native } from '../system/native.js';
-import { HelperWait } from './helper-wait.js';
 import { Pending, Turn } from './pending.js';
 
 const EINTR = -errno['EINTR']!;

@@ -1,8 +1,25 @@
-/** Locks in shared memory, between unrelated processes, that survive the death of whoever holds them. */
+/**
+ * What processes wait for each other with: locks and semaphores. Those in shared memory live at an offset of it or under a name;
+ * file locks and System V semaphores are the kernel's.
+ */
 export { Barrier } from './barrier.js';
 export { Condition } from './condition.js';
+export {
+  type FileGuard,
+  FileLock,
+  type FileLockKind,
+  type FileLockOpenOptions,
+  type RangeOptions,
+} from './file-lock.js';
 export type { Guard } from './guard.js';
 export { Mutex } from './mutex.js';
 export type { NamedOptions } from './named.js';
 export type { LockMemory } from './robust-lock.js';
 export { RwLock } from './rw-lock.js';
+export { Semaphore } from './semaphore.js';
+export {
+  type SemaphoreOperation,
+  SysVSemaphore,
+  type SysVSemaphoreState,
+  type SysVSemaphoreStatus,
+} from './sysv-semaphore.js';

@@ -1,9 +1,8 @@
 /** Waiting for one of the addon's helper threads (native/thread.c): its eventfd becomes readable when it has ended. */
-
-import { Deadline } from '../system/deadline.js';
-import { constants } from '../system/native.js';
-import { pollNow } from '../system/poll.js';
-import { Readiness } from '../system/readiness.js';
+import { Deadline } from './deadline.js';
+import { constants } from './native.js';
+import { pollNow } from './poll.js';
+import { Readiness } from './readiness.js';
 
 const FOREVER = new Deadline('wait for a helper thread');
 const POLLIN = constants['POLLIN']!;

@@ -1,0 +1,127 @@
+/** Waiting for the permits of a {@link Semaphore}: in the event loop, in a line of its own, and blocking the thread. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { check, errno } from '../system/errors.js';
+import { native } from '../system/native.js';
+import { layout, VALUE } from '../system/semaphore.js';
+import { waitWord, waitWordSync } from '../system/word-wait.js';
+import { Turn } from './turn.js';
+
+/** Milliseconds between looks where the C library's layout is not known, so that nothing can be waited for. */
+const LOOK_OFTEN = 5;
+const EINTR = -errno['EINTR']!;
+const ETIMEDOUT = -errno['ETIMEDOUT']!;
+/** Why a wait ends that nobody needs any more. Not an error: nobody sees it. */
+const LEFT = 'nobody waits any more';
+
+interface Waiter {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+export class Permits {
+  readonly #words: Int32Array;
+  readonly #take: () => boolean;
+  readonly #turn = new Turn();
+  #line: Waiter[] = [];
+  /** Ends the wait of those in the line; undefined while nobody waits. */
+  #stop: AbortController | undefined;
+
+  /** @param take takes a permit if there is one; throws if the semaphore cannot be used */
+  constructor(words: Int32Array, take: () => boolean) {
+    this.#words = words;
+    this.#take = take;
+  }
+
+  async acquire(options: WaitOptions | undefined, what: string): Promise<void> {
+    const deadline = new Deadline(`acquire a permit of ${what}`, options);
+    if (deadline.signal?.aborted) throw deadline.signal.reason;
+    if (this.#turn.over) {
+      await this.#turn.next();
+      if (deadline.signal?.aborted) throw deadline.signal.reason;
+    }
+    if (this.#line.length === 0 && this.#take()) return;
+    if (deadline.expired) throw deadline.error();
+    return new Promise((resolve, reject) => {
+      const callOff = deadline.onEnd((error) => {
+        this.#line.splice(this.#line.indexOf(waiter), 1);
+        if (this.#line.length === 0) this.#stop?.abort(LEFT);
+        waiter.reject(error);
+      });
+      const waiter: Waiter = {
+        resolve() {
+          callOff();
+          resolve();
+        },
+        reject(error) {
+          callOff();
+          reject(error);
+        },
+      };
+      this.#line.push(waiter);
+      if (this.#stop === undefined || this.#stop.signal.aborted) void this.#serve();
+    });
+  }
+  acquireSync(options: SyncWaitOptions | undefined, what: string): void {
+    const deadline = new Deadline(`acquire a permit of ${what}`, { timeout: options?.timeout });
+    if (this.#take()) return;
+    if (deadline.expired) throw deadline.error();
+    if (!layout.known) {
+      this.#blockInLibrary(deadline);
+      return;
+    }
+    this.#register(1);
+    let taken = false;
+    try {
+      while (!(taken = this.#take())) waitWordSync(this.#words, VALUE, 0, deadline);
+    } finally {
+      this.#register(-1);
+      if (!taken) this.#passOn();
+    }
+  }
+  /** Ends all waits with `error`. Before the memory goes. */
+  close(error: unknown): void {
+    for (const waiter of this.#line.splice(0)) waiter.reject(error);
+    this.#stop?.abort(LEFT);
+  }
+
+  /** Serves the line until it is empty. */
+  async #serve(): Promise<void> {
+    const stop = new AbortController();
+    const deadline = new Deadline('wait for permits', { signal: stop.signal });
+    this.#stop = stop;
+    this.#register(1);
+    // At the moment of the abort, not when the wait has ended: the memory may go right after.
+    stop.signal.addEventListener('abort', () => {
+      this.#register(-1);
+      this.#passOn();
+    });
+    try {
+      for (;;) {
+        while (this.#line.length > 0 && this.#take()) this.#line.shift()!.resolve();
+        if (this.#line.length === 0) break;
+        if (layout.known) await waitWord(this.#words, VALUE, 0, deadline);
+        else await delay(LOOK_OFTEN, undefined, { signal: stop.signal });
+        if (stop.signal.aborted) return;
+      }
+    } catch (error) {
+      if (stop.signal.aborted) return;
+      for (const waiter of this.#line.splice(0)) waiter.reject(error);
+    }
+    this.#stop = undefined;
+    this.#register(-1);
+  }
+  #register(waiters: 1 | -1): void {
+    if (layout.known) native.semRegister(this.#words, 0, waiters);
+  }
+  /** A C program's sem_post wakes one waiter. If that was one who does not take the permit, another one must be woken. */
+  #passOn(): void {
+    if (layout.known && this.#words.length > 0 && this.#words[VALUE] !== 0) native.futexWake(this.#words, VALUE, 1);
+  }
+  #blockInLibrary(deadline: Deadline): void {
+    for (;;) {
+      const result = native.semTimedwait(this.#words, 0, deadline.block());
+      if (result !== EINTR && result !== ETIMEDOUT) return void check(result, 'sem_timedwait');
+    }
+  }
+}

@@ -1,0 +1,244 @@
+/** System V semaphores: sets of counters that the kernel keeps under a number, and changes several of in one step; svipc(7), semop(2). */
+import { checkInteger, checkMode } from '../system/arguments.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { ClosedError, errno, invalidArgument } from '../system/errors.js';
+import { constants, native } from '../system/native.js';
+import type { SysVKey } from '../system/sysv-key.js';
+import {
+  operationError,
+  SEM_VALUE_LIMIT,
+  type SysVSemaphoreStatus,
+  semGet,
+  semGetAll,
+  semget,
+  semRemove,
+  semSetAll,
+  semSetValue,
+  semStat,
+} from '../system/sysv-semaphore.js';
+import { pack, patient, type SemaphoreOperation } from './sysv-operations.js';
+import { Waits } from './sysv-waits.js';
+import { Turn } from './turn.js';
+
+export type { SemaphoreOperation, SysVSemaphoreStatus };
+
+/** What is known of one semaphore of a set. */
+export interface SysVSemaphoreState {
+  value: number;
+  /** The process that last changed it; 0 for none yet. */
+  lastProcess: number;
+  /** Threads that wait for it to grow. */
+  waitingForMore: number;
+  /** Threads that wait for it to be 0. */
+  waitingForZero: number;
+}
+
+const EAGAIN = -errno['EAGAIN']!;
+const EINTR = -errno['EINTR']!;
+/** How long {@link SysVSemaphore.open} waits for a set that is just being made, in milliseconds. */
+const PATIENCE = 200;
+/** A set older than this, in milliseconds, is not just being made. The kernel's time has whole seconds. */
+const YOUNG = 2000;
+
+/**
+ * A set of System V semaphores. One operation may change several of them, and is done as a whole or waits as a whole. Each
+ * value is from 0 to 32767. The set stays until it is removed, or the machine restarts; `ipcs -s` lists it.
+ *
+ * When a process dies that took permits with `undo`, the kernel gives them back, whatever killed it: of the mechanisms
+ * here, only this one and {@link FileLock} do. Undo is the process's: the end of a Worker undoes nothing. A process that is
+ * killed while it waits has taken nothing.
+ *
+ * @example
+ * ```ts
+ * import { SysVSemaphore } from 'vecino';
+ *
+ * const permits = SysVSemaphore.create('private', [3, 0]);
+ * await permits.operate([
+ *   { index: 0, delta: -1, undo: true },
+ *   { index: 1, delta: +1, undo: true },
+ * ]);
+ * console.log(permits.values()); // [ 2, 1 ]
+ * permits.remove();
+ * ```
+ */
+export class SysVSemaphore implements Disposable {
+  /** The kernel's number for the set, as `ipcs -s` shows. */
+  readonly id: number;
+  /** Semaphores in the set. */
+  readonly count: number;
+  readonly #waits: Waits;
+  readonly #turn = new Turn();
+  #closed = false;
+
+  private constructor(id: number, count: number) {
+    this.id = id;
+    this.count = count;
+    this.#waits = new Waits(id);
+  }
+
+  /**
+   * Makes a set with these values, as many as it is to have semaphores, with exactly these permission bits (0600 if not given).
+   *
+   * @param key a number that all agree on (see `ftok`), or `'private'` for a set that only its id leads to
+   * @throws SystemError `EEXIST` if the key is taken; `EINVAL`, `ENOSPC` beyond the limits of `kernel.sem`
+   */
+  static create(key: SysVKey, values: readonly number[], options: { mode?: number } = {}): SysVSemaphore {
+    if (!Array.isArray(values)) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'values', 'an array of numbers', values);
+    if (values.length === 0 || values.length > 65535) {
+      throw invalidArgument('ERR_OUT_OF_RANGE', 'values', 'an array of 1 to 65535 numbers', values);
+    }
+    const own = Array.from(values, (value, i) => checkInteger(`values[${i}]`, value, 0, SEM_VALUE_LIMIT));
+    const mode = checkMode('options.mode', options.mode ?? 0o600);
+    const id = semget(key, own.length, constants['IPC_CREAT']! | constants['IPC_EXCL']!, mode);
+    const set = new SysVSemaphore(id, own.length);
+    try {
+      semSetAll(id, own);
+      // Whoever opens the set meanwhile knows by the time of the last semop(2) that it is not ready yet. So, one that
+      // changes nothing.
+      set.tryOperate(
+        own[0] === 0
+          ? [{ index: 0, delta: 0 }]
+          : [
+              { index: 0, delta: -1 },
+              { index: 0, delta: 1 },
+            ],
+      );
+    } catch (error) {
+      semRemove(id);
+      throw error;
+    }
+    return set;
+  }
+  /**
+   * Opens an existing set by its key or its id.
+   *
+   * A set of which no operation was ever made and that is younger than two seconds may be one whose values its creator has yet
+   * to set. Then this blocks until that is done, for 200 ms at most; other programs may set values without any sign of it.
+   *
+   * @throws SystemError `ENOENT` if there is none with that key, `EIDRM` with that id; `EACCES`
+   */
+  static open(key: number | { id: number }): SysVSemaphore {
+    let id: number;
+    if (typeof key === 'object' && key !== null) id = checkInteger('id', key.id, 0, 0x7fffffff);
+    else if ((key as SysVKey) === 'private') {
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'key', 'a key or { id }', key);
+    } else id = semget(key, 0);
+    return new SysVSemaphore(id, whenReady(id).count);
+  }
+
+  /**
+   * Does all of these operations in one step, or waits until they can be done together, in the event loop. What can be done
+   * is done at once, past others who wait for something else; equal operations of this object are done in the order of the calls.
+   * A time-out or abort that comes when the kernel has just done it comes too late: the operation was made, and the promise resolves.
+   *
+   * @throws SystemError `EIDRM` if the set is removed (also meanwhile), `ERANGE` if a value would exceed 32767, `E2BIG` beyond
+   *   SEMOPM operations, `EACCES`
+   */
+  async operate(operations: readonly SemaphoreOperation[], options?: WaitOptions): Promise<void> {
+    const deadline = new Deadline(`operation on semaphore set ${this.id}`, options);
+    const words = pack(operations, this.count);
+    if (deadline.signal?.aborted) throw deadline.signal.reason;
+    this.#checkOpen();
+    if (this.#turn.over) {
+      await this.#turn.next();
+      this.#checkOpen();
+      if (deadline.signal?.aborted) throw deadline.signal.reason;
+    }
+    if (this.#waits.free(words) && this.#attempt(words)) return;
+    if (deadline.expired) throw deadline.error();
+    return this.#waits.join(words, deadline);
+  }
+  /** Does all of these operations if that is possible at once; false if not, and then none of them is done. */
+  tryOperate(operations: readonly SemaphoreOperation[]): boolean {
+    const words = pack(operations, this.count);
+    this.#checkOpen();
+    return this.#waits.free(words) && this.#attempt(words);
+  }
+  /** Does all of these operations in one step; blocks the thread until that is possible. */
+  operateSync(operations: readonly SemaphoreOperation[], options?: SyncWaitOptions): void {
+    const deadline = new Deadline(`operation on semaphore set ${this.id}`, { timeout: options?.timeout });
+    const words = pack(operations, this.count);
+    this.#checkOpen();
+    if (this.#attempt(words)) return;
+    patient(words, true);
+    for (;;) {
+      const result = native.semtimedop(this.id, words, words.length / 3, deadline.block());
+      if (result >= 0) return;
+      if (result !== EAGAIN && result !== EINTR) throw operationError(result, this.id, words.length / 3);
+    }
+  }
+
+  /** The values of the set, all of one moment. */
+  values(): number[] {
+    this.#checkOpen();
+    return semGetAll(this.id, this.count);
+  }
+  /** Sets one value, and forgets what any process was to undo on it. Who waits for it goes on if it can. */
+  setValue(index: number, value: number): void {
+    checkInteger('index', index, 0, this.count - 1);
+    checkInteger('value', value, 0, SEM_VALUE_LIMIT);
+    this.#checkOpen();
+    semSetValue(this.id, index, value);
+  }
+  /** What is known of one semaphore. The numbers may be of different moments. */
+  state(index: number): SysVSemaphoreState {
+    checkInteger('index', index, 0, this.count - 1);
+    this.#checkOpen();
+    return {
+      value: semGet(this.id, index, 'GETVAL'),
+      lastProcess: semGet(this.id, index, 'GETPID'),
+      waitingForMore: semGet(this.id, index, 'GETNCNT'),
+      waitingForZero: semGet(this.id, index, 'GETZCNT'),
+    };
+  }
+  /** Who owns the set, who may use it, when it was last used. */
+  status(): SysVSemaphoreStatus {
+    this.#checkOpen();
+    return semStat(this.id);
+  }
+  /** Removes the set; all who wait fail with `EIDRM`. False if it was gone already. Only its creator, its owner and root may. */
+  remove(): boolean {
+    return semRemove(this.id);
+  }
+  /** Ends this object's use of the set, which stays. Pending operations end with {@link ClosedError}. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#waits.fail(this.#closedError());
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  /** False if it would have to wait. */
+  #attempt(words: Int16Array): boolean {
+    patient(words, false);
+    for (;;) {
+      const result = native.semtimedop(this.id, words, words.length / 3, 0);
+      if (result >= 0) return true;
+      if (result === EAGAIN) return false;
+      if (result !== EINTR) throw operationError(result, this.id, words.length / 3);
+    }
+  }
+  #checkOpen(): void {
+    if (this.#closed) throw this.#closedError();
+  }
+  #closedError(): ClosedError {
+    return new ClosedError(`semaphore set ${this.id}`);
+  }
+}
+
+/** The status of a set once it is ready, as far as that can be known. */
+function whenReady(id: number): SysVSemaphoreStatus {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  const deadline = performance.now() + PATIENCE;
+  for (;;) {
+    const status = semStat(id);
+    const age = Date.now() - status.lastChange.getTime();
+    if (status.lastOperation !== null || age > YOUNG || performance.now() > deadline) return status;
+    Atomics.wait(pause, 0, 0, 1);
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Operations on a set of System V semaphores that wait in the event loop, each kind in a helper thread. Equal operations line up
+ * behind each other, so that a thousand of them need one thread, and are served in the order in which they came. Different
+ * ones must not: one may be what another waits for.
+ */
+import type { Deadline } from '../system/deadline.js';
+import { errno, SystemError } from '../system/errors.js';
+import { HelperWait } from '../system/helper-wait.js';
+import { native } from '../system/native.js';
+import { operationError } from '../system/sysv-semaphore.js';
+import { patient } from './sysv-operations.js';
+
+const EAGAIN = -errno['EAGAIN']!;
+const EINTR = -errno['EINTR']!;
+
+interface Waiter {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+/** A line of equal operations. */
+interface Line {
+  readonly words: Int16Array;
+  readonly waiters: Waiter[];
+  /** The thread that waits for the one in front. */
+  wait: HelperWait | undefined;
+}
+
+export class Waits {
+  readonly #id: number;
+  readonly #lines = new Map<string, Line>();
+
+  constructor(id: number) {
+    this.#id = id;
+  }
+  /** Whether nobody waits for the same, so that it may be tried at once. */
+  free(words: Int16Array): boolean {
+    return this.#lines.size === 0 || !this.#lines.has(words.join());
+  }
+  join(operations: Int16Array, deadline: Deadline): Promise<void> {
+    const words = patient(operations.slice(), true);
+    const name = words.join();
+    return new Promise((resolve, reject) => {
+      const line = this.#lines.get(name) ?? { words, waiters: [], wait: undefined };
+      const callOff = deadline.onEnd((error) => this.#leave(name, line, waiter, error));
+      const waiter: Waiter = {
+        resolve() {
+          callOff();
+          resolve();
+        },
+        reject(error) {
+          callOff();
+          reject(error);
+        },
+      };
+      this.#lines.set(name, line);
+      line.waiters.push(waiter);
+      if (line.wait === undefined) this.#serve(name, line);
+    });
+  }
+  /** Ends all waits with `error`, but for those whose operation was done before. */
+  fail(error: unknown): void {
+    for (const [name, line] of [...this.#lines]) {
+      this.#recall(line);
+      this.#lines.delete(name);
+      for (const waiter of line.waiters.splice(0)) waiter.reject(error);
+    }
+  }
+
+  /** Does what can be done now, and leaves a thread to wait for the rest. */
+  #serve(name: string, line: Line): void {
+    while (line.waiters.length > 0) {
+      let result = native.semtimedop(this.#id, patient(line.words, false), line.words.length / 3, 0);
+      if (result === EINTR) continue;
+      if (result === EAGAIN) {
+        result = native.semOperateStart(this.#id, patient(line.words, true), line.words.length / 3);
+        if (result >= 0) {
+          line.wait = new HelperWait(result, (error) => this.#ended(name, line, error));
+          return;
+        }
+        line.waiters.shift()!.reject(
+          new SystemError(result, 'pthread_create', {
+            hint: 'Each operation that is waited for needs a thread and a descriptor',
+          }),
+        );
+      } else this.#settle(line, result);
+    }
+    this.#lines.delete(name);
+  }
+  #settle(line: Line, result: number): void {
+    const waiter = line.waiters.shift()!;
+    if (result >= 0) waiter.resolve();
+    else waiter.reject(operationError(result, this.#id, line.words.length / 3));
+  }
+  #ended(name: string, line: Line, error: unknown): void {
+    const result = native.semOperateFinish(line.wait!.leave(), error !== undefined);
+    line.wait = undefined;
+    if (result === EINTR) line.waiters.shift()!.reject(error);
+    else this.#settle(line, result);
+    this.#serve(name, line);
+  }
+  /** Interrupts the line's thread. If it had done its operation, the one in front has it. */
+  #recall(line: Line): void {
+    if (line.wait === undefined) return;
+    const result = native.semOperateFinish(line.wait.leave(), true);
+    line.wait = undefined;
+    if (result !== EINTR) this.#settle(line, result);
+  }
+  #leave(name: string, line: Line, waiter: Waiter, error: unknown): void {
+    // Without a next one, nobody would be left to have what the thread gets.
+    if (line.waiters.length === 1) this.#recall(line);
+    const index = line.waiters.indexOf(waiter);
+    if (index >= 0) {
+      line.waiters.splice(index, 1);
+      waiter.reject(error);
+    }
+    if (line.waiters.length === 0) this.#lines.delete(name);
+  }
+}

@@ -1,0 +1,122 @@
+/** Open-file-description locks, fcntl(2): F_OFD_SETLK, F_OFD_SETLKW. */
+import { checkDescriptor, checkInteger } from './arguments.js';
+import { Deadline, type SyncWaitOptions } from './deadline.js';
+import { errno, errnoName, invalidArgument, SystemError } from './errors.js';
+import { constants, native } from './native.js';
+import { pollOne } from './poll.js';
+
+declare const ownerBrand: unique symbol;
+/** Closes its descriptor when it is collected, and when its thread (a worker) ends. */
+export interface OwnedDescriptor {
+  readonly [ownerBrand]: true;
+}
+declare module './native.js' {
+  interface Native {
+    // file_lock.c
+    fileLock(fd: number, command: number, type: number, start: number, length: number): number;
+    fileLockStart(fd: number, type: number, start: number, length: number): number;
+    fileLockFinish(event: number, cancel: boolean): number;
+    own(fd: number): OwnedDescriptor | number;
+    closeOwned(owner: OwnedDescriptor): number;
+  }
+}
+
+const EINTR = -errno['EINTR']!;
+const EAGAIN = -errno['EAGAIN']!;
+const EACCES = -errno['EACCES']!;
+const F_OFD_SETLK = constants['F_OFD_SETLK']!;
+const F_OFD_SETLKW = constants['F_OFD_SETLKW']!;
+const POLLIN = constants['POLLIN']!;
+
+/** What a lock admits beside itself: `shared` other shared ones, `exclusive` none. */
+export type FileLockKind = 'shared' | 'exclusive';
+const types = {
+  shared: constants['F_RDLCK']!,
+  exclusive: constants['F_WRLCK']!,
+  none: constants['F_UNLCK']!,
+} as const;
+
+/**
+ * Locks `length` bytes from `start` (0: to the end, however far the file grows), or makes the lock that this open file has
+ * there be of another kind; `none` unlocks. False if another open file's lock is in the way.
+ */
+export function setFileLock(fd: number, kind: FileLockKind | 'none', start: number, length: number): boolean {
+  check(fd, kind, start, length);
+  for (;;) {
+    const result = native.fileLock(fd, F_OFD_SETLK, types[kind], start, length);
+    if (result >= 0) return true;
+    if (result === EAGAIN || result === EACCES) return false;
+    if (result !== EINTR) throw lockError(result, `fd ${fd}`);
+  }
+}
+/** As {@link setFileLock}, but blocks the thread until the lock is had. The kernel sees no deadlock between such locks. */
+export function setFileLockWait(
+  fd: number,
+  kind: FileLockKind,
+  start: number,
+  length: number,
+  options?: SyncWaitOptions | Deadline,
+): void {
+  check(fd, kind, start, length);
+  const deadline = options instanceof Deadline ? options : new Deadline(`lock fd ${fd}`, options);
+  let result: number;
+  if (deadline.remaining() === Number.POSITIVE_INFINITY && deadline.block() < 0) {
+    do result = native.fileLock(fd, F_OFD_SETLKW, types[kind], start, length);
+    while (result === EINTR);
+  } else {
+    // The call has no time limit of its own: a thread makes it, and can be interrupted.
+    const event = startFileLock(fd, kind, start, length);
+    let late: unknown;
+    try {
+      pollOne(event, POLLIN, deadline);
+    } catch (error) {
+      late = error;
+    }
+    result = finishFileLock(event, late !== undefined);
+    if (result === EINTR && late !== undefined) throw late;
+  }
+  if (result < 0) throw lockError(result, `fd ${fd}`);
+}
+
+/** A helper thread begins to wait for the lock: the eventfd that becomes readable when it has ended. */
+export function startFileLock(fd: number, kind: FileLockKind, start: number, length: number): number {
+  const event = native.fileLockStart(fd, types[kind], start, length);
+  if (event >= 0) return event;
+  throw new SystemError(event, 'pthread_create', {
+    hint: 'Each lock that is waited for needs a thread and a descriptor',
+  });
+}
+/** Ends the wait, interrupting it if `cancel`: 0 if the lock was had (also when cancelled too late), or an errno negated. */
+export function finishFileLock(event: number, cancel: boolean): number {
+  return native.fileLockFinish(event, cancel);
+}
+
+/** Whoever holds the result keeps `fd` open. */
+export function ownDescriptor(fd: number): OwnedDescriptor {
+  const owner = native.own(checkDescriptor('fd', fd));
+  if (typeof owner === 'number') throw new SystemError(owner, 'napi_create_external');
+  return owner;
+}
+/** Closes it now. */
+export function closeOwned(owner: OwnedDescriptor): void {
+  native.closeOwned(owner);
+}
+
+const hints: Record<string, string> = {
+  EBADF: 'An exclusive lock needs a file opened for writing, a shared one a file opened for reading',
+  ENOLCK: 'The kernel, or the lock service of a network file system, has no room for another lock',
+  EINVAL: 'The file system, or the kernel (before Linux 3.15), has no open-file-description locks',
+  EOVERFLOW: 'The range ends beyond what the file system can address',
+};
+/** The error of a lock that was refused for another reason than somebody else's lock. */
+export function lockError(result: number, path: string): SystemError {
+  const hint = hints[errnoName(result)];
+  return new SystemError(result, 'fcntl', hint === undefined ? { path } : { path, hint });
+}
+function check(fd: number, kind: unknown, start: number, length: number): void {
+  checkDescriptor('fd', fd);
+  if (typeof kind !== 'string' || !Object.hasOwn(types, kind))
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', 'kind', "'shared', 'exclusive' or 'none'", kind);
+  checkInteger('start', start, 0);
+  checkInteger('length', length, 0, Number.MAX_SAFE_INTEGER - start);
+}

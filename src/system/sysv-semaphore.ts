@@ -1,0 +1,197 @@
+/** System V semaphores, svipc(7): semget(2), semop(2) as semtimedop(2), semctl(2). */
+import { readFileSync } from 'node:fs';
+import { checkInteger, checkMode } from './arguments.js';
+import { errno, errnoName, SystemError } from './errors.js';
+import { constants, native } from './native.js';
+import { checkKey, type SysVKey } from './sysv-key.js';
+
+declare module './native.js' {
+  interface Native {
+    // sysv_semaphore.c
+    semget(key: number, count: number, flags: number): number;
+    semtimedop(id: number, operations: Int16Array, count: number, milliseconds: number): number;
+    semctl(id: number, index: number, command: number, value: number): number;
+    semctlAll(id: number, command: number, values: Uint16Array): number;
+    semStat(id: number, out: Float64Array): number;
+    semOperateStart(id: number, operations: Int16Array, count: number): number;
+    semOperateFinish(event: number, cancel: boolean): number;
+  }
+}
+
+/** The largest value of a semaphore, and the largest adjustment that `undo` keeps: SEMVMX, SEMAEM. */
+export const SEM_VALUE_LIMIT = 32767;
+const EINVAL = -errno['EINVAL']!;
+const EIDRM = -errno['EIDRM']!;
+
+/** The limits of kernel.sem, proc(5). */
+export interface SemaphoreLimits {
+  /** Semaphores in a set: SEMMSL. */
+  set: number;
+  /** Semaphores in all sets together: SEMMNS. */
+  total: number;
+  /** Operations in one call: SEMOPM. */
+  operations: number;
+  /** Sets: SEMMNI. */
+  sets: number;
+}
+const LIMITS = '/proc/sys/kernel/sem';
+export function semaphoreLimits(): SemaphoreLimits {
+  const [set, total, operations, sets] = readFileSync(LIMITS, 'utf8').trim().split(/\s+/).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  return { set, total, operations, sets };
+}
+const fields = { set: [0, 'SEMMSL'], total: [1, 'SEMMNS'], operations: [2, 'SEMOPM'], sets: [3, 'SEMMNI'] } as const;
+function limit(which: keyof SemaphoreLimits): string {
+  const [position, name] = fields[which];
+  let value: number | string = 'not readable';
+  let values = ['SEMMSL', 'SEMMNS', 'SEMOPM', 'SEMMNI'];
+  try {
+    const limits = semaphoreLimits();
+    value = limits[which];
+    values = Object.values(limits).map(String);
+  } catch {
+    // No /proc: the names will do.
+  }
+  values[position] = 'NUMBER';
+  return `${name} is ${value} (number ${position + 1} of ${LIMITS}); raise it with \`sysctl -w kernel.sem="${values.join(' ')}"\``;
+}
+
+/** The id of the set with a key. With `constants.IPC_CREAT`, a new one of `count` semaphores; no umask applies to `mode`. */
+export function semget(key: SysVKey, count: number, flags = 0, mode = 0o600): number {
+  const number = checkKey('key', key);
+  checkInteger('count', count, 0, 65535);
+  const id = native.semget(number, count, checkInteger('flags', flags, 0) | (checkMode('mode', mode) & 0o777));
+  if (id >= 0) return id;
+  const path = key === 'private' ? 'private' : `key 0x${(number >>> 0).toString(16)}`;
+  const hint = whyNotGot(id, count);
+  throw new SystemError(id, 'semget', hint === undefined ? { path } : { path, hint });
+}
+function whyNotGot(result: number, count: number): string | undefined {
+  switch (errnoName(result)) {
+    case 'ENOENT':
+      return 'There is no set with that key: create it first';
+    case 'EEXIST':
+      return 'There is a set with that key already: open it, or remove it first (ipcs -s, ipcrm -s ID)';
+    case 'EACCES':
+      return "The set's mode does not allow this user what was asked for";
+    case 'EINVAL':
+      return `${count} semaphores in a set are too many, or more than the existing set has: ${limit('set')}`;
+    case 'ENOSPC':
+      return `There are too many sets, or semaphores in all of them: ${limit('sets')}; ${limit('total')}; or remove sets that nobody needs (ipcs -s, ipcrm -s ID)`;
+    default:
+      return undefined;
+  }
+}
+
+/** A set of operations that was refused, other than because it would have to wait. */
+export function operationError(result: number, id: number, count: number): SystemError {
+  switch (errnoName(result)) {
+    case 'EINVAL': // what the kernel calls an id that it knows no more; all else was checked
+    case 'EIDRM':
+      return removed(id, 'semop');
+    case 'E2BIG':
+      return new SystemError(result, 'semop', {
+        path: label(id),
+        hint: `${count} operations at once are too many: ${limit('operations')}`,
+      });
+    case 'ERANGE':
+      return new SystemError(result, 'semop', {
+        path: label(id),
+        hint: `A value, or what undo is to give back, would go beyond ${SEM_VALUE_LIMIT} (SEMVMX), which nothing can raise. Nothing was done`,
+      });
+    case 'EFBIG':
+      return new SystemError(result, 'semop', { path: label(id), hint: 'The set has no semaphore of that index' });
+    case 'EACCES':
+      return new SystemError(result, 'semop', {
+        path: label(id),
+        hint: "The set's mode does not allow it to this user",
+      });
+    case 'ENOSPC':
+    case 'ENOMEM':
+      return new SystemError(result, 'semop', {
+        path: label(id),
+        hint: 'The kernel has no memory for another undo or wait',
+      });
+    default:
+      return new SystemError(result, 'semop', { path: label(id) });
+  }
+}
+function removed(id: number, syscall: string): SystemError {
+  return new SystemError(EIDRM, syscall, { path: label(id), hint: 'The set was removed' });
+}
+function label(id: number): string {
+  return `semaphore set ${id}`;
+}
+function checked(result: number, id: number): number {
+  if (result >= 0) return result;
+  if (result === EINVAL || result === EIDRM) throw removed(id, 'semctl');
+  const path = label(id);
+  if (result === -errno['EACCES']! || result === -errno['EPERM']!) {
+    throw new SystemError(result, 'semctl', { path, hint: "The set's mode or owner does not allow it to this user" });
+  }
+  throw new SystemError(result, 'semctl', { path });
+}
+
+/** What one semaphore tells: `GETVAL`, `GETPID`, `GETNCNT`, `GETZCNT`. */
+export function semGet(id: number, index: number, what: 'GETVAL' | 'GETPID' | 'GETNCNT' | 'GETZCNT'): number {
+  return checked(native.semctl(id, index, constants[what]!, 0), id);
+}
+/** `SETVAL`. */
+export function semSetValue(id: number, index: number, value: number): void {
+  checked(native.semctl(id, index, constants['SETVAL']!, value), id);
+}
+/** `GETALL`. */
+export function semGetAll(id: number, count: number): number[] {
+  const values = new Uint16Array(count);
+  checked(native.semctlAll(id, constants['GETALL']!, values), id);
+  return [...values];
+}
+/** `SETALL`. */
+export function semSetAll(id: number, values: readonly number[]): void {
+  checked(native.semctlAll(id, constants['SETALL']!, Uint16Array.from(values)), id);
+}
+/** `IPC_RMID`: the set is gone at once, and who waits fails with EIDRM. False if it was gone already. */
+export function semRemove(id: number): boolean {
+  const result = native.semctl(id, 0, constants['IPC_RMID']!, 0);
+  if (result === EINVAL || result === EIDRM) return false;
+  checked(result, id);
+  return true;
+}
+
+/** What semctl(2) IPC_STAT tells of a set. */
+export interface SysVSemaphoreStatus {
+  /** Semaphores in the set. */
+  count: number;
+  /** Permission bits. */
+  mode: number;
+  uid: number;
+  gid: number;
+  /** The user who made it. */
+  creator: number;
+  /** When semop(2) last did something, to the second; null for never. */
+  lastOperation: Date | null;
+  /** When it was made, or last changed by semctl(2), to the second. */
+  lastChange: Date;
+  /** Its key, as a signed number; 0 for a private one. */
+  key: number;
+}
+const status = new Float64Array(8);
+export function semStat(id: number): SysVSemaphoreStatus {
+  checked(native.semStat(id, status), id);
+  const [count, mode, uid, gid, creator, operated, changed, key] = [...status] as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const lastOperation = operated === 0 ? null : new Date(operated * 1000);
+  return { count, mode, uid, gid, creator, lastOperation, lastChange: new Date(changed * 1000), key };
+}
