@@ -23,7 +23,7 @@ export class Permits {
   readonly #words: Int32Array;
   readonly #take: () => boolean;
   readonly #turn = new Turn();
-  #line: Waiter[] = [];
+  readonly #line: Waiter[] = [];
   /** Ends the wait of those in the line; undefined while nobody waits. */
   #stop: AbortController | undefined;
 
@@ -33,6 +33,10 @@ export class Permits {
     this.#take = take;
   }
 
+  /** Whether nobody stands in the line. */
+  get idle(): boolean {
+    return this.#line.length === 0;
+  }
   async acquire(options: WaitOptions | undefined, what: string): Promise<void> {
     const deadline = new Deadline(`acquire a permit of ${what}`, options);
     if (deadline.signal?.aborted) throw deadline.signal.reason;

@@ -164,14 +164,15 @@ export class Semaphore implements Disposable {
   acquire(options?: WaitOptions): Promise<void> {
     return this.#permits.acquire(options, this.#what);
   }
-  /** Takes a permit if there is one; false if not. It does not stand behind those who wait. */
+  /** Takes a permit if there is one; false if not, or if calls on this object wait for one. */
   tryAcquire(): boolean {
+    if (!this.#permits.idle) return false;
     const words = this.#words;
     const value = words[VALUE]!; // a guess, which the exchange confirms
     if (value > 0 && compareExchange(words, VALUE, value, value - 1) === value) return true;
     return this.#take();
   }
-  /** Takes a permit; blocks the thread until there is one. It does not stand behind those who wait. */
+  /** Takes a permit; blocks the thread until there is one. It goes before calls on this object that wait. */
   acquireSync(options?: SyncWaitOptions): void {
     if (options === undefined && this.tryAcquire()) return;
     this.#permits.acquireSync(options, this.#what);

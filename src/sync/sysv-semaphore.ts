@@ -1,7 +1,7 @@
 /** System V semaphores: sets of counters that the kernel keeps under a number, and changes several of in one step; svipc(7), semop(2). */
 import { checkInteger, checkMode } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
-import { ClosedError, errno, invalidArgument } from '../system/errors.js';
+import { ClosedError, errno, invalidArgument, SystemError } from '../system/errors.js';
 import { constants, native } from '../system/native.js';
 import type { SysVKey } from '../system/sysv-key.js';
 import {
@@ -115,7 +115,7 @@ export class SysVSemaphore implements Disposable {
    * A set of which no operation was ever made and that is younger than two seconds may be one whose values its creator has yet
    * to set. Then this blocks until that is done, for 200 ms at most; other programs may set values without any sign of it.
    *
-   * @throws SystemError `ENOENT` if there is none with that key, `EIDRM` with that id; `EACCES`
+   * @throws SystemError `ENOENT` if there is none with that key, `EINVAL` if none with that id; `EACCES`
    */
   static open(key: number | { id: number }): SysVSemaphore {
     let id: number;
@@ -123,7 +123,12 @@ export class SysVSemaphore implements Disposable {
     else if ((key as SysVKey) === 'private') {
       throw invalidArgument('ERR_INVALID_ARG_VALUE', 'key', 'a key or { id }', key);
     } else id = semget(key, 0);
-    return new SysVSemaphore(id, whenReady(id).count);
+    try {
+      return new SysVSemaphore(id, whenReady(id).count);
+    } catch (error) {
+      if (!(error instanceof SystemError && error.code === 'EIDRM')) throw error;
+      throw new SystemError(errno['EINVAL']!, 'semctl', { path: `id ${id}`, hint: 'There is no set with that id' });
+    }
   }
 
   /**

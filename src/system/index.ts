@@ -31,6 +31,7 @@ export {
   open,
 } from './file.js';
 export { futexWait, futexWaitAsync, futexWake } from './futex.js';
+export { setFileLock, setFileLockWait } from './file-lock.js';
 export { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from './memory.js';
 export { MAX_PRIORITY, mqGetattr, mqOpen, mqReceive, mqSend, mqUnlink } from './mqueue.js';
 export { constants } from './native.js';
@@ -58,5 +59,6 @@ export { type Credentials, getsockopt, peerCredentials, setsockopt } from './soc
 export { ftok } from './sysv-key.js';
 export type { SysVMemoryStatus } from './sysv-memory.js';
 export { msgget, msgRemove, msgrcv, msgSetLimit, msgStat, msgsnd } from './sysv-message.js';
+export { semGetAll, semget, semRemove, semSetAll, semStat } from './sysv-semaphore.js';
 export { type Tally, tally } from './tally.js';
 export { copyFileRange, read, sendfile, splice, write } from './transfer.js';

@@ -221,6 +221,7 @@ test('all three voices wait, and time out with nothing taken', limit, async () =
   assert.deepEqual([...words.subarray(0, 2)], [0, 0], 'nobody is registered any more');
   const wait = semaphore.acquire();
   semaphore.release();
+  assert.equal(semaphore.tryAcquire(), false, 'it is for the one who waits');
   await wait;
   assert.deepEqual([...words.subarray(0, 2)], [0, 0]);
 });

@@ -111,8 +111,18 @@ test('arguments of a wrong type reach no descriptor: the addon answers EBADF or 
       'useSlab',
       'poll',
       'pollOne',
+      'own',
+      'semctl',
     ];
-    const waiting = ['openerStart', 'msgWaitStart', 'msgSendStart'];
+    const waiting = [
+      'openerStart',
+      'msgWaitStart',
+      'msgSendStart',
+      'fileLockStart',
+      'semOperateStart',
+      'ringOpen',
+      'waiterOpen',
+    ];
     if (typeof call !== 'function' || [...valid, ...waiting, 'msgget'].includes(name)) continue;
     for (const value of odd) {
       const args = Array.from({ length: 6 }, () => value);
