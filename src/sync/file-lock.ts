@@ -6,10 +6,9 @@
  * one in front goes to the kernel. The rule that all of this keeps: the kernel has locked for this open file exactly what the
  * guards in `#held` cover, and what a helper thread has been granted whose end was not seen yet.
  */
-import { checkInteger, checkMode, checkPath } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
-import { ClosedError, errno, errnoName, invalidArgument, SystemError } from '../system/errors.js';
-import { close, fchmod, fstat, isKind, open } from '../system/file.js';
+import { ClosedError, errno, SystemError } from '../system/errors.js';
+import { close } from '../system/file.js';
 import {
   closeOwned,
   type FileLockKind,
@@ -22,26 +21,12 @@ import {
   startFileLock,
 } from '../system/file-lock.js';
 import { HelperWait } from '../system/helper-wait.js';
-import { constants } from '../system/native.js';
-import { type Guard, notHeld } from './guard.js';
-import { lengthOf, overlap, type Range, without } from './range.js';
+import { FileGuard } from './file-guard.js';
+import { notHeld } from './guard.js';
+import { type FileLockOpenOptions, openLockFile } from './lock-file.js';
+import { checkRange, lengthOf, overlap, type Range, type RangeOptions, without } from './range.js';
 import { Turn } from './turn.js';
 
-/** Which bytes; the whole file, also what is appended later, if nothing is given. */
-export interface RangeOptions {
-  /** The first byte. */
-  start?: number;
-  /** Bytes from there; 0 (or nothing) for all up to the end, however far the file grows. */
-  length?: number;
-}
-export interface FileLockOpenOptions {
-  /** Make the file if there is none. */
-  create?: boolean;
-  /** Permission bits of a file that is made, exactly as given; 0600 if not given. */
-  mode?: number;
-  /** Open it for reading only: enough for shared locks, and all that can be had of a file that may not be written. */
-  readOnly?: boolean;
-}
 export type { FileLockKind };
 
 /** Somebody in the line. */
@@ -101,18 +86,8 @@ export class FileLock implements Disposable {
    * @throws SystemError `ENOENT` without `create`, `EACCES`, `EISDIR`; `EINVAL` for what is no regular file
    */
   static open(path: string, options: FileLockOpenOptions = {}): FileLock {
-    checkPath('path', path);
-    const { create = false, readOnly = false, mode = 0o600 } = options;
-    for (const [name, value] of Object.entries({ create, readOnly })) {
-      if (typeof value !== 'boolean')
-        throw invalidArgument('ERR_INVALID_ARG_TYPE', `options.${name}`, 'a boolean', value);
-    }
-    checkMode('options.mode', mode);
-    const fd = openForLocking(path, create, readOnly, mode);
+    const fd = openLockFile(path, options);
     try {
-      if (!isKind(fstat(fd), 'S_IFREG')) {
-        throw new SystemError(errno['EINVAL']!, 'open', { path, hint: 'Only regular files are locked' });
-      }
       return new FileLock(path, fd);
     } catch (error) {
       close(fd);
@@ -348,94 +323,4 @@ export class FileLock implements Disposable {
   #closedError(): ClosedError {
     return new ClosedError(`lock of '${this.path}'`);
   }
-}
-
-interface Holder {
-  held(): boolean;
-  release(): void;
-  change(kind: FileLockKind): boolean;
-}
-/** A lock that is held, until it is released or its {@link FileLock} is closed. */
-export class FileGuard implements Guard {
-  kind: FileLockKind;
-  /** The first byte that is locked. */
-  readonly start: number;
-  /** The first byte after; `Infinity` if all up to the end of the file is locked. */
-  readonly end: number;
-  /** Never known: the kernel releases the locks of the dead and tells nobody. */
-  readonly ownerDied = false;
-  readonly #holder: Holder;
-
-  /** @internal */
-  constructor(kind: FileLockKind, { start, end }: Range, holder: Holder) {
-    this.kind = kind;
-    this.start = start;
-    this.end = end;
-    this.#holder = holder;
-  }
-  /** Whether it is still locked. */
-  get held(): boolean {
-    return this.#holder.held();
-  }
-  /**
-   * Unlocks. Does nothing if its {@link FileLock} is closed.
-   *
-   * @throws SystemError `EPERM` if it was released already
-   */
-  release(): void {
-    this.#holder.release();
-  }
-  [Symbol.dispose](): void {
-    if (this.held) this.release();
-  }
-  /** Does nothing: there is nothing to be marked. */
-  markConsistent(): void {}
-  /**
-   * Makes a shared lock exclusive if nobody else has one there; false if somebody has, and then it is still shared. In one
-   * step: nobody gets between. There is no form of it that waits, for two who waited for each other's shared lock to go would
-   * wait for ever; release, and take an exclusive one.
-   */
-  tryUpgrade(): boolean {
-    return this.#holder.change('exclusive');
-  }
-  /** Makes an exclusive lock shared, in one step: no other exclusive lock gets between. */
-  downgrade(): void {
-    this.#holder.change('shared');
-  }
-}
-
-function openForLocking(path: string, create: boolean, readOnly: boolean, mode: number): number {
-  // O_NONBLOCK: a FIFO must not keep the thread here. It says nothing about locks.
-  const flags = constants[readOnly ? 'O_RDONLY' : 'O_RDWR']! | constants['O_NONBLOCK']! | constants['O_NOCTTY']!;
-  const hinted = (error: unknown) => {
-    if (!(error instanceof SystemError)) return error;
-    const hint = {
-      ENOENT: 'Create it first, or say `create: true`',
-      EACCES: readOnly ? undefined : 'Without permission to write, shared locks can be had with `readOnly: true`',
-    }[errnoName(error.errno)];
-    return hint === undefined ? error : new SystemError(error.errno, error.syscall, { path, hint });
-  };
-  for (let tries = 1; ; tries++) {
-    try {
-      return open(path, flags);
-    } catch (error) {
-      if (!create || !(error instanceof SystemError) || error.code !== 'ENOENT') throw hinted(error);
-    }
-    try {
-      const fd = open(path, flags | constants['O_CREAT']! | constants['O_EXCL']!, mode);
-      fchmod(fd, mode);
-      return fd;
-    } catch (error) {
-      // Somebody else has made it just now; or it is a symbolic link to nothing, which stays one.
-      if (!(error instanceof SystemError) || error.code !== 'EEXIST' || tries === 10) throw hinted(error);
-    }
-  }
-}
-function checkRange(options: RangeOptions = {}): Range {
-  if (options === null || typeof options !== 'object')
-    throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options', 'an object', options);
-  const { start = 0, length = 0 } = options;
-  checkInteger('options.start', start, 0);
-  checkInteger('options.length', length, 0, Number.MAX_SAFE_INTEGER - start);
-  return { start, end: length === 0 ? Number.POSITIVE_INFINITY : start + length };
 }

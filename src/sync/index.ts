@@ -4,16 +4,13 @@
  */
 export { Barrier } from './barrier.js';
 export { Condition } from './condition.js';
-export {
-  type FileGuard,
-  FileLock,
-  type FileLockKind,
-  type FileLockOpenOptions,
-  type RangeOptions,
-} from './file-lock.js';
+export type { FileGuard } from './file-guard.js';
+export { FileLock, type FileLockKind } from './file-lock.js';
 export type { Guard } from './guard.js';
+export type { FileLockOpenOptions } from './lock-file.js';
 export { Mutex } from './mutex.js';
 export type { NamedOptions } from './named.js';
+export type { RangeOptions } from './range.js';
 export type { LockMemory } from './robust-lock.js';
 export { RwLock } from './rw-lock.js';
 export { Semaphore } from './semaphore.js';

@@ -1,4 +1,8 @@
-/** Parts of a file: from `start` up to but without `end`, which is `Infinity` for one without an end. */
+/** Parts of a file. */
+import { checkInteger } from '../system/arguments.js';
+import { invalidArgument } from '../system/errors.js';
+
+/** From `start` up to but without `end`, which is `Infinity` for one without an end. */
 export interface Range {
   readonly start: number;
   readonly end: number;
@@ -23,4 +27,21 @@ export function without(range: Range, others: Iterable<Range>): Range[] {
     });
   }
   return left;
+}
+
+/** Which bytes; the whole file, also what is appended later, if nothing is given. */
+export interface RangeOptions {
+  /** The first byte. */
+  start?: number;
+  /** Bytes from there; 0 (or nothing) for all up to the end, however far the file grows. */
+  length?: number;
+}
+/** The range that options say, checked. */
+export function checkRange(options: RangeOptions = {}): Range {
+  if (options === null || typeof options !== 'object')
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options', 'an object', options);
+  const { start = 0, length = 0 } = options;
+  checkInteger('options.start', start, 0);
+  checkInteger('options.length', length, 0, Number.MAX_SAFE_INTEGER - start);
+  return { start, end: length === 0 ? Number.POSITIVE_INFINITY : start + length };
 }

@@ -1,0 +1,56 @@
+/** The file of a {@link FileLock}: opened for nothing but locking. */
+import { checkMode, checkPath } from '../system/arguments.js';
+import { errno, errnoName, invalidArgument, SystemError } from '../system/errors.js';
+import { close, fchmod, fstat, isKind, open } from '../system/file.js';
+import { constants } from '../system/native.js';
+
+export interface FileLockOpenOptions {
+  /** Make the file if there is none. */
+  create?: boolean;
+  /** Permission bits of a file that is made, exactly as given; 0600 if not given. */
+  mode?: number;
+  /** Open it for reading only: enough for shared locks, and all that can be had of a file that may not be written. */
+  readOnly?: boolean;
+}
+
+/** Its descriptor. */
+export function openLockFile(path: string, options: FileLockOpenOptions): number {
+  checkPath('path', path);
+  const { create = false, readOnly = false, mode = 0o600 } = options;
+  for (const [name, value] of Object.entries({ create, readOnly })) {
+    if (typeof value !== 'boolean')
+      throw invalidArgument('ERR_INVALID_ARG_TYPE', `options.${name}`, 'a boolean', value);
+  }
+  checkMode('options.mode', mode);
+  const fd = openOrMake(path, create, readOnly, mode);
+  if (isKind(fstat(fd), 'S_IFREG')) return fd;
+  close(fd);
+  throw new SystemError(errno['EINVAL']!, 'open', { path, hint: 'Only regular files are locked' });
+}
+function openOrMake(path: string, create: boolean, readOnly: boolean, mode: number): number {
+  // O_NONBLOCK: a FIFO must not keep the thread here. It says nothing about locks.
+  const flags = constants[readOnly ? 'O_RDONLY' : 'O_RDWR']! | constants['O_NONBLOCK']! | constants['O_NOCTTY']!;
+  const hinted = (error: unknown) => {
+    if (!(error instanceof SystemError)) return error;
+    const hint = {
+      ENOENT: 'Create it first, or say `create: true`',
+      EACCES: readOnly ? undefined : 'Without permission to write, shared locks can be had with `readOnly: true`',
+    }[errnoName(error.errno)];
+    return hint === undefined ? error : new SystemError(error.errno, error.syscall, { path, hint });
+  };
+  for (let tries = 1; ; tries++) {
+    try {
+      return open(path, flags);
+    } catch (error) {
+      if (!create || !(error instanceof SystemError) || error.code !== 'ENOENT') throw hinted(error);
+    }
+    try {
+      const fd = open(path, flags | constants['O_CREAT']! | constants['O_EXCL']!, mode);
+      fchmod(fd, mode);
+      return fd;
+    } catch (error) {
+      // Somebody else has made it just now; or it is a symbolic link to nothing, which stays one.
+      if (!(error instanceof SystemError) || error.code !== 'EEXIST' || tries === 10) throw hinted(error);
+    }
+  }
+}
