@@ -13,6 +13,15 @@ static napi_value call_file_lock(napi_env env, napi_callback_info info) { /* fd,
   return give_call(env, instance, fcntl(arg_int(env, argv[0]), arg_int(env, argv[1]), &lock));
 }
 
+/* F_OFD_GETLK: where the first lock begins that would be in the way of an exclusive one, -ENOENT if there is none. */
+static napi_value call_file_lock_test(napi_env env, napi_callback_info info) { /* fd, start, length */
+  ARGUMENTS(3);
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = arg_int64(env, argv[1]), .l_len = arg_int64(env, argv[2])};
+  long result = fcntl(arg_int(env, argv[0]), F_OFD_GETLK, &lock);
+  if (result == 0 && lock.l_type == F_UNLCK) { errno = ENOENT; result = -1; }
+  return give_call(env, instance, result < 0 ? result : (long)lock.l_start);
+}
+
 struct locker {
   struct helper helper; /* first: a helper is cast back to its locker */
   int fd, result;       /* of fcntl, or errno negated */
@@ -79,7 +88,7 @@ static napi_value call_close_owned(napi_env env, napi_callback_info info) { /* o
 
 void export_file_lock(napi_env env, napi_value exports, struct instance *instance) {
   static const struct method methods[] = {
-    {"fileLock", call_file_lock}, {"fileLockStart", call_file_lock_start}, {"fileLockFinish", call_file_lock_finish},
+    {"fileLock", call_file_lock}, {"fileLockTest", call_file_lock_test}, {"fileLockStart", call_file_lock_start}, {"fileLockFinish", call_file_lock_finish},
     {"own", call_own}, {"closeOwned", call_close_owned},
   };
   static const struct constant constants[] = {

@@ -50,9 +50,17 @@ static napi_value call_shutdown(napi_env env, napi_callback_info info) { /* fd, 
   return give_call(env, instance, shutdown(arg_int(env, argv[0]), arg_int(env, argv[1])));
 }
 
+static napi_value call_sendto(napi_env env, napi_callback_info info) { /* fd, bytes, flags, address */
+  ARGUMENTS(4);
+  struct bytes bytes = arg_bytes(env, argv[1]), address = arg_bytes(env, argv[3]);
+  ssize_t sent = sendto(arg_int(env, argv[0]), bytes.data, bytes.length, arg_int(env, argv[2]), (struct sockaddr *)address.data, (socklen_t)address.length);
+  if (sent > 0) instance->tally->bytes_out += (double)sent;
+  return give_call(env, instance, sent);
+}
+
 void export_socket(napi_env env, napi_value exports, struct instance *instance) {
   static const struct method methods[] = {
-    {"socket", call_socket}, {"socketpair", call_socketpair}, {"bind", call_bind}, {"connect", call_connect}, {"listen", call_listen},
+    {"socket", call_socket}, {"sendto", call_sendto}, {"socketpair", call_socketpair}, {"bind", call_bind}, {"connect", call_connect}, {"listen", call_listen},
     {"accept4", call_accept4}, {"getsockname", call_getsockname}, {"getpeername", call_getpeername}, {"shutdown", call_shutdown},
   };
   static const struct constant constants[] = {

@@ -116,6 +116,16 @@ export class MessageTooLargeError extends IpcError {
   }
 }
 
+/** It is there already, made for something else: another kind of channel, codec or size. */
+export class MismatchError extends IpcError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_VECINO_MISMATCH', message, options);
+  }
+  static {
+    MismatchError.prototype.name = 'MismatchError';
+  }
+}
+
 /** This kernel or runtime cannot do it. */
 export class UnsupportedError extends IpcError {
   constructor(message: string, options?: ErrorOptions) {

@@ -14,6 +14,7 @@ declare module './native.js' {
   interface Native {
     // file_lock.c
     fileLock(fd: number, command: number, type: number, start: number, length: number): number;
+    fileLockTest(fd: number, start: number, length: number): number;
     fileLockStart(fd: number, type: number, start: number, length: number): number;
     fileLockFinish(event: number, cancel: boolean): number;
     own(fd: number): OwnedDescriptor | number;
@@ -23,6 +24,7 @@ declare module './native.js' {
 
 const EINTR = -errno['EINTR']!;
 const EAGAIN = -errno['EAGAIN']!;
+const ENOENT = -errno['ENOENT']!;
 const EACCES = -errno['EACCES']!;
 const F_OFD_SETLK = constants['F_OFD_SETLK']!;
 const F_OFD_SETLKW = constants['F_OFD_SETLKW']!;
@@ -46,6 +48,19 @@ export function setFileLock(fd: number, kind: FileLockKind | 'none', start: numb
     const result = native.fileLock(fd, F_OFD_SETLK, types[kind], start, length);
     if (result >= 0) return true;
     if (result === EAGAIN || result === EACCES) return false;
+    if (result !== EINTR) throw lockError(result, `fd ${fd}`);
+  }
+}
+/**
+ * Whether another open file holds a lock within the range: where the first of its bytes is that are locked (the kernel gives the
+ * beginning of the lock, which may be before `start`), or -1 for none. F_OFD_GETLK.
+ */
+export function testFileLock(fd: number, start: number, length: number): number {
+  check(fd, 'exclusive', start, length);
+  for (;;) {
+    const result = native.fileLockTest(fd, start, length);
+    if (result >= 0) return result;
+    if (result === ENOENT) return -1;
     if (result !== EINTR) throw lockError(result, `fd ${fd}`);
   }
 }

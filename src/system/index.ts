@@ -8,6 +8,7 @@ export {
   errnoName,
   IpcError,
   MessageTooLargeError,
+  MismatchError,
   PeerDiedError,
   SystemError,
   type SystemErrorContext,
@@ -30,8 +31,8 @@ export {
   linkDescriptor,
   open,
 } from './file.js';
+export { setFileLock, setFileLockWait, testFileLock } from './file-lock.js';
 export { futexWait, futexWaitAsync, futexWake } from './futex.js';
-export { setFileLock, setFileLockWait } from './file-lock.js';
 export { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from './memory.js';
 export { MAX_PRIORITY, mqGetattr, mqOpen, mqReceive, mqSend, mqUnlink } from './mqueue.js';
 export { constants } from './native.js';

@@ -15,6 +15,7 @@ declare module './native.js' {
     getsockname(fd: number, out: View): number;
     getpeername(fd: number, out: View): number;
     shutdown(fd: number, how: number): number;
+    sendto(fd: number, bytes: View, flags: number, address: View): number;
   }
 }
 const EINTR = -errno['EINTR']!;

@@ -1,0 +1,95 @@
+/**
+ * What a channel is and who takes part, in a file that all of them map: `RUNTIME/NAME/control`.
+ *
+ *     byte     0  magic, version, length of the description (each i32)
+ *             16  the description: JSON
+ *           4096  SEATS seats of 128 bytes:
+ *                 0 pid  4 role  8 sleeps  12 unused  16 … six counters (f64), the rest is the kind's own
+ *
+ * A seat belongs to whoever holds the write lock (open file description, fcntl(2)) of the byte of its number: the kernel takes
+ * it back when its owner dies, however that happens. What stands in a seat is information for others and never proves anything.
+ * Crash guarantee: the file gets its name when its description is whole.
+ */
+import { readSync, writeSync } from 'node:fs';
+import { CorruptError } from '../../system/errors.js';
+import { fallocate } from '../../system/file.js';
+
+const MAGIC = 0x76636e6f;
+const VERSION = 1;
+const DESCRIPTION = 16;
+/** Where the seats begin. */
+export const SEATS_OFFSET = 4096;
+export const SEAT_SIZE = 128;
+/** How many may take part in one channel at a time. */
+export const SEATS = 256;
+export const CONTROL_SIZE: number = SEATS_OFFSET + SEATS * SEAT_SIZE;
+
+/** Of a seat, in words (i32). */
+export const SEAT_PID = 0;
+export const SEAT_ROLE = 1;
+/** 1: its owner sleeps, and wants its bell to be rung. */
+export const SEAT_SLEEPS = 2;
+/** Of a seat, in doubles: the first of its counters. */
+export const SEAT_COUNTERS = 2;
+export const COUNTERS = 6;
+/** Of a seat, in words: the first of those that are the kind's own, and how many there are. */
+export const SEAT_OWN = 16;
+export const SEAT_OWN_WORDS = 16;
+
+export type ChannelKind = 'connection' | 'topic' | 'queue' | 'service';
+const KINDS: readonly ChannelKind[] = ['connection', 'topic', 'queue', 'service'];
+/** What all who open a channel must agree on. */
+export interface Description {
+  readonly kind: ChannelKind;
+  readonly codec: string;
+  /** Sizes and counts, by name: `capacity`, `messageSize`. */
+  readonly geometry: Readonly<Record<string, number>>;
+}
+
+/** Fills a new file, which nobody else can see yet. */
+export function writeControl(fd: number, description: Description): void {
+  const text = Buffer.from(JSON.stringify(description));
+  const page = Buffer.alloc(SEATS_OFFSET);
+  page.writeInt32LE(MAGIC, 0);
+  page.writeInt32LE(VERSION, 4);
+  page.writeInt32LE(text.length, 8);
+  if (text.copy(page, DESCRIPTION) !== text.length) throw new RangeError('the description does not fit');
+  fallocate(fd, 0, CONTROL_SIZE);
+  writeSync(fd, page, 0, page.length, 0);
+}
+/** Reads one; nothing in it is believed. `path` is for the error. */
+export function readControl(fd: number, path: string): Description {
+  const page = Buffer.alloc(SEATS_OFFSET);
+  const count = readSync(fd, page, 0, page.length, 0);
+  if (count < DESCRIPTION || page.readInt32LE(0) !== MAGIC) throw damaged(path, 'it is no channel');
+  const version = page.readInt32LE(4);
+  if (version !== VERSION)
+    throw damaged(
+      path,
+      `it was made by a version of vecino that writes format ${version}, and this one reads ${VERSION}`,
+    );
+  const length = page.readInt32LE(8);
+  if (length < 0 || length > count - DESCRIPTION) throw damaged(path, 'its description is cut');
+  let value: unknown;
+  try {
+    value = JSON.parse(page.toString('utf8', DESCRIPTION, DESCRIPTION + length));
+  } catch (cause) {
+    throw damaged(path, 'its description cannot be read', cause);
+  }
+  if (isDescription(value)) return value;
+  throw damaged(path, 'its description lacks something');
+}
+function isDescription(value: unknown): value is Description {
+  if (typeof value !== 'object' || value === null) return false;
+  const { kind, codec, geometry } = value as Partial<Description>;
+  return (
+    KINDS.includes(kind as ChannelKind) &&
+    typeof codec === 'string' &&
+    typeof geometry === 'object' &&
+    geometry !== null &&
+    Object.values(geometry).every((each) => Number.isSafeInteger(each) && each >= 0)
+  );
+}
+function damaged(path: string, why: string, cause?: unknown): CorruptError {
+  return new CorruptError(`'${path}' cannot be used: ${why}. Remove its folder if nobody uses it`, { cause });
+}

@@ -1,0 +1,106 @@
+/**
+ * Waking somebody who sleeps: one datagram socket for each seat that waits, `RUNTIME/NAME/bell-SEAT`.
+ *
+ * A bell is one bit of state and no message: one that is rung already (a full socket) need not be rung again, and whoever is
+ * woken looks at the memory, not at the bell. A bell whose owner is dead refuses, at once. It is rung only for who has announced that he
+ * sleeps, so a system call is made for each sleep and none for each message.
+ */
+import { unlinkSync } from 'node:fs';
+import type { Deadline } from '../../system/deadline.js';
+import { check, errno } from '../../system/errors.js';
+import { close } from '../../system/file.js';
+import { constants, native } from '../../system/native.js';
+import { pollOne } from '../../system/poll.js';
+import { READABLE, Readiness } from '../../system/readiness.js';
+import { bind, socket } from '../../system/socket.js';
+import { unixAddress } from '../../system/socket-address.js';
+import type { Place } from './place.js';
+
+const { read, sendto } = native;
+const EAGAIN = -errno['EAGAIN']!;
+const ECONNREFUSED = -errno['ECONNREFUSED']!;
+const ENOENT = -errno['ENOENT']!;
+const FLAGS = constants['MSG_DONTWAIT']! | constants['MSG_NOSIGNAL']!;
+const POLLIN = constants['POLLIN']!;
+const stroke = new Uint8Array(1);
+
+/** How many strokes are taken at a time: more than come while nobody looks. */
+const MOST = 16;
+
+export class Doorbell {
+  readonly #place: Place;
+  readonly #fd: number;
+  readonly #readiness: Readiness;
+  readonly #addresses: Uint8Array[] = [];
+  readonly #stroke = new Uint8Array(1);
+  #closed = false;
+
+  /** The bell of `place`'s own seat. */
+  constructor(place: Place) {
+    this.#place = place;
+    this.#fd = socket('unix', 'datagram', constants['SOCK_NONBLOCK']!);
+    try {
+      const path = place.path(name(place.seat));
+      try {
+        unlinkSync(path); // of a dead one who had this seat; nobody else can have it
+      } catch {}
+      bind(this.#fd, unixAddress('path', path), { path });
+    } catch (error) {
+      close(this.#fd);
+      throw error;
+    }
+    this.#readiness = new Readiness(this.#fd, `bell of channel '${place.name}'`);
+  }
+  /** Wakes the owner of a seat. False: nobody is there. */
+  ring(seat: number): boolean {
+    const address = (this.#addresses[seat] ??= unixAddress('path', this.#place.path(name(seat))));
+    const result = sendto(this.#fd, stroke, FLAGS, address);
+    if (result >= 0 || result === EAGAIN) return true;
+    if (result === ECONNREFUSED || result === ENOENT) return false;
+    check(result, 'sendto', { path: `${this.#place.folder}/${name(seat)}` });
+    return true;
+  }
+  /** Takes the strokes that are there, so that the bell is quiet until it is rung again. */
+  quiet(): void {
+    for (let i = 0; i < MOST && read(this.#fd, this.#stroke, 0, 1) > 0; i++);
+  }
+  /** Resolves when it is rung, without blocking. Look once more between announcing the sleep and this. */
+  wait(deadline: Deadline): Promise<void> {
+    return this.#readiness.readable(deadline);
+  }
+  /** As {@link wait}, blocking the thread. */
+  waitSync(deadline: Deadline): void {
+    pollOne(this.#fd, POLLIN, deadline);
+  }
+  /** Calls `told` once, from the event loop, when it is rung. */
+  notify(told: Told): void {
+    this.#readiness.notify(told);
+  }
+  cancel(told: Told): void {
+    this.#readiness.cancel(told);
+  }
+  get fd(): number {
+    return this.#fd;
+  }
+  /** Ends waits with ClosedError. Before the place is closed. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#readiness.close();
+    try {
+      unlinkSync(this.#place.path(name(this.#place.seat)));
+    } catch {}
+    close(this.#fd);
+  }
+}
+/** Who is told that the bell was rung. */
+export interface Told {
+  readonly events: number;
+  settle(error?: unknown): void;
+}
+/** The events of a {@link Told}. */
+export const RUNG: number = READABLE;
+
+function name(seat: number): string {
+  return `bell-${seat}`;
+}

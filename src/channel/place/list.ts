@@ -1,0 +1,81 @@
+/** What channels there are, and the end of those that the dead left behind. */
+import { readdirSync } from 'node:fs';
+import { close, open } from '../../system/file.js';
+import { testFileLock } from '../../system/file-lock.js';
+import { type Mapping, mmap } from '../../system/memory.js';
+import { constants } from '../../system/native.js';
+import {
+  CONTROL_SIZE,
+  COUNTERS,
+  type Description,
+  readControl,
+  SEAT_COUNTERS,
+  SEAT_PID,
+  SEAT_ROLE,
+  SEAT_SIZE,
+  SEATS,
+  SEATS_OFFSET,
+} from './control-file.js';
+import { removeDead } from './place.js';
+import { runtimeDirectory } from './runtime-directory.js';
+
+/** One who takes part, as he says. */
+export interface Participant {
+  seat: number;
+  pid: number;
+  role: number;
+  counters: number[];
+}
+/** A channel, as found. */
+export interface Found {
+  name: string;
+  folder: string;
+  description: Description;
+  participants: Participant[];
+}
+
+/** All channels of this user. What nobody takes part in any more is removed on the way, unless it persists. */
+export function listPlaces(): Found[] {
+  const root = runtimeDirectory();
+  const found: Found[] = [];
+  for (const name of readdirSync(root).sort()) {
+    const place = look(name, `${root}/${name}`);
+    if (place !== undefined && place.participants.length > 0) found.push(place);
+    else if (!removeDead(name) && place !== undefined) found.push(place);
+  }
+  return found;
+}
+function look(name: string, folder: string): Found | undefined {
+  let fd = -1;
+  let mapping: Mapping | undefined;
+  try {
+    fd = open(`${folder}/control`, constants['O_RDONLY']! | constants['O_NOFOLLOW']!);
+    const description = readControl(fd, folder);
+    mapping = mmap(fd, CONTROL_SIZE, { readOnly: true, name: folder });
+    return { name, folder, description, participants: participants(fd, mapping.buffer) };
+  } catch {
+    return undefined; // gone meanwhile, or nothing of ours
+  } finally {
+    mapping?.unmap();
+    if (fd >= 0) close(fd);
+  }
+}
+function participants(fd: number, buffer: ArrayBuffer): Participant[] {
+  const words = new Int32Array(buffer);
+  const doubles = new Float64Array(buffer);
+  const list: Participant[] = [];
+  for (let seat = 0; seat < SEATS; seat++) {
+    const taken = testFileLock(fd, seat, SEATS - seat);
+    if (taken < 0) break;
+    seat = Math.max(seat, taken);
+    const index = (SEATS_OFFSET + seat * SEAT_SIZE) >> 2;
+    const first = (index >> 1) + SEAT_COUNTERS;
+    list.push({
+      seat,
+      pid: words[index + SEAT_PID]!,
+      role: words[index + SEAT_ROLE]!,
+      counters: Array.from(doubles.subarray(first, first + COUNTERS)),
+    });
+  }
+  return list;
+}

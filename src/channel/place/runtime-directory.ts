@@ -1,0 +1,40 @@
+/** The folder of this user's channels: one per user, 0700, in memory, the same for a login shell and for a service. */
+import { lstatSync, mkdirSync } from 'node:fs';
+import { errno, SystemError } from '../../system/errors.js';
+
+/**
+ * `$VECINO_RUNTIME_DIR`, or `/dev/shm/vecino-UID`. Not `$XDG_RUNTIME_DIR`: cron, services and `sudo` do not have it, and two processes of one
+ * user would then not find each other.
+ *
+ * It is made if it is not there. Whoever could write to it could put himself between the processes that meet there, so it must
+ * be a folder of this user's that nobody else may enter.
+ *
+ * @throws SystemError `EACCES` if it is not
+ */
+export function runtimeDirectory(): string {
+  const uid = process.geteuid!();
+  const path = process.env['VECINO_RUNTIME_DIR'] || `/dev/shm/vecino-${uid}`;
+  try {
+    mkdirSync(path, { mode: 0o700, recursive: true });
+  } catch (error) {
+    throw refused(path, (error as NodeJS.ErrnoException).code ?? 'EACCES', 'It cannot be made', error);
+  }
+  const status = lstatSync(path);
+  if (!status.isDirectory()) throw refused(path, 'ENOTDIR', 'Something else has its name: remove that');
+  if (status.uid !== uid) {
+    throw refused(
+      path,
+      'EACCES',
+      `It belongs to user ${status.uid}, not to ${uid}: set VECINO_RUNTIME_DIR to a folder of your own`,
+    );
+  }
+  if ((status.mode & 0o077) !== 0) {
+    const mode = (status.mode & 0o777).toString(8);
+    throw refused(path, 'EACCES', `Others may enter it (mode ${mode}): make it private by chmod 700`);
+  }
+  return path;
+}
+function refused(path: string, code: string, why: string, cause?: unknown): SystemError {
+  const hint = `${why}. It must be a folder that belongs to this user alone, where channels meet`;
+  return new SystemError(errno[code] ?? errno['EACCES']!, 'mkdir', { path, hint, cause });
+}

@@ -1,0 +1,137 @@
+/**
+ * The reading end of a ring (layout.ts). One per ring, used by one thread.
+ *
+ * Of the shared words it believes none: `tail` must be ahead of what was seen of it before by no more than the ring holds, a record must lie within
+ * what is committed and before the ring's end. Otherwise a {@link CorruptError}: the producer has damaged it, or somebody else.
+ * The payload can change while it is read, if the producer is hostile: who decodes it copies it first.
+ */
+import { CorruptError } from '../../system/errors.js';
+import {
+  CONSUMER_CLOSED,
+  CONSUMER_SLEEPS,
+  HEAD,
+  LAST_PART,
+  PAD,
+  PRODUCER_CLOSED,
+  PRODUCER_SLEEPS,
+  RECORD_HEADER,
+  recordSize,
+  TAIL,
+} from './layout.js';
+import { loadAfterStore } from './ordering.js';
+
+export class RingConsumer {
+  readonly capacity: number;
+  /** The memory, for whoever reads payloads. */
+  readonly bytes: Uint8Array;
+  readonly #words: Int32Array;
+  readonly #control: number;
+  readonly #data: number;
+  readonly #mask: number;
+  /** Our own position: the shared head is only ever written. */
+  #head = 0;
+  /** The head as the producer knows it. */
+  #published = 0;
+  /** What was last seen of the producer's. */
+  #tail = 0;
+  /** Of the record that {@link next} has found. */
+  #size = 0;
+  /** Payload bytes of that record. */
+  length = 0;
+  /** What it is: MESSAGE or a part of one. */
+  kind = 0;
+
+  /** @param control,data byte offsets in `buffer` */
+  constructor(buffer: ArrayBuffer, control: number, data: number, capacity: number) {
+    this.capacity = capacity;
+    this.bytes = new Uint8Array(buffer);
+    this.#words = new Int32Array(buffer);
+    this.#control = control >> 2;
+    this.#data = data;
+    this.#mask = capacity - 1;
+  }
+
+  /**
+   * Finds the next record: the byte offset of its payload, with {@link length} and {@link kind}, or -1 if there is none. It
+   * stays there, and is found again, until {@link release}.
+   */
+  next(): number {
+    for (;;) {
+      let available = (this.#tail - this.#head) | 0;
+      if (available === 0) {
+        available = this.#look();
+        if (available === 0) return -1;
+      }
+      const at = this.#head & this.#mask;
+      const index = (this.#data + at) >> 2;
+      const length = this.#words[index]!; // ordered behind the atomic load of the tail
+      const kind = this.#words[index + 1]!;
+      if (length < 0 || length > this.capacity) throw this.#damaged(`a record of ${length} bytes`);
+      const size = recordSize(length);
+      if (size > available || at + size > this.capacity) throw this.#damaged(`a record of ${length} bytes`);
+      if (kind !== PAD) {
+        if (kind < 0 || kind > LAST_PART) throw this.#damaged(`a record of kind ${kind}`);
+        this.#size = size;
+        this.length = length;
+        this.kind = kind;
+        return this.#data + at + RECORD_HEADER;
+      }
+      this.#head = (this.#head + size) | 0;
+    }
+  }
+  /** Whether there is something to read, without reading it. */
+  get ready(): boolean {
+    return ((this.#tail - this.#head) | 0) !== 0 || this.#look() !== 0;
+  }
+  /**
+   * Steps over the record that {@link next} found. Its memory is the producer's again after {@link publish}, which is due at the
+   * end of a batch; true: now, because the ring is rather full, much was released, or the producer waits for it.
+   */
+  release(): boolean {
+    this.#head = (this.#head + this.#size) | 0;
+    this.#size = 0;
+    const used = (this.#tail - this.#published) | 0;
+    return used > this.capacity >> 1 || this.#words[this.#control + PRODUCER_SLEEPS] !== 0;
+  }
+  /** Gives the producer all the room that was released. True: it sleeps for want of it and is to be woken, which is now on the caller. */
+  publish(): boolean {
+    if (this.#head === this.#published) return false;
+    this.#published = this.#head;
+    Atomics.store(this.#words, this.#control + HEAD, this.#head); // pairs with the load in RingProducer.#hasRoom
+    return (
+      loadAfterStore(this.#words, this.#control + PRODUCER_SLEEPS) !== 0 &&
+      Atomics.exchange(this.#words, this.#control + PRODUCER_SLEEPS, 0) !== 0
+    );
+  }
+  /** Whether the producer has closed: what is committed is all there will be. */
+  get producerClosed(): boolean {
+    return Atomics.load(this.#words, this.#control + PRODUCER_CLOSED) !== 0;
+  }
+  /** Announces that this side is about to sleep until something comes. Look again before sleeping: {@link next}. */
+  announceSleep(): void {
+    Atomics.store(this.#words, this.#control + CONSUMER_SLEEPS, 1); // pairs with the load in RingProducer.commit
+  }
+  awake(): void {
+    Atomics.store(this.#words, this.#control + CONSUMER_SLEEPS, 0);
+  }
+  /** Nothing will be read any more. */
+  end(): void {
+    Atomics.store(this.#words, this.#control + CONSUMER_CLOSED, 1);
+  }
+
+  /** Reads the shared tail: the committed bytes that were not read yet. */
+  #look(): number {
+    const tail = Atomics.load(this.#words, this.#control + TAIL); // pairs with the store in RingProducer.commit
+    const available = (tail - this.#head) | 0;
+    if (available < 0 || available > this.capacity || (tail & 7) !== 0 || available < ((this.#tail - this.#head) | 0)) {
+      throw this.#damaged(`a write position of ${tail >>> 0}`);
+    }
+    this.#tail = tail;
+    return available;
+  }
+  #damaged(what: string): CorruptError {
+    return new CorruptError(
+      `the ring has ${what} at position ${this.#head >>> 0}, which cannot be: the peer has damaged it`,
+    );
+  }
+}

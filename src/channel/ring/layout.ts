@@ -1,0 +1,65 @@
+/**
+ * Where everything lies in a ring: bytes that one process writes and one other reads.
+ *
+ *     the control block, each line on two cache lines of its own (the processor fetches them in pairs)
+ *     byte    0  tail             producer: the position behind the last committed record
+ *             4  producer closed  producer: 1, nothing follows what is committed
+ *           128  head             consumer: the position of the next record that it will read
+ *           132  consumer closed  consumer: 1, nothing will be read any more
+ *           256  consumer sleeps  consumer: 1, wants to be woken by the next record
+ *           384  producer sleeps  producer: 1, wants to be woken when there is room
+ *
+ *     the data: `capacity` bytes, a power of two; records begin at multiples of 8
+ *     +-----------+-----------+----------------------+-------+
+ *     | length i32| kind i32  | payload              | to 8  |     a record
+ *     +-----------+-----------+----------------------+-------+
+ *
+ * Positions count bytes since the beginning and wrap at 2^32; a record lies at `position & (capacity - 1)` and is never split: where
+ * it does not fit before the end, a record of the kind PAD fills the rest.
+ *
+ * Crash guarantee: a record exists once `tail` is behind it. A producer killed before has sent nothing, one killed after has
+ * sent all of it; a consumer killed at any instruction has taken nothing away from memory that others rely on.
+ * Hostility: both sides read each shared word once and bound it before use; see producer.ts and consumer.ts.
+ */
+import { checkInteger } from '../../system/arguments.js';
+import { invalidArgument } from '../../system/errors.js';
+
+/** Bytes of a control block. */
+export const CONTROL = 512;
+/** Words of the control block. */
+export const TAIL = 0;
+export const PRODUCER_CLOSED = 1;
+export const HEAD = 32;
+export const CONSUMER_CLOSED = 33;
+export const CONSUMER_SLEEPS = 64;
+export const PRODUCER_SLEEPS = 96;
+
+/** Bytes before the payload: its length and its kind. */
+export const RECORD_HEADER = 8;
+
+/** A whole message. */
+export const MESSAGE = 0;
+/** Nothing: the rest of the ring before its end. */
+export const PAD = 1;
+/** The first part of a message, which begins with the whole message's length (u32, then 4 bytes unused). */
+export const FIRST_PART = 2;
+export const MIDDLE_PART = 3;
+export const LAST_PART = 4;
+
+export const SMALLEST_CAPACITY = 4096;
+export const LARGEST_CAPACITY: number = 2 ** 30;
+
+/** The longest payload of one record: whatever the position, it fits beside the pad once the ring is a quarter used. */
+export function longestRecord(capacity: number): number {
+  return (capacity >> 3) * 3 - RECORD_HEADER;
+}
+/** What a record takes in the ring. */
+export function recordSize(length: number): number {
+  return (length + RECORD_HEADER + 7) & ~7;
+}
+export function checkCapacity(argument: string, value: unknown): number {
+  checkInteger(argument, value, SMALLEST_CAPACITY, LARGEST_CAPACITY);
+  const capacity = value as number;
+  if ((capacity & (capacity - 1)) === 0) return capacity;
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, 'a power of two', value);
+}

@@ -1,0 +1,153 @@
+/**
+ * The writing end of a ring (layout.ts). One per ring, used by one thread.
+ *
+ * Crash guarantee: nothing is seen before `commit`, and then all of it. Of the shared words it believes none: `head` must lie
+ * between what was read of it before and the tail, or it is a {@link CorruptError}; a consumer that lies within that bound spoils its own messages only,
+ * because every position is masked and `tail` is kept in private memory.
+ */
+import { CorruptError } from '../../system/errors.js';
+import {
+  CONSUMER_CLOSED,
+  CONSUMER_SLEEPS,
+  HEAD,
+  PAD,
+  PRODUCER_CLOSED,
+  PRODUCER_SLEEPS,
+  RECORD_HEADER,
+  recordSize,
+  TAIL,
+} from './layout.js';
+import { loadAfterStore } from './ordering.js';
+
+/** Bytes. */
+const LONGEST_BY_WORDS = 256;
+
+export class RingProducer {
+  readonly capacity: number;
+  readonly #words: Int32Array;
+  readonly #bytes: Uint8Array;
+  /** Of the control block, a word's index. */
+  readonly #control: number;
+  /** Of the data, in bytes. */
+  readonly #data: number;
+  readonly #mask: number;
+  /** Our own position: the shared tail is only ever written. */
+  #tail = 0;
+  /** What was last seen of the consumer's. */
+  #head = 0;
+  /** The payload of the last write, and one that came twice in a row, with its words. */
+  #last: Uint8Array | undefined;
+  #source: Uint8Array | undefined;
+  #sourceWords: Int32Array = new Int32Array(0);
+  /** Bytes of the pad before the reserved record. */
+  #pad = 0;
+
+  /** @param control,data byte offsets in `buffer`; the memory is zeros */
+  constructor(buffer: ArrayBuffer, control: number, data: number, capacity: number) {
+    this.capacity = capacity;
+    this.#words = new Int32Array(buffer);
+    this.#bytes = new Uint8Array(buffer);
+    this.#control = control >> 2;
+    this.#data = data;
+    this.#mask = capacity - 1;
+  }
+
+  /**
+   * Where the payload of a record of `length` bytes (at most `longestRecord`) can be written now, as a byte offset in the
+   * memory, or -1: no room. Nobody sees it before {@link commit}; reserving again forgets it.
+   */
+  reserve(length: number): number {
+    const size = recordSize(length);
+    const at = this.#tail & this.#mask;
+    const pad = at + size > this.capacity ? this.capacity - at : 0;
+    if (this.capacity - ((this.#tail - this.#head) | 0) < pad + size && !this.#hasRoom(pad + size)) return -1;
+    this.#pad = pad;
+    return this.#data + (pad === 0 ? at : 0) + RECORD_HEADER;
+  }
+  /** Publishes what was reserved, `length` bytes of it. True: the consumer sleeps and is to be woken, which is now on the caller. */
+  commit(length: number, kind: number): boolean {
+    const words = this.#words;
+    const control = this.#control;
+    let position = this.#tail;
+    if (this.#pad !== 0) {
+      const index = (this.#data + (position & this.#mask)) >> 2;
+      words[index] = this.#pad - RECORD_HEADER;
+      words[index + 1] = PAD;
+      position = (position + this.#pad) | 0;
+      this.#pad = 0;
+    }
+    const index = (this.#data + (position & this.#mask)) >> 2;
+    words[index] = length;
+    words[index + 1] = kind;
+    position = (position + recordSize(length)) | 0;
+    this.#tail = position;
+    Atomics.store(words, control + TAIL, position); // pairs with the load in RingConsumer.#look
+    // As the consumer announces its sleep and then looks once more: one of both sees the other.
+    return loadAfterStore(words, control + CONSUMER_SLEEPS) !== 0 && this.#takeAlarm();
+  }
+  /** Copies a record in. True if there was room; then {@link alarmed} tells whether the consumer is to be woken. */
+  write(payload: Uint8Array, kind: number): boolean {
+    const { length } = payload;
+    const offset = this.reserve(length);
+    if (offset < 0) return false;
+    if (payload === this.#source) this.#copyWords(offset >> 2);
+    else this.#copy(payload, offset);
+    this.alarmed = this.commit(length, kind);
+    return true;
+  }
+  /** A short payload that comes again, as the scratch memory of a codec does, is copied word by word: half the time of `set`. */
+  #copy(payload: Uint8Array, offset: number): void {
+    const { length, byteOffset } = payload;
+    if (payload === this.#last && ((byteOffset | length) & 3) === 0 && length <= LONGEST_BY_WORDS) {
+      this.#source = payload;
+      this.#sourceWords = new Int32Array(payload.buffer, byteOffset, length >> 2);
+    } else this.#last = payload;
+    this.#bytes.set(payload, offset);
+  }
+  #copyWords(index: number): void {
+    const words = this.#words;
+    const source = this.#sourceWords;
+    const count = source.length;
+    for (let i = 0; i < count; i++) words[index + i] = source[i]!;
+  }
+  /** The last {@link write} found the consumer asleep. */
+  alarmed = false;
+
+  /** The bytes that are free, were there no pad to be made. */
+  get free(): number {
+    this.#hasRoom(this.capacity);
+    return this.capacity - ((this.#tail - this.#head) | 0);
+  }
+  /** Whether the consumer has closed: nothing that is sent will be read. */
+  get consumerClosed(): boolean {
+    return Atomics.load(this.#words, this.#control + CONSUMER_CLOSED) !== 0;
+  }
+  /** Announces that this side is about to sleep until there is room. Look again before sleeping: {@link reserve}. */
+  announceSleep(): void {
+    Atomics.store(this.#words, this.#control + PRODUCER_SLEEPS, 1); // pairs with the load in RingConsumer.publish
+  }
+  awake(): void {
+    Atomics.store(this.#words, this.#control + PRODUCER_SLEEPS, 0);
+  }
+  /** Nothing follows. */
+  end(): void {
+    Atomics.store(this.#words, this.#control + PRODUCER_CLOSED, 1);
+  }
+
+  #hasRoom(size: number): boolean {
+    const head = Atomics.load(this.#words, this.#control + HEAD); // pairs with the store in RingConsumer.publish
+    const before = (this.#tail - this.#head) | 0;
+    const used = (this.#tail - head) | 0;
+    if (used < 0 || used > before || (head & 7) !== 0) {
+      throw new CorruptError(
+        `the ring's read position is ${head >>> 0}, which is not between ${this.#head >>> 0} and ${this.#tail >>> 0}: the peer has damaged it`,
+      );
+    }
+    this.#head = head;
+    return this.capacity - used >= size;
+  }
+  /** One of several that commit would ring; the word says who does. */
+  #takeAlarm(): boolean {
+    return Atomics.exchange(this.#words, this.#control + CONSUMER_SLEEPS, 0) !== 0;
+  }
+}
