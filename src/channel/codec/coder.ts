@@ -1,0 +1,22 @@
+/** How values become bytes: what every codec of a channel is to the rest of it. */
+
+/** One per channel object. Not shared between threads; its results live until its next call. */
+export interface Coder<T> {
+  /** What the channel records, so that two who do not agree find out when they open it. */
+  readonly name: string;
+  /**
+   * The bytes of a value; the coder's own (or the caller's, for `bytes`), so copy them before the next call.
+   * Throws a TypeError if the value cannot be encoded.
+   */
+  encode(value: T): Uint8Array;
+  /**
+   * The value of `length` bytes at `offset`; it keeps nothing of `memory`.
+   * Throws whatever is wrong with the bytes, which are a peer's.
+   */
+  decode(memory: Uint8Array, offset: number, length: number): T;
+  /**
+   * Whether {@link decode} may be given memory that the peer can still change: it reads each byte once, and does nothing with it
+   * that could go wrong. The others get a private copy: decoders look twice, and would go out of bounds if the second look differed.
+   */
+  readonly shared: boolean;
+}

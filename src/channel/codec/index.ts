@@ -1,0 +1,79 @@
+/** The codecs by name, and the user's own. */
+import { Layout, type RecordOf } from '../../memory/index.js';
+import { checkBytes } from '../../system/arguments.js';
+import { invalidArgument } from '../../system/errors.js';
+import type { Coder } from './coder.js';
+import { MsgpackCoder } from './msgpack.js';
+import { BytesCoder, JsonCoder, StructuredCoder, TextCoder } from './plain.js';
+import { RecordCoder } from './record.js';
+
+export type { Coder } from './coder.js';
+
+/** The codecs that have a name. */
+export type CodecName = 'bytes' | 'text' | 'json' | 'structured' | 'msgpack';
+/** A codec of your own. `name` is recorded in the channel, so that two that differ are told apart; `'custom'` if not given. */
+export interface CustomCodec<T> {
+  readonly name?: string;
+  /** The bytes of a value. They are copied before the next call. */
+  encode(value: T): Uint8Array;
+  /** The value of bytes that are yours to keep. */
+  decode(bytes: Uint8Array): T;
+}
+/** How the values of a channel become bytes, chosen once for each channel and recorded in it. */
+// biome-ignore lint/suspicious/noExplicitAny: a layout of any fields
+export type Codec<T = any> = CodecName | Layout<any> | CustomCodec<T>;
+/** What a codec carries. */
+export type ValueOf<C> = C extends 'bytes'
+  ? Uint8Array
+  : C extends 'text'
+    ? string
+    : C extends Layout<infer _Fields>
+      ? RecordOf<C>
+      : C extends CustomCodec<infer T>
+        ? T
+        : unknown;
+
+// biome-ignore lint/suspicious/noExplicitAny: each has its own type of values
+const named: Record<CodecName, new () => Coder<any>> = {
+  bytes: BytesCoder,
+  text: TextCoder,
+  json: JsonCoder,
+  structured: StructuredCoder,
+  msgpack: MsgpackCoder,
+};
+
+/** The coder of `options.codec`. */
+export function coderOf<T>(codec: Codec<T> = 'msgpack'): Coder<T> {
+  if (typeof codec === 'string' && Object.hasOwn(named, codec)) return new named[codec]();
+  if (codec instanceof Layout) return new RecordCoder(codec) as Coder<unknown> as Coder<T>;
+  if (
+    typeof codec === 'object' &&
+    codec !== null &&
+    typeof codec.encode === 'function' &&
+    typeof codec.decode === 'function'
+  ) {
+    return new CustomCoder(codec);
+  }
+  const expected = "'bytes', 'text', 'json', 'structured', 'msgpack', a layout, or an object with encode and decode";
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.codec', expected, codec);
+}
+
+class CustomCoder<T> implements Coder<T> {
+  readonly name: string;
+  readonly shared = false;
+  readonly #codec: CustomCodec<T>;
+  constructor(codec: CustomCodec<T>) {
+    const { name = 'custom' } = codec;
+    if (typeof name !== 'string' || !/^[\x20-\x7e]{1,100}$/.test(name)) {
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.codec.name', '1 to 100 printable ASCII characters', name);
+    }
+    this.name = Object.hasOwn(named, name) ? `custom:${name}` : name;
+    this.#codec = codec;
+  }
+  encode(value: T): Uint8Array {
+    return checkBytes('what options.codec.encode() gives', this.#codec.encode(value));
+  }
+  decode(memory: Uint8Array, offset: number, length: number): T {
+    return this.#codec.decode(memory.slice(offset, offset + length));
+  }
+}

@@ -1,0 +1,19 @@
+/** MessagePack, by msgpackr: the default codec. */
+import { Packr } from 'msgpackr/pack';
+import type { Coder } from './coder.js';
+
+/** JSON's values and `Uint8Array`, `Date`, `Map`, `Set`, `bigint` of 64 bits, `undefined`. Any MessagePack library reads it. */
+export class MsgpackCoder implements Coder<unknown> {
+  readonly name = 'msgpack';
+  readonly shared = false;
+  // No records: another process, or a program in another language, has not seen earlier messages. Bytes are copied, because the memory is used again.
+  readonly #packr = new Packr({ useRecords: false, copyBuffers: true, int64AsType: 'auto', moreTypes: true } as never);
+  encode(value: unknown): Uint8Array {
+    return this.#packr.pack(value); // its own memory, valid until it packs again
+  }
+  decode(memory: Uint8Array, offset: number, length: number): unknown {
+    return this.#packr.unpack(
+      offset === 0 && length === memory.length ? memory : memory.subarray(offset, offset + length),
+    );
+  }
+}

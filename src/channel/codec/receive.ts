@@ -1,0 +1,31 @@
+/** Decoding what lies in shared memory. */
+import type { Coder } from './coder.js';
+import { Scratch } from './scratch.js';
+
+/** Below this many bytes a loop over words is faster than the call that copies. */
+const SHORT = 256;
+
+/** Decodes messages in memory that others can write to: copied to private memory first, unless the coder needs that not. */
+export class SharedDecoder<T> {
+  readonly #coder: Coder<T>;
+  readonly #memory: Uint8Array;
+  readonly #words: Int32Array;
+  readonly #scratch = new Scratch();
+
+  /** @param memory all of the mapping; messages begin at multiples of 8 */
+  constructor(coder: Coder<T>, memory: ArrayBuffer) {
+    this.#coder = coder;
+    this.#memory = new Uint8Array(memory);
+    this.#words = new Int32Array(memory, 0, memory.byteLength >> 2);
+  }
+  decode(offset: number, length: number): T {
+    if (this.#coder.shared) return this.#coder.decode(this.#memory, offset, length);
+    const scratch = this.#scratch.room(length + 3);
+    if (length <= SHORT) {
+      const words = this.#scratch.words;
+      const first = offset >> 2;
+      for (let i = 0, count = (length + 3) >> 2; i < count; i++) words[i] = this.#words[first + i]!;
+    } else scratch.set(this.#memory.subarray(offset, offset + length));
+    return this.#coder.decode(scratch, 0, length);
+  }
+}

@@ -1,0 +1,6 @@
+/** Node's own methods of `Buffer`, not documented: `toString` and `write` without the detours that cost more than the work. */
+const methods = Buffer.prototype as unknown as {
+  utf8Slice(this: Uint8Array, start: number, end: number): string;
+  utf8Write(this: Uint8Array, text: string, offset: number, length: number): number;
+};
+export const { utf8Slice, utf8Write } = methods;
