@@ -1,4 +1,5 @@
 /** vecino: inter-process communication for TypeScript on Linux. */
+export * from './channel/index.js';
 export * from './mailbox/index.js';
 export * from './memory/index.js';
 export * from './pipe/index.js';

@@ -108,6 +108,13 @@ export class Line implements Waiter {
       this.#wait();
     }
   }
+  /** Tries again now: what they wait for may have come by another way than the descriptor. */
+  retry(): void {
+    if (this.#first === undefined) return;
+    this.#stop();
+    this.#serve();
+    this.#wait();
+  }
   /** Ends every wait with {@link ClosedError}. Before the descriptor is closed. */
   close(): void {
     this.#fail(new ClosedError(this.#what));

@@ -7,13 +7,14 @@
  */
 import { CorruptError } from '../../system/errors.js';
 import {
-  CONSUMER_CLOSED,
-  CONSUMER_SLEEPS,
+  ASLEEP,
+  AWAKE,
+  CLOSED,
+  CONSUMER,
   HEAD,
   LAST_PART,
   PAD,
-  PRODUCER_CLOSED,
-  PRODUCER_SLEEPS,
+  PRODUCER,
   RECORD_HEADER,
   recordSize,
   TAIL,
@@ -24,7 +25,7 @@ export class RingConsumer {
   readonly capacity: number;
   /** The memory, for whoever reads payloads. */
   readonly bytes: Uint8Array;
-  readonly #words: Int32Array;
+  readonly words: Int32Array;
   readonly #control: number;
   readonly #data: number;
   readonly #mask: number;
@@ -45,7 +46,7 @@ export class RingConsumer {
   constructor(buffer: ArrayBuffer, control: number, data: number, capacity: number) {
     this.capacity = capacity;
     this.bytes = new Uint8Array(buffer);
-    this.#words = new Int32Array(buffer);
+    this.words = new Int32Array(buffer);
     this.#control = control >> 2;
     this.#data = data;
     this.#mask = capacity - 1;
@@ -64,8 +65,8 @@ export class RingConsumer {
       }
       const at = this.#head & this.#mask;
       const index = (this.#data + at) >> 2;
-      const length = this.#words[index]!; // ordered behind the atomic load of the tail
-      const kind = this.#words[index + 1]!;
+      const length = this.words[index]!; // ordered behind the atomic load of the tail
+      const kind = this.words[index + 1]!;
       if (length < 0 || length > this.capacity) throw this.#damaged(`a record of ${length} bytes`);
       const size = recordSize(length);
       if (size > available || at + size > this.capacity) throw this.#damaged(`a record of ${length} bytes`);
@@ -91,37 +92,37 @@ export class RingConsumer {
     this.#head = (this.#head + this.#size) | 0;
     this.#size = 0;
     const used = (this.#tail - this.#published) | 0;
-    return used > this.capacity >> 1 || this.#words[this.#control + PRODUCER_SLEEPS] !== 0;
+    return used > this.capacity >> 1 || this.words[this.#control + PRODUCER] === ASLEEP;
   }
   /** Gives the producer all the room that was released. True: it sleeps for want of it and is to be woken, which is now on the caller. */
   publish(): boolean {
     if (this.#head === this.#published) return false;
     this.#published = this.#head;
-    Atomics.store(this.#words, this.#control + HEAD, this.#head); // pairs with the load in RingProducer.#hasRoom
+    Atomics.store(this.words, this.#control + HEAD, this.#head); // pairs with the load in RingProducer.#hasRoom
     return (
-      loadAfterStore(this.#words, this.#control + PRODUCER_SLEEPS) !== 0 &&
-      Atomics.exchange(this.#words, this.#control + PRODUCER_SLEEPS, 0) !== 0
+      loadAfterStore(this.words, this.#control + PRODUCER) === ASLEEP &&
+      Atomics.compareExchange(this.words, this.#control + PRODUCER, ASLEEP, AWAKE) === ASLEEP
     );
   }
   /** Whether the producer has closed: what is committed is all there will be. */
   get producerClosed(): boolean {
-    return Atomics.load(this.#words, this.#control + PRODUCER_CLOSED) !== 0;
+    return Atomics.load(this.words, this.#control + PRODUCER) === CLOSED;
   }
   /** Announces that this side is about to sleep until something comes. Look again before sleeping: {@link next}. */
   announceSleep(): void {
-    Atomics.store(this.#words, this.#control + CONSUMER_SLEEPS, 1); // pairs with the load in RingProducer.commit
+    Atomics.store(this.words, this.#control + CONSUMER, ASLEEP); // pairs with the load in RingProducer.commit
   }
   awake(): void {
-    Atomics.store(this.#words, this.#control + CONSUMER_SLEEPS, 0);
+    Atomics.store(this.words, this.#control + CONSUMER, AWAKE);
   }
   /** Nothing will be read any more. */
   end(): void {
-    Atomics.store(this.#words, this.#control + CONSUMER_CLOSED, 1);
+    Atomics.store(this.words, this.#control + CONSUMER, CLOSED);
   }
 
   /** Reads the shared tail: the committed bytes that were not read yet. */
   #look(): number {
-    const tail = Atomics.load(this.#words, this.#control + TAIL); // pairs with the store in RingProducer.commit
+    const tail = Atomics.load(this.words, this.#control + TAIL); // pairs with the store in RingProducer.commit
     const available = (tail - this.#head) | 0;
     if (available < 0 || available > this.capacity || (tail & 7) !== 0 || available < ((this.#tail - this.#head) | 0)) {
       throw this.#damaged(`a write position of ${tail >>> 0}`);

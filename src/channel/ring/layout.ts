@@ -2,12 +2,10 @@
  * Where everything lies in a ring: bytes that one process writes and one other reads.
  *
  *     the control block, each line on two cache lines of its own (the processor fetches them in pairs)
- *     byte    0  tail             producer: the position behind the last committed record
- *             4  producer closed  producer: 1, nothing follows what is committed
- *           128  head             consumer: the position of the next record that it will read
- *           132  consumer closed  consumer: 1, nothing will be read any more
- *           256  consumer sleeps  consumer: 1, wants to be woken by the next record
- *           384  producer sleeps  producer: 1, wants to be woken when there is room
+ *     byte    0  tail      producer: the position behind the last committed record
+ *           128  head      consumer: the position of the next record that it will read
+ *           256  consumer  AWAKE, ASLEEP (wants to be woken by the next record) or CLOSED (reads nothing any more)
+ *           384  producer  AWAKE, ASLEEP (wants to be woken when there is room) or CLOSED (nothing follows what is committed)
  *
  *     the data: `capacity` bytes, a power of two; records begin at multiples of 8
  *     +-----------+-----------+----------------------+-------+
@@ -28,11 +26,13 @@ import { invalidArgument } from '../../system/errors.js';
 export const CONTROL = 512;
 /** Words of the control block. */
 export const TAIL = 0;
-export const PRODUCER_CLOSED = 1;
 export const HEAD = 32;
-export const CONSUMER_CLOSED = 33;
-export const CONSUMER_SLEEPS = 64;
-export const PRODUCER_SLEEPS = 96;
+export const CONSUMER = 64;
+export const PRODUCER = 96;
+/** What an end is doing. */
+export const AWAKE = 0;
+export const ASLEEP = 1;
+export const CLOSED = 2;
 
 /** Bytes before the payload: its length and its kind. */
 export const RECORD_HEADER = 8;

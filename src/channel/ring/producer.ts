@@ -6,17 +6,7 @@
  * because every position is masked and `tail` is kept in private memory.
  */
 import { CorruptError } from '../../system/errors.js';
-import {
-  CONSUMER_CLOSED,
-  CONSUMER_SLEEPS,
-  HEAD,
-  PAD,
-  PRODUCER_CLOSED,
-  PRODUCER_SLEEPS,
-  RECORD_HEADER,
-  recordSize,
-  TAIL,
-} from './layout.js';
+import { ASLEEP, AWAKE, CLOSED, CONSUMER, HEAD, PAD, PRODUCER, RECORD_HEADER, recordSize, TAIL } from './layout.js';
 import { loadAfterStore } from './ordering.js';
 
 /** Bytes. */
@@ -24,8 +14,9 @@ const LONGEST_BY_WORDS = 256;
 
 export class RingProducer {
   readonly capacity: number;
-  readonly #words: Int32Array;
-  readonly #bytes: Uint8Array;
+  /** The memory, for whoever writes payloads. */
+  readonly memory: Uint8Array;
+  readonly words: Int32Array;
   /** Of the control block, a word's index. */
   readonly #control: number;
   /** Of the data, in bytes. */
@@ -45,8 +36,8 @@ export class RingProducer {
   /** @param control,data byte offsets in `buffer`; the memory is zeros */
   constructor(buffer: ArrayBuffer, control: number, data: number, capacity: number) {
     this.capacity = capacity;
-    this.#words = new Int32Array(buffer);
-    this.#bytes = new Uint8Array(buffer);
+    this.words = new Int32Array(buffer);
+    this.memory = new Uint8Array(buffer);
     this.#control = control >> 2;
     this.#data = data;
     this.#mask = capacity - 1;
@@ -64,9 +55,12 @@ export class RingProducer {
     this.#pad = pad;
     return this.#data + (pad === 0 ? at : 0) + RECORD_HEADER;
   }
-  /** Publishes what was reserved, `length` bytes of it. True: the consumer sleeps and is to be woken, which is now on the caller. */
+  /**
+   * Publishes what was reserved, `length` bytes of it. False: the consumer does not look by itself; {@link alarm} tells what to
+   * do about it.
+   */
   commit(length: number, kind: number): boolean {
-    const words = this.#words;
+    const words = this.words;
     const control = this.#control;
     let position = this.#tail;
     if (this.#pad !== 0) {
@@ -83,16 +77,21 @@ export class RingProducer {
     this.#tail = position;
     Atomics.store(words, control + TAIL, position); // pairs with the load in RingConsumer.#look
     // As the consumer announces its sleep and then looks once more: one of both sees the other.
-    return loadAfterStore(words, control + CONSUMER_SLEEPS) !== 0 && this.#takeAlarm();
+    return loadAfterStore(words, control + CONSUMER) === AWAKE;
   }
-  /** Copies a record in. True if there was room; then {@link alarmed} tells whether the consumer is to be woken. */
+  /** After a commit that gave false: `'wake'`, the consumer sleeps and it is on the caller to wake it; `'closed'`, it reads nothing any more. */
+  alarm(): 'none' | 'wake' | 'closed' {
+    const state = Atomics.compareExchange(this.words, this.#control + CONSUMER, ASLEEP, AWAKE);
+    return state === ASLEEP ? 'wake' : state === CLOSED ? 'closed' : 'none';
+  }
+  /** Copies a record in: false if there is no room. Then {@link quiet} tells what {@link commit} gave. */
   write(payload: Uint8Array, kind: number): boolean {
     const { length } = payload;
     const offset = this.reserve(length);
     if (offset < 0) return false;
     if (payload === this.#source) this.#copyWords(offset >> 2);
     else this.#copy(payload, offset);
-    this.alarmed = this.commit(length, kind);
+    this.quiet = this.commit(length, kind);
     return true;
   }
   /** A short payload that comes again, as the scratch memory of a codec does, is copied word by word: half the time of `set`. */
@@ -102,16 +101,16 @@ export class RingProducer {
       this.#source = payload;
       this.#sourceWords = new Int32Array(payload.buffer, byteOffset, length >> 2);
     } else this.#last = payload;
-    this.#bytes.set(payload, offset);
+    this.memory.set(payload, offset);
   }
   #copyWords(index: number): void {
-    const words = this.#words;
+    const words = this.words;
     const source = this.#sourceWords;
     const count = source.length;
     for (let i = 0; i < count; i++) words[index + i] = source[i]!;
   }
-  /** The last {@link write} found the consumer asleep. */
-  alarmed = false;
+  /** Whether the consumer needs nothing after the last {@link write}. */
+  quiet = true;
 
   /** The bytes that are free, were there no pad to be made. */
   get free(): number {
@@ -120,22 +119,22 @@ export class RingProducer {
   }
   /** Whether the consumer has closed: nothing that is sent will be read. */
   get consumerClosed(): boolean {
-    return Atomics.load(this.#words, this.#control + CONSUMER_CLOSED) !== 0;
+    return Atomics.load(this.words, this.#control + CONSUMER) === CLOSED;
   }
   /** Announces that this side is about to sleep until there is room. Look again before sleeping: {@link reserve}. */
   announceSleep(): void {
-    Atomics.store(this.#words, this.#control + PRODUCER_SLEEPS, 1); // pairs with the load in RingConsumer.publish
+    Atomics.store(this.words, this.#control + PRODUCER, ASLEEP); // pairs with the load in RingConsumer.publish
   }
   awake(): void {
-    Atomics.store(this.#words, this.#control + PRODUCER_SLEEPS, 0);
+    Atomics.store(this.words, this.#control + PRODUCER, AWAKE);
   }
   /** Nothing follows. */
   end(): void {
-    Atomics.store(this.#words, this.#control + PRODUCER_CLOSED, 1);
+    Atomics.store(this.words, this.#control + PRODUCER, CLOSED);
   }
 
   #hasRoom(size: number): boolean {
-    const head = Atomics.load(this.#words, this.#control + HEAD); // pairs with the store in RingConsumer.publish
+    const head = Atomics.load(this.words, this.#control + HEAD); // pairs with the store in RingConsumer.publish
     const before = (this.#tail - this.#head) | 0;
     const used = (this.#tail - head) | 0;
     if (used < 0 || used > before || (head & 7) !== 0) {
@@ -145,9 +144,5 @@ export class RingProducer {
     }
     this.#head = head;
     return this.capacity - used >= size;
-  }
-  /** One of several that commit would ring; the word says who does. */
-  #takeAlarm(): boolean {
-    return Atomics.exchange(this.#words, this.#control + CONSUMER_SLEEPS, 0) !== 0;
   }
 }

@@ -1,0 +1,74 @@
+/** The other side of listener.ts. */
+import { unix } from '../../socket/index.js';
+import { checkName, checkOptions } from '../../system/arguments.js';
+import type { WaitOptions } from '../../system/deadline.js';
+import { Deadline } from '../../system/deadline.js';
+import { errno, MismatchError, SystemError } from '../../system/errors.js';
+import { close, open } from '../../system/file.js';
+import { constants } from '../../system/native.js';
+import { coderOf } from '../codec/index.js';
+import { type ChannelKind, readControl } from '../place/control-file.js';
+import { runtimeDirectory } from '../place/runtime-directory.js';
+import { Spin } from '../spin.js';
+import { Connection } from './connection.js';
+import { introduce, linkSettings } from './handshake.js';
+import { type ListenOptions, SOCKET } from './listener.js';
+
+/** Milliseconds that a listener gets to take the connection, if no time-out was given: it may be stopped. */
+const PATIENCE = 30_000;
+
+export interface ConnectOptions<T> extends ListenOptions<T>, WaitOptions {}
+
+/**
+ * Connects to whoever listens under `name`.
+ *
+ * @throws SystemError `ENOENT`, `ECONNREFUSED` if nobody does; MismatchError if it is another kind of channel, or carries another codec;
+ * TimeoutError if the listener does not take the connection within `timeout` (30 s if not given)
+ */
+export async function connect<T = unknown>(name: string, options: ConnectOptions<T> = {}): Promise<Connection<T>> {
+  return connectTo<T>('connection', name, options);
+}
+export async function connectTo<T>(
+  kind: ChannelKind,
+  name: string,
+  options: ConnectOptions<T>,
+): Promise<Connection<T>> {
+  const plain = checkName('name', name);
+  checkOptions('options', options);
+  const coder = coderOf(options.codec);
+  const spin = new Spin(options.spin);
+  const settings = linkSettings(coder.name, options);
+  const { timeout = PATIENCE, signal } = options;
+  const deadline = new Deadline(`connect to '${plain}'`, { timeout, signal });
+  signal?.throwIfAborted();
+  const folder = `${runtimeDirectory()}/${plain}`;
+  let directory = -1;
+  try {
+    directory = openFolder(folder, kind, coder.name);
+    const rest = () => ({ timeout: deadline.remaining(), signal });
+    const socket = await unix.connect(`/proc/self/fd/${directory}/${SOCKET}`, { type: 'seqpacket', ...rest() });
+    return new Connection<T>(await introduce(socket, plain, settings, rest()), coder, spin);
+  } catch (error) {
+    throw nobody(error, folder);
+  } finally {
+    if (directory >= 0) close(directory);
+  }
+}
+/** The channel's folder, if it is of that kind. Its listener says the last word. */
+function openFolder(folder: string, kind: ChannelKind, codec: string): number {
+  const control = open(`${folder}/control`, constants['O_RDONLY']! | constants['O_NOFOLLOW']!);
+  try {
+    const found = readControl(control, folder);
+    if (found.kind !== kind) throw new MismatchError(`'${folder}' is a ${found.kind}, not a ${kind}`);
+    if (found.codec !== codec)
+      throw new MismatchError(`'${folder}' carries ${found.codec}, and ${codec} was asked for`);
+  } finally {
+    close(control);
+  }
+  return open(folder, constants['O_PATH']! | constants['O_DIRECTORY']! | constants['O_NOFOLLOW']!);
+}
+function nobody(error: unknown, folder: string): unknown {
+  if (!(error instanceof SystemError) || (error.code !== 'ENOENT' && error.code !== 'ECONNREFUSED')) return error;
+  const hint = error.code === 'ENOENT' ? 'Nobody listens under this name' : 'Whoever listened under this name is gone';
+  return new SystemError(errno[error.code]!, 'connect', { path: folder, hint, cause: error });
+}

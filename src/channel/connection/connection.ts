@@ -1,0 +1,172 @@
+/** One to one, ordered, in both directions, through memory that both have mapped. */
+import type { Readable, Writable } from 'node:stream';
+import type { SyncWaitOptions, WaitOptions } from '../../system/deadline.js';
+import { ClosedError } from '../../system/errors.js';
+import type { Credentials } from '../../system/socket-option.js';
+import type { Coder } from '../codec/index.js';
+import { FullError } from '../full-error.js';
+import type { Spin } from '../spin.js';
+import type { Link } from './link.js';
+import type { Loan } from './loan.js';
+import { Receiver, type Visit } from './receiver.js';
+import { Sender } from './sender.js';
+import { streams } from './streams.js';
+
+/**
+ * One end of a connection between two processes (or threads), made by `listen` and `connect`.
+ *
+ * A message is written to shared memory and read there: no system call, unless the other side sleeps. Messages arrive whole, in
+ * order, once. One that is longer than the ring travels in parts, which nobody notices.
+ *
+ * When the peer is killed, at whichever instruction, all that it had sent is delivered, then whoever waits gets a {@link PeerDiedError};
+ * a peer that closes, or exits with code 0, is a {@link ClosedError} instead, and the end of a `for await`.
+ *
+ * Belongs to the thread that made it. An open connection does not keep the program running, waiting does.
+ *
+ * @example
+ * ```ts
+ * import { connect, listen } from 'vecino';
+ *
+ * await using listener = await listen<{ n: number }>('example-doubler');
+ * const [server, client] = await Promise.all([listener.accept(), connect<{ n: number }>('example-doubler')]); // usually in two processes
+ * await client.send({ n: 21 });
+ * const { n } = await server.receive();
+ * await server.send({ n: n * 2 });
+ * console.log(await client.receive()); // { n: 42 }
+ * client.close();
+ * server.close();
+ * ```
+ */
+export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposable {
+  readonly #link: Link;
+  readonly #sender: Sender<T>;
+  readonly #receiver: Receiver<T>;
+
+  /** @internal */
+  constructor(link: Link, coder: Coder<T>, spin: Spin) {
+    this.#link = link;
+    this.#sender = new Sender(link, coder, spin);
+    this.#receiver = new Receiver(link, coder, spin);
+    this.#sender.onQuiet = () => this.#receiver.line.retry();
+    this.#receiver.onQuiet = () => this.#sender.line.retry();
+    open.add(this);
+  }
+
+  /** Who the peer was when it connected or began to listen, by the kernel's word. */
+  get peer(): Credentials {
+    return this.#link.peer;
+  }
+  get closed(): boolean {
+    return this.#link.closed;
+  }
+  /** Messages and bytes (of payload) that this side has sent and received. */
+  get counters(): { sent: number; sentBytes: number; received: number; receivedBytes: number } {
+    const { messages: sent, bytes: sentBytes } = this.#sender;
+    const { messages: received, bytes: receivedBytes } = this.#receiver;
+    return { sent, sentBytes, received, receivedBytes };
+  }
+
+  /**
+   * Sends a message; waits, without blocking, while the ring is full. It has arrived in the peer's memory when this resolves, and is
+   * read even if this process is killed then. A time-out or abort means that it was not sent.
+   *
+   * @throws MessageTooLargeError if the peer does not take one as long; ClosedError, PeerDiedError
+   */
+  send(value: T, options?: WaitOptions): Promise<void> {
+    return this.#sender.send(value, options);
+  }
+  /**
+   * Sends a message if there is room for it now (and nobody waits to send). It must fit in one piece, which is three eighths of the
+   * capacity; longer ones are for {@link send}.
+   */
+  trySend(value: T): boolean {
+    return this.#sender.trySend(value);
+  }
+  /** As {@link send}, blocking the thread; sends that wait go first. */
+  sendSync(value: T, options?: SyncWaitOptions): void {
+    this.#sender.sendSync(value, options);
+  }
+  /**
+   * The next message. A time-out or abort takes none.
+   *
+   * @throws ClosedError once the peer has closed and all it had sent was received; PeerDiedError if it is gone without closing
+   */
+  receive(options?: WaitOptions): Promise<T> {
+    return this.#receiver.receive(options);
+  }
+  /** The next message if there is one; undefined: not yet. At the end it throws as {@link receive} does. */
+  tryReceive(): T | undefined {
+    return this.#receiver.tryReceive();
+  }
+  /** As {@link receive}, blocking the thread; receives that wait are served first. */
+  receiveSync(options?: SyncWaitOptions): T {
+    return this.#receiver.receiveSync(options);
+  }
+  /**
+   * Hands all messages that are there, at most `limit`, to `visit` where they lie: without a copy, without decoding, without
+   * allocation. Read the bytes during the call only; a hostile peer could change them meanwhile. Tells how many there were. If `visit` throws,
+   * its message counts as received.
+   */
+  drain(visit: Visit, limit?: number): number {
+    return this.#receiver.drain(visit, limit);
+  }
+  /**
+   * Room for a message of `length` bytes in the peer's memory, to be filled in and committed: the codec is not used, nothing is copied.
+   * At most three eighths of the capacity. One at a time; nothing else can be sent meanwhile.
+   *
+   * @throws FullError if there is no room now, see {@link tryReserve}
+   */
+  reserve(length: number): Loan {
+    const loan = this.#sender.tryReserve(length);
+    if (loan === null) throw new FullError(`${this.#link.what}: no room for ${length} bytes now`);
+    return loan;
+  }
+  /** As {@link reserve}; null: no room now. */
+  tryReserve(length: number): Loan | null {
+    return this.#sender.tryReserve(length);
+  }
+  /** Messages until the peer or this side closes. Leaving the loop leaves the connection open. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    for (;;) {
+      let value: T;
+      try {
+        value = await this.#receiver.receive();
+      } catch (error) {
+        if (error instanceof ClosedError) return;
+        throw error;
+      }
+      yield value;
+    }
+  }
+  /**
+   * Says that nothing more will be sent, after the sends that wait. The peer's receive ends once it has had all; this side goes on receiving.
+   */
+  end(options?: WaitOptions): Promise<void> {
+    return this.#sender.end(options);
+  }
+  /** Two Node streams in object mode, one chunk a message. Do not receive otherwise then. */
+  toStreams(): { readable: Readable; writable: Writable } {
+    return streams(this);
+  }
+
+  /** Ends what waits with ClosedError. The peer still receives what was sent, and then learns that this side has closed. Idempotent. */
+  close(): void {
+    if (this.#link.closed) return;
+    open.delete(this);
+    this.#sender.close();
+    this.#receiver.close();
+    this.#link.close();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+}
+
+/** A program that ends well has closed; one that fails has not, and its peers shall know. */
+const open = new Set<Disposable>();
+process.on('exit', (code) => {
+  if (code === 0) for (const connection of [...open]) connection[Symbol.dispose]();
+});

@@ -1,0 +1,193 @@
+/**
+ * How two processes agree, over a Unix socket that keeps message borders:
+ *
+ *     connector -> listener   { vecino: 1, codec, capacity, takes }
+ *     listener -> connector   { vecino: 1, capacity, takes } and the descriptor of the memory, or { vecino: 1, error, message }
+ *
+ * JSON, at most 4 KiB. Before anything is shared each side looks at who the other is, by the kernel's word. Nothing that comes is believed: the
+ * connector checks that the memory is sealed and as large as the terms say.
+ */
+import { SharedMemory } from '../../memory/index.js';
+import type { UnixSocket } from '../../socket/index.js';
+import { checkInteger, checkOptions } from '../../system/arguments.js';
+import type { WaitOptions } from '../../system/deadline.js';
+import { CorruptError, errno, IpcError, MismatchError, PeerDiedError, SystemError } from '../../system/errors.js';
+import { close } from '../../system/file.js';
+import { constants } from '../../system/native.js';
+import { type Credentials, setsockopt } from '../../system/socket-option.js';
+import { checkCapacity, LARGEST_CAPACITY, SMALLEST_CAPACITY } from '../ring/layout.js';
+import { Link, linkSize, type Terms } from './link.js';
+
+const PROTOCOL = 1;
+const LONGEST = 4096;
+/** Bytes of a direction's ring. */
+const CAPACITY: number = 128 * 1024;
+/** The longest message that is taken, unless told otherwise. */
+const TAKES: number = 256 * 2 ** 20;
+/** A listener does not let strangers have more than this many times its own ring. */
+const GENEROSITY = 16;
+
+/** For either side of a connection. */
+export interface LinkOptions {
+  /** Bytes of the ring that this side writes to: a power of two from 4096; 128 KiB if not given. */
+  capacity?: number;
+  /** The longest message that this side takes, in bytes; 256 MiB if not given. The peer's send of a longer one fails. */
+  maxMessageSize?: number;
+  /** Whether to talk to a process of these credentials; if not given, to those of this user. */
+  allow?: (peer: Credentials) => boolean;
+}
+export interface LinkSettings {
+  readonly codec: string;
+  readonly capacity: number;
+  readonly takes: number;
+  readonly allow: (peer: Credentials) => boolean;
+}
+const sameUser = ({ uid }: Credentials) => uid === process.geteuid!();
+
+export function linkSettings(codec: string, options: LinkOptions | undefined): LinkSettings {
+  const { capacity = CAPACITY, maxMessageSize = TAKES, allow = sameUser } = checkOptions('options', options) ?? {};
+  checkCapacity('options.capacity', capacity);
+  checkInteger('options.maxMessageSize', maxMessageSize, 1, 0x7fffffff);
+  if (typeof allow !== 'function')
+    throw Object.assign(new TypeError('options.allow must be a function'), { code: 'ERR_INVALID_ARG_TYPE' });
+  return { codec, capacity, takes: maxMessageSize, allow };
+}
+
+interface Message {
+  vecino?: unknown;
+  codec?: unknown;
+  capacity?: unknown;
+  takes?: unknown;
+  error?: unknown;
+  message?: unknown;
+}
+async function receiveMessage(
+  socket: UnixSocket,
+  what: string,
+  options: WaitOptions,
+): Promise<{ message: Message; descriptors: number[] }> {
+  const received = await socket.receive(options);
+  if (received === null) throw new PeerDiedError(`${what}: it ended before it had agreed`);
+  const { bytes, descriptors } = received;
+  try {
+    const message: unknown = bytes.length <= LONGEST ? JSON.parse(Buffer.from(bytes).toString()) : undefined;
+    if (typeof message === 'object' && message !== null && (message as Message).vecino === PROTOCOL)
+      return { message, descriptors };
+  } catch {}
+  for (const fd of descriptors) close(fd);
+  throw new CorruptError(`${what}: it does not speak this version of vecino's protocol`);
+}
+const encode = (message: Message) => Buffer.from(JSON.stringify({ vecino: PROTOCOL, ...message }));
+const isCapacity = (value: unknown): value is number =>
+  Number.isInteger(value) &&
+  (value as number) >= SMALLEST_CAPACITY &&
+  (value as number) <= LARGEST_CAPACITY &&
+  ((value as number) & ((value as number) - 1)) === 0;
+const isSize = (value: unknown): value is number =>
+  Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 0x7fffffff;
+
+/** The listener's half. Takes the socket over: it is closed if this fails. */
+export async function welcome(
+  socket: UnixSocket,
+  name: string,
+  settings: LinkSettings,
+  options: WaitOptions,
+): Promise<Link> {
+  const peer = socket.credentials();
+  const what = `channel '${name}', process ${peer.pid} (user ${peer.uid})`;
+  let memory: SharedMemory | undefined;
+  try {
+    if (!settings.allow(peer)) throw await refuse(socket, 'EACCES', `user ${peer.uid} may not connect`);
+    const { message, descriptors } = await receiveMessage(socket, what, options);
+    for (const fd of descriptors) close(fd);
+    const { codec, capacity, takes } = message;
+    if (codec !== settings.codec) {
+      throw await refuse(
+        socket,
+        'ERR_VECINO_MISMATCH',
+        `it carries ${settings.codec}, and ${String(codec)} was asked for`,
+      );
+    }
+    if (!isCapacity(capacity) || capacity > Math.max(settings.capacity * GENEROSITY, 2 ** 20) || !isSize(takes)) {
+      throw await refuse(socket, 'ERR_OUT_OF_RANGE', `a capacity of ${String(capacity)} is not granted`);
+    }
+    const terms: Terms = {
+      listenerCapacity: settings.capacity,
+      connectorCapacity: capacity,
+      peerTakes: takes,
+      takes: settings.takes,
+    };
+    memory = SharedMemory.anonymous(linkSize(terms));
+    await socket.send(encode({ capacity: settings.capacity, takes: settings.takes }), {
+      descriptors: [memory.fd],
+      ...options,
+    });
+    return attach(socket, 'listener', name, memory, terms, peer);
+  } catch (error) {
+    memory?.close();
+    socket.close();
+    throw error;
+  }
+}
+async function refuse(socket: UnixSocket, error: string, message: string): Promise<IpcError> {
+  socket.trySend(encode({ error, message }));
+  return new IpcError(error, message);
+}
+
+/** The connector's half. Takes the socket over: it is closed if this fails. */
+export async function introduce(
+  socket: UnixSocket,
+  name: string,
+  settings: LinkSettings,
+  options: WaitOptions,
+): Promise<Link> {
+  const peer = socket.credentials();
+  const what = `channel '${name}', process ${peer.pid}`;
+  let memory: SharedMemory | undefined;
+  try {
+    if (!settings.allow(peer)) {
+      throw new SystemError(errno['EACCES']!, 'connect', {
+        path: name,
+        hint: `It belongs to user ${peer.uid}: see the option allow`,
+      });
+    }
+    await socket.send(encode({ codec: settings.codec, capacity: settings.capacity, takes: settings.takes }), options);
+    const { message, descriptors } = await receiveMessage(socket, what, options);
+    try {
+      if (message.error !== undefined) throw refusal(name, message);
+      const { capacity, takes } = message;
+      if (!isCapacity(capacity) || !isSize(takes) || descriptors.length !== 1)
+        throw new CorruptError(`${what}: its terms make no sense`);
+      const terms: Terms = {
+        listenerCapacity: capacity,
+        connectorCapacity: settings.capacity,
+        peerTakes: takes,
+        takes: settings.takes,
+      };
+      memory = SharedMemory.fromFd(descriptors[0]!, { size: linkSize(terms) });
+      return attach(socket, 'connector', name, memory, terms, peer);
+    } finally {
+      for (const fd of descriptors) close(fd);
+    }
+  } catch (error) {
+    memory?.close();
+    socket.close();
+    throw error;
+  }
+}
+function refusal(name: string, { error, message }: Message): IpcError {
+  const text = `'${name}': ${String(message)}`;
+  if (error === 'ERR_VECINO_MISMATCH') return new MismatchError(text);
+  return new IpcError(typeof error === 'string' ? error : 'ERR_VECINO_CORRUPT', text);
+}
+function attach(
+  socket: UnixSocket,
+  role: 'listener' | 'connector',
+  name: string,
+  memory: SharedMemory,
+  terms: Terms,
+  peer: Credentials,
+): Link {
+  setsockopt(socket.fd, constants['SOL_SOCKET']!, constants['SO_TIMESTAMP']!, 0);
+  return new Link(name, role, socket.detach(), memory, terms, peer);
+}

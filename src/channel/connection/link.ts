@@ -1,0 +1,99 @@
+/**
+ * What two processes share once they are connected, and what both directions of a connection have in common: the memory, the bell,
+ * whether the peer is there.
+ *
+ *     the memory, a sealed memfd
+ *     byte     0  control block of the ring from the listener to the connector (see ring/layout.ts)
+ *            512  control block of the other
+ *           4096  data of the first, then of the second
+ */
+import type { SharedMemory } from '../../memory/index.js';
+import { ClosedError, PeerDiedError } from '../../system/errors.js';
+import type { Credentials } from '../../system/socket-option.js';
+import { RingConsumer } from '../ring/consumer.js';
+import { CONTROL } from '../ring/layout.js';
+import { RingProducer } from '../ring/producer.js';
+import { Bell } from './bell.js';
+
+const DATA = 4096;
+
+/** What the two have agreed on. */
+export interface Terms {
+  /** Bytes of the ring that the listener writes to, and of the one that the connector writes to. */
+  readonly listenerCapacity: number;
+  readonly connectorCapacity: number;
+  /** The longest message that the peer takes, in bytes. */
+  readonly peerTakes: number;
+  /** The longest message that this side takes. */
+  readonly takes: number;
+}
+
+/** How much memory that needs. */
+export function linkSize({
+  listenerCapacity,
+  connectorCapacity,
+}: Pick<Terms, 'listenerCapacity' | 'connectorCapacity'>): number {
+  return DATA + listenerCapacity + connectorCapacity;
+}
+
+export class Link {
+  /** `connection 'jobs' to pid 42`, for errors. */
+  readonly what: string;
+  readonly peer: Credentials;
+  readonly terms: Terms;
+  readonly bell: Bell;
+  readonly out: RingProducer;
+  readonly in: RingConsumer;
+  readonly buffer: ArrayBuffer;
+  readonly #memory: SharedMemory;
+  #closed = false;
+
+  /** Takes the descriptor of the socket and the memory over. */
+  constructor(
+    name: string,
+    role: 'listener' | 'connector',
+    fd: number,
+    memory: SharedMemory,
+    terms: Terms,
+    peer: Credentials,
+  ) {
+    this.what = `connection '${name}' to process ${peer.pid}`;
+    this.peer = peer;
+    this.terms = terms;
+    this.#memory = memory;
+    const { buffer } = memory;
+    this.buffer = buffer;
+    const { listenerCapacity, connectorCapacity } = terms;
+    const dataOfSecond = DATA + listenerCapacity;
+    if (role === 'listener') {
+      this.out = new RingProducer(buffer, 0, DATA, listenerCapacity);
+      this.in = new RingConsumer(buffer, CONTROL, dataOfSecond, connectorCapacity);
+    } else {
+      this.out = new RingProducer(buffer, CONTROL, dataOfSecond, connectorCapacity);
+      this.in = new RingConsumer(buffer, 0, DATA, listenerCapacity);
+    }
+    this.bell = new Bell(fd);
+  }
+  get closed(): boolean {
+    return this.#closed;
+  }
+  /** Throws if this side is closed. */
+  use(): void {
+    if (this.#closed) throw new ClosedError(this.what);
+  }
+  /** The error of an operation that needs the peer, once its end of the bell is closed or it has said that it has closed. */
+  gone(): ClosedError | PeerDiedError {
+    if (this.in.producerClosed || this.out.consumerClosed) return new ClosedError(`${this.what} (by the peer)`);
+    return new PeerDiedError(
+      `${this.what}: the peer is gone without closing: it was killed, or ended without close(). What it had sent before was delivered; connect anew`,
+    );
+  }
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.out.end();
+    this.in.end();
+    this.bell.close();
+    this.#memory.close();
+  }
+}

@@ -1,0 +1,187 @@
+/** Where connections come in: a name, and the socket that stands for it. */
+import { unlinkSync } from 'node:fs';
+import { type UnixServer, unix } from '../../socket/index.js';
+import { Deadline, type WaitOptions } from '../../system/deadline.js';
+import { ClosedError } from '../../system/errors.js';
+import { type Codec, coderOf } from '../codec/index.js';
+import type { ChannelKind } from '../place/control-file.js';
+import { Place } from '../place/place.js';
+import { Spin } from '../spin.js';
+import { Connection } from './connection.js';
+import { type LinkOptions, type LinkSettings, linkSettings, welcome } from './handshake.js';
+
+/** The socket in the channel's folder. */
+export const SOCKET = 'socket';
+/** The seat of the listener, of which there is one. */
+export const LISTENER_SEAT = 0;
+/** Milliseconds that somebody who has connected gets to say what he wants. */
+const PATIENCE = 5000;
+/** How many may be at saying it at a time. */
+const AT_ONCE = 64;
+
+export interface ListenOptions<T> extends LinkOptions {
+  /** How values become bytes; `'msgpack'` if not given. Whoever connects must ask for the same. */
+  codec?: Codec<T>;
+  /** Microseconds that a waiter of a connection looks before it sleeps; if not given it adapts, and is 0 on one core. */
+  spin?: number;
+}
+interface Waiter<T> {
+  resolve(connection: Connection<T>): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Takes connections; made by {@link listen}. As an async iterable it gives one after the other until it is closed.
+ *
+ * If its process is killed, connections die with it, and the name is free for the next one at once.
+ */
+export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, AsyncDisposable {
+  readonly name: string;
+  readonly #options: ListenOptions<T>;
+  readonly #settings: LinkSettings;
+  readonly #place: Place;
+  readonly #server: UnixServer;
+  /** Connections that nobody has accepted yet, and those who wait for one. One of both is empty. */
+  readonly #ready: Connection<T>[] = [];
+  readonly #waiters: Waiter<T>[] = [];
+  readonly #over = new AbortController();
+  #handshakes = 0;
+  /** Ends the wait for the next stranger, while there is one. */
+  #accepting: AbortController | undefined;
+
+  /** @internal */
+  constructor(name: string, options: ListenOptions<T>, kind: ChannelKind) {
+    this.name = name;
+    this.#options = options;
+    const { name: codec } = coderOf(options.codec);
+    new Spin(options.spin);
+    this.#settings = linkSettings(codec, options);
+    this.#place = Place.open(name, { kind, codec, geometry: {} }, { seats: [LISTENER_SEAT, LISTENER_SEAT + 1] });
+    try {
+      try {
+        unlinkSync(this.#place.path(SOCKET)); // of one who is dead: the seat is ours
+      } catch {}
+      this.#server = unix.listen(this.#place.path(SOCKET), { type: 'seqpacket' }) as UnixServer;
+    } catch (error) {
+      this.#place.close();
+      throw error;
+    }
+  }
+  get closed(): boolean {
+    return this.#over.signal.aborted;
+  }
+  /**
+   * The next connection. Those who connect and then say nothing, or nonsense, or are of another user, are sent away and do not hold up
+   * the others.
+   */
+  async accept(options?: WaitOptions): Promise<Connection<T>> {
+    const deadline = new Deadline(`accept a connection to '${this.name}'`, options);
+    deadline.signal?.throwIfAborted();
+    this.#use();
+    const connection = this.tryAccept();
+    if (connection !== undefined) return connection;
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        callOff();
+        const index = this.#waiters.indexOf(waiter);
+        if (index >= 0) this.#waiters.splice(index, 1);
+        if (this.#waiters.length === 0) this.#accepting?.abort();
+      };
+      const waiter: Waiter<T> = {
+        resolve(value) {
+          leave();
+          resolve(value);
+        },
+        reject(error) {
+          leave();
+          reject(error);
+        },
+      };
+      const callOff = deadline.onEnd(waiter.reject);
+      this.#waiters.push(waiter);
+      this.#pump();
+    });
+  }
+  /** A connection that is ready; undefined: none. It is made ready only while somebody waits in {@link accept}. */
+  tryAccept(): Connection<T> | undefined {
+    this.#use();
+    return this.#ready.shift();
+  }
+  async *[Symbol.asyncIterator](): AsyncGenerator<Connection<T>, void, undefined> {
+    for (;;) {
+      let connection: Connection<T>;
+      try {
+        connection = await this.accept();
+      } catch (error) {
+        if (error instanceof ClosedError && this.closed) return;
+        throw error;
+      }
+      yield connection;
+    }
+  }
+  /** Frees the name. Connections that were accepted stay; the others are closed. Idempotent. */
+  close(): void {
+    if (this.closed) return;
+    const error = new ClosedError(`listener '${this.name}'`);
+    this.#over.abort(error);
+    this.#accepting?.abort();
+    for (const waiter of [...this.#waiters]) waiter.reject(error);
+    for (const connection of this.#ready.splice(0)) connection.close();
+    this.#server.close();
+    this.#place.close();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  /** Takes strangers while somebody waits and not too many are at introducing themselves. */
+  async #pump(): Promise<void> {
+    if (this.#accepting !== undefined) return;
+    while (this.#waiters.length > 0 && this.#handshakes < AT_ONCE && !this.closed) {
+      const accepting = new AbortController();
+      this.#accepting = accepting;
+      try {
+        const socket = await this.#server.accept({ signal: accepting.signal });
+        this.#handshakes++;
+        void this.#welcome(socket);
+      } catch (error) {
+        if (accepting.signal.aborted) continue;
+        // No descriptors left, say: whoever waits is told.
+        this.#waiters[0]?.reject(error);
+      } finally {
+        this.#accepting = undefined;
+      }
+    }
+  }
+  async #welcome(socket: Parameters<typeof welcome>[0]): Promise<void> {
+    try {
+      const options = { timeout: PATIENCE, signal: this.#over.signal };
+      const link = await welcome(socket, this.name, this.#settings, options);
+      const connection = new Connection<T>(link, coderOf(this.#options.codec), new Spin(this.#options.spin));
+      if (this.closed) connection.close();
+      else if (this.#waiters.length > 0) this.#waiters[0]!.resolve(connection);
+      else this.#ready.push(connection);
+    } catch {
+      // Whoever it was has been told, or is gone. It is nothing to those who wait for others.
+    } finally {
+      this.#handshakes--;
+      void this.#pump();
+    }
+  }
+  #use(): void {
+    if (this.closed) throw new ClosedError(`listener '${this.name}'`);
+  }
+}
+
+/**
+ * Takes the name `name` for connections, in this user's runtime folder.
+ *
+ * @param name `[A-Za-z0-9._-]{1,200}`
+ * @throws SystemError `EADDRINUSE` if a living process listens there; MismatchError if the name is another kind of channel's
+ */
+export async function listen<T = unknown>(name: string, options: ListenOptions<T> = {}): Promise<Listener<T>> {
+  return new Listener<T>(name, options, 'connection');
+}

@@ -1,0 +1,39 @@
+/** A message that is written where it will be read. */
+
+export class Loan implements Disposable {
+  /** Where it lies: a byte offset in `memory`, and how long it is. */
+  readonly offset: number;
+  readonly length: number;
+  readonly #buffer: ArrayBuffer;
+  readonly #settle: (loan: Loan, length: number) => void;
+  #bytes: Uint8Array | undefined;
+
+  /** @internal */
+  constructor(buffer: ArrayBuffer, offset: number, length: number, settle: (loan: Loan, length: number) => void) {
+    this.#buffer = buffer;
+    this.offset = offset;
+    this.length = length;
+    this.#settle = settle;
+  }
+  /** The message's bytes, in shared memory: write them, then {@link commit}, and write them no more. They hold what was there before. */
+  get bytes(): Uint8Array {
+    return (this.#bytes ??= new Uint8Array(this.#buffer, this.offset, this.length));
+  }
+  /** Sends it, or the first `length` bytes of it. Does nothing after {@link discard} or a second time. */
+  commit(length: number = this.length): void {
+    if (!Number.isInteger(length) || length < 0 || length > this.length) {
+      throw Object.assign(new RangeError(`length must be a whole number from 0 to ${this.length}; got ${length}`), {
+        code: 'ERR_OUT_OF_RANGE',
+      });
+    }
+    this.#settle(this, length);
+  }
+  /** Gives the room back; nobody has seen anything. */
+  discard(): void {
+    this.#settle(this, -1);
+  }
+  /** Discards, unless it was committed. */
+  [Symbol.dispose](): void {
+    this.discard();
+  }
+}

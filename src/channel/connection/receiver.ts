@@ -1,0 +1,240 @@
+/**
+ * The receiving half of a connection: records to values, in three voices.
+ *
+ * Guarantee: what the peer has committed is delivered, whole and in order, also after its death; then whoever receives is told.
+ * Records are bounded before they are read (ring/consumer.ts), and parts must make exactly the message that they announce.
+ */
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
+import { CorruptError, IpcError } from '../../system/errors.js';
+import { Line } from '../../system/line.js';
+import { constants } from '../../system/native.js';
+import { pollOne } from '../../system/poll.js';
+import type { Coder } from '../codec/index.js';
+import { SharedDecoder } from '../codec/receive.js';
+import type { RingConsumer } from '../ring/consumer.js';
+import { FIRST_PART, LAST_PART, MESSAGE } from '../ring/layout.js';
+import type { Spin } from '../spin.js';
+import type { Link } from './link.js';
+
+const POLLIN = constants['POLLIN']!;
+const PREFIX = 8;
+/** Whoever only ever tries asks the kernel about the peer at every so many-th miss. */
+const RARELY = 64;
+
+/** Is handed a message where it lies: `length` bytes from `offset` of `memory`, which are the sender's again when it returns. */
+export type Visit = (memory: Uint8Array, offset: number, length: number) => void;
+
+export class Receiver<T> {
+  readonly line: Line;
+  messages = 0;
+  bytes = 0;
+  /** Strokes of the bell may have been taken that were meant for the other half. */
+  onQuiet: () => void = () => {};
+  readonly #link: Link;
+  readonly #ring: RingConsumer;
+  readonly #coder: Coder<T>;
+  readonly #decoder: SharedDecoder<T>;
+  readonly #spin: Spin;
+  readonly #ready: () => boolean;
+  /** A message that comes in parts, as far as it has come. */
+  #parts: Uint8Array | undefined;
+  #filled = 0;
+  #draining = false;
+  /** How often somebody has looked in vain. */
+  #misses = 0;
+
+  constructor(link: Link, coder: Coder<T>, spin: Spin) {
+    this.#link = link;
+    this.#ring = link.in;
+    this.#coder = coder;
+    this.#decoder = new SharedDecoder(coder, link.buffer);
+    this.#spin = spin;
+    this.#ready = () => link.in.ready;
+    this.line = new Line(link.bell.fd, link.what, 'readable');
+  }
+
+  /** Undefined: nothing yet. Throws at the end. */
+  tryReceive(): T | undefined {
+    this.#use();
+    if (!this.line.idle) return undefined;
+    const value = this.#take();
+    if (value !== undefined) return value;
+    return this.#lookAfterPeer();
+  }
+  async receive(options?: WaitOptions): Promise<T> {
+    const deadline = options === undefined ? undefined : new Deadline(`receive over ${this.#link.what}`, options);
+    deadline?.signal?.throwIfAborted();
+    this.#use();
+    if (this.line.mayTry()) {
+      let value = this.#take();
+      if (value === undefined) value = this.#spin.until(this.#ready) ? this.#take() : this.#attempt();
+      if (value !== undefined) return value;
+    }
+    return this.line.join(this.#attempt, deadline);
+  }
+  receiveSync(options?: SyncWaitOptions): T {
+    const deadline = new Deadline(`receive over ${this.#link.what}`, options);
+    this.#use();
+    this.line.finishSync(deadline);
+    for (;;) {
+      let value = this.#take();
+      if (value !== undefined) return value;
+      if (this.#spin.until(this.#ready)) continue;
+      try {
+        value = this.#attempt();
+        if (value !== undefined) return value;
+        pollOne(this.#link.bell.fd, POLLIN, deadline);
+      } finally {
+        this.onQuiet();
+      }
+    }
+  }
+  drain(visit: Visit, limit = Number.POSITIVE_INFINITY): number {
+    this.#use();
+    if (!this.line.idle) return 0;
+    const ring = this.#ring;
+    let count = 0;
+    this.#draining = true;
+    try {
+      while (count < limit) {
+        const offset = ring.next();
+        if (offset < 0) break;
+        const { length, kind } = ring;
+        const due = ring.release();
+        if (kind === MESSAGE) {
+          count++;
+          this.messages++;
+          this.bytes += length;
+          visit(ring.bytes, offset, length);
+        } else {
+          const whole = this.#gather(offset, length, kind);
+          if (whole !== undefined) {
+            count++;
+            visit(whole, 0, whole.length);
+          }
+        }
+        if (this.#link.closed) return count;
+        if (due) this.#publish();
+      }
+    } finally {
+      this.#draining = false;
+      if (!this.#link.closed) this.#publish();
+    }
+    if (count === 0) this.#lookAfterPeer();
+    return count;
+  }
+  close(): void {
+    this.line.close();
+    this.#parts = undefined;
+  }
+
+  /** The next value, or undefined. */
+  #take(): T | undefined {
+    const ring = this.#ring;
+    for (;;) {
+      const offset = ring.next();
+      if (offset < 0) {
+        this.#publish();
+        return undefined;
+      }
+      const { length, kind } = ring;
+      const due = ring.release();
+      try {
+        if (kind === MESSAGE) {
+          this.#parts = undefined; // given up by its sender
+          this.messages++;
+          this.bytes += length;
+          return this.#decode(undefined, offset, length);
+        }
+        const whole = this.#gather(offset, length, kind);
+        if (whole !== undefined) return this.#decode(whole, 0, whole.length);
+      } finally {
+        if (due || kind !== MESSAGE) this.#publish();
+      }
+    }
+  }
+  /** As a waiter does it: looks, announces its sleep, looks again. */
+  readonly #attempt = (): T | undefined => {
+    const { bell } = this.#link;
+    bell.quiet();
+    let value = this.#take();
+    if (value !== undefined) return value;
+    if (bell.ended || this.#ring.producerClosed) {
+      // What was committed before the end is there by now.
+      value = this.#take();
+      if (value !== undefined) return value;
+      throw this.#link.gone();
+    }
+    this.#ring.announceSleep();
+    value = this.#take();
+    if (value !== undefined) this.#ring.awake();
+    return value;
+  };
+  #lookAfterPeer(): T | undefined {
+    const { bell } = this.#link;
+    if (!this.#ring.producerClosed) {
+      if (!bell.ended && ++this.#misses % RARELY === 0) {
+        bell.quiet();
+        this.onQuiet();
+      }
+      if (!bell.ended) return undefined;
+    }
+    const value = this.#take();
+    if (value !== undefined) return value;
+    throw this.#link.gone();
+  }
+  #decode(whole: Uint8Array | undefined, offset: number, length: number): T {
+    let value: T;
+    try {
+      value = whole === undefined ? this.#decoder.decode(offset, length) : this.#coder.decode(whole, 0, length);
+    } catch (cause) {
+      throw new CorruptError(
+        `${this.#link.what}: a message of ${length} bytes cannot be decoded as ${this.#coder.name}; it was skipped`,
+        { cause },
+      );
+    }
+    if (value === undefined) {
+      throw new CorruptError(
+        `${this.#link.what}: a message was decoded as undefined, which stands for no message; it was skipped`,
+      );
+    }
+    return value;
+  }
+  /** Adds a part; the message, if it was the last. */
+  #gather(offset: number, length: number, kind: number): Uint8Array | undefined {
+    const { bytes } = this.#ring;
+    let from = offset;
+    if (kind === FIRST_PART) {
+      const total = length < PREFIX ? 0 : this.#ring.words[offset >> 2]! >>> 0;
+      if (total < length - PREFIX + 1) throw this.#damaged(`parts of a message of ${total} bytes`);
+      const { takes } = this.#link.terms;
+      if (total > takes) throw this.#damaged(`parts of a message of ${total} bytes, where at most ${takes} are taken`);
+      this.#parts = new Uint8Array(total); // one that was begun before was given up by its sender
+      this.#filled = 0;
+      from += PREFIX;
+    }
+    const parts = this.#parts;
+    const count = offset + length - from;
+    if (parts === undefined || this.#filled + count > parts.length)
+      throw this.#damaged('a part that belongs to no message');
+    parts.set(bytes.subarray(from, from + count), this.#filled);
+    this.#filled += count;
+    if (kind !== LAST_PART) return undefined;
+    if (this.#filled !== parts.length) throw this.#damaged('the last part of a message that is not whole');
+    this.#parts = undefined;
+    this.messages++;
+    this.bytes += parts.length;
+    return parts;
+  }
+  #publish(): void {
+    if (this.#ring.publish()) this.#link.bell.ring();
+  }
+  #use(): void {
+    this.#link.use();
+    if (this.#draining)
+      throw new IpcError('ERR_VECINO_DRAINING', `${this.#link.what}: the visitor of drain() must not receive`);
+  }
+  #damaged(what: string): CorruptError {
+    return new CorruptError(`${this.#link.what}: the peer has sent ${what}`);
+  }
+}

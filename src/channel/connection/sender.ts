@@ -1,0 +1,224 @@
+/**
+ * The sending half of a connection: values to records, in three voices.
+ *
+ * Guarantee: a message counts as sent when its record, or the last of its parts, is committed. A sender that is killed, aborted or
+ * out of time before that has sent nothing that anybody will see: parts without their last are thrown away by the receiver.
+ */
+import { checkInteger } from '../../system/arguments.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
+import { ClosedError, IpcError, MessageTooLargeError } from '../../system/errors.js';
+import { Line, type Task } from '../../system/line.js';
+import { constants } from '../../system/native.js';
+import { pollOne } from '../../system/poll.js';
+import type { Coder } from '../codec/index.js';
+import { FIRST_PART, LAST_PART, longestRecord, MESSAGE, MIDDLE_PART } from '../ring/layout.js';
+import type { RingProducer } from '../ring/producer.js';
+import type { Spin } from '../spin.js';
+import type { Link } from './link.js';
+import { Loan } from './loan.js';
+
+const POLLIN = constants['POLLIN']!;
+/** Before the first part: the length of the whole. */
+const PREFIX = 8;
+
+export class Sender<T> {
+  readonly line: Line;
+  /** Messages and bytes so far. */
+  messages = 0;
+  bytes = 0;
+  /** Strokes of the bell may have been taken that were meant for the other half. */
+  onQuiet: () => void = () => {};
+  readonly #link: Link;
+  readonly #ring: RingProducer;
+  readonly #coder: Coder<T>;
+  readonly #spin: Spin;
+  /** The longest message that goes as one record. */
+  readonly #whole: number;
+  /** The longest part. Several fit in the ring, so that both sides are at work. */
+  readonly #part: number;
+  #loan: Loan | undefined;
+  #ended = false;
+
+  constructor(link: Link, coder: Coder<T>, spin: Spin) {
+    this.#link = link;
+    this.#ring = link.out;
+    this.#coder = coder;
+    this.#spin = spin;
+    this.#whole = longestRecord(link.out.capacity);
+    this.#part = link.out.capacity >> 3;
+    this.line = new Line(link.bell.fd, link.what, 'readable');
+  }
+
+  trySend(value: T): boolean {
+    this.#use();
+    if (!this.line.idle) return false;
+    const payload = this.#encode(value);
+    if (payload.length > this.#whole) {
+      throw new MessageTooLargeError(
+        `${this.#link.what}: a message of ${payload.length} bytes does not go at once through a ring of ${this.#ring.capacity}, which takes ${this.#whole}. Use send() or a larger capacity`,
+      );
+    }
+    if (this.#write(payload)) return true;
+    this.#lookAfterPeer();
+    return false;
+  }
+  async send(value: T, options?: WaitOptions): Promise<void> {
+    const deadline = options === undefined ? undefined : new Deadline(`send over ${this.#link.what}`, options);
+    deadline?.signal?.throwIfAborted();
+    this.#use();
+    const payload = this.#encode(value);
+    const { length } = payload;
+    if (length <= this.#whole && this.line.mayTry() && this.#write(payload)) return;
+    // What waits is kept: the coder's memory is used again.
+    const task = this.#task(payload.slice());
+    if (this.line.idle) {
+      if (this.#spin.until(() => task.attempt() === true)) return;
+    }
+    await this.line.join(task, deadline);
+  }
+  sendSync(value: T, options?: SyncWaitOptions): void {
+    const deadline = new Deadline(`send over ${this.#link.what}`, options);
+    this.#use();
+    this.line.finishSync(deadline);
+    const payload = this.#encode(value);
+    if (payload.length <= this.#whole && this.#write(payload)) return;
+    const task = this.#task(payload);
+    const attempt = () => task.attempt() === true;
+    try {
+      while (!this.#spin.until(attempt) && !attempt()) pollOne(this.#link.bell.fd, POLLIN, deadline);
+    } finally {
+      this.onQuiet();
+    }
+  }
+  async end(options?: WaitOptions): Promise<void> {
+    const deadline = new Deadline(`end ${this.#link.what}`, options);
+    deadline.signal?.throwIfAborted();
+    this.#link.use();
+    const finish = (): true => {
+      if (this.#ended) return true;
+      this.#ended = true;
+      this.#ring.end();
+      this.#link.bell.ring(); // whether it sleeps or not: it looks at nothing else
+      return true;
+    };
+    if (this.line.idle) finish();
+    else await this.line.join(finish, deadline);
+  }
+  /** Null: no room. */
+  tryReserve(length: number): Loan | null {
+    this.#use();
+    checkInteger('length', length, 0);
+    if (length > this.#whole) {
+      throw new MessageTooLargeError(
+        `${this.#link.what}: ${length} bytes cannot be reserved in a ring of ${this.#ring.capacity}, which takes ${this.#whole} in one piece. Use send() or a larger capacity`,
+      );
+    }
+    if (!this.line.idle) return null;
+    const offset = this.#ring.reserve(length);
+    if (offset < 0) {
+      this.#lookAfterPeer();
+      return null;
+    }
+    this.#loan = new Loan(this.#link.buffer, offset, length, this.#settle);
+    return this.#loan;
+  }
+  /** Ends what waits. Before the link closes. */
+  close(): void {
+    this.#loan?.discard();
+    this.line.close();
+  }
+
+  readonly #settle = (loan: Loan, length: number): void => {
+    if (loan !== this.#loan) return;
+    this.#loan = undefined;
+    if (length < 0) return;
+    this.#link.use();
+    this.#committed(length, this.#ring.commit(length, MESSAGE));
+  };
+  #encode(value: T): Uint8Array {
+    const payload = this.#coder.encode(value);
+    const { peerTakes } = this.#link.terms;
+    if (payload.length <= peerTakes) return payload;
+    throw new MessageTooLargeError(
+      `${this.#link.what}: the message has ${payload.length} bytes, and the peer takes ${peerTakes} (its option maxMessageSize)`,
+    );
+  }
+  #use(): void {
+    this.#link.use();
+    if (this.#ended) throw new ClosedError(`the sending side of ${this.#link.what}`);
+    if (this.#loan === undefined) return;
+    throw new IpcError(
+      'ERR_VECINO_LOAN_OPEN',
+      `${this.#link.what}: a reserved message was neither committed nor discarded yet`,
+    );
+  }
+  #write(payload: Uint8Array): boolean {
+    const ring = this.#ring;
+    if (!ring.write(payload, MESSAGE)) return false;
+    this.#committed(payload.length, ring.quiet);
+    return true;
+  }
+  #committed(length: number, quiet: boolean): void {
+    this.messages++;
+    this.bytes += length;
+    if (!quiet) this.#alarm();
+  }
+  #alarm(): void {
+    const what = this.#ring.alarm();
+    if (what === 'wake') this.#link.bell.ring();
+    else if (what === 'closed') throw this.#link.gone();
+  }
+  /** No room: perhaps because nobody reads any more. */
+  #lookAfterPeer(): void {
+    const { bell } = this.#link;
+    if (!this.#ring.consumerClosed) {
+      bell.quiet();
+      this.onQuiet();
+      if (!bell.ended) return;
+    }
+    throw this.#link.gone();
+  }
+  /** Writes a message that had no room, or has parts, as far as it goes each time. */
+  #task(payload: Uint8Array): Task<true> {
+    let sent = 0;
+    const advance = (): boolean => {
+      if (payload.length <= this.#whole) return this.#write(payload);
+      while (sent < payload.length) {
+        if (!this.#writePart(payload, sent)) return false;
+        sent += Math.min(this.#part, payload.length - sent);
+      }
+      this.messages++;
+      this.bytes += payload.length;
+      return true;
+    };
+    return {
+      attempt: () => {
+        const { bell } = this.#link;
+        bell.quiet();
+        if (bell.ended || this.#ring.consumerClosed) throw this.#link.gone();
+        if (advance()) return true;
+        this.#ring.announceSleep();
+        if (!advance()) return undefined;
+        this.#ring.awake();
+        return true;
+      },
+    };
+  }
+  #writePart(payload: Uint8Array, from: number): boolean {
+    const count = Math.min(this.#part, payload.length - from);
+    const ring = this.#ring;
+    const first = from === 0;
+    const length = first ? count + PREFIX : count;
+    let offset = ring.reserve(length);
+    if (offset < 0) return false;
+    if (first) {
+      ring.words[offset >> 2] = payload.length;
+      ring.words[(offset >> 2) + 1] = 0;
+      offset += PREFIX;
+    }
+    ring.memory.set(payload.subarray(from, from + count), offset);
+    const kind = first ? FIRST_PART : from + count === payload.length ? LAST_PART : MIDDLE_PART;
+    if (!ring.commit(length, kind)) this.#alarm();
+    return true;
+  }
+}

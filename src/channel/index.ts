@@ -1,0 +1,4 @@
+/** Shared-memory channels: as fast as memory between two processes, and safe against the death of anyone. */
+export type { Codec, CodecName, CustomCodec, ValueOf } from './codec/index.js';
+export * from './connection/index.js';
+export { FullError } from './full-error.js';
