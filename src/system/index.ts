@@ -30,8 +30,8 @@ export {
   linkDescriptor,
   open,
 } from './file.js';
-export { futexWait, futexWaitAsync, futexWake } from './futex.js';
 export { setFileLock, setFileLockWait } from './file-lock.js';
+export { futexWait, futexWaitAsync, futexWake } from './futex.js';
 export { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from './memory.js';
 export { MAX_PRIORITY, mqGetattr, mqOpen, mqReceive, mqSend, mqUnlink } from './mqueue.js';
 export { constants } from './native.js';
