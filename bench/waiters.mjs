@@ -25,13 +25,7 @@ if (role === 'wait') {
     got[i] = clock();
     guard.release();
   });
-  // A process that has just begun still has something to tidy up.
-  await window(1000);
-  const used = processorTime();
-  await window(Number(milliseconds));
-  const waiting = ((processorTime() - used) * 1000) / Number(milliseconds);
-  const threads = readdirSync('/proc/self/task').length - before;
-  process.stdout.write(JSON.stringify({ waiting, threads }));
+  console.log(before);
   await Promise.all(waits);
 } else {
   const memory = SharedMemory.create(name, GOT + MUTEXES * 8);
@@ -43,8 +37,12 @@ if (role === 'wait') {
     const child = spawn(process.execPath, [fileURLToPath(import.meta.url), name, milliseconds, 'wait'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const [line] = await once(child.stdout, 'data');
-    await window(20);
+    const [before] = await once(child.stdout, 'data');
+    await window(1000); // a process that has just begun still has something to tidy up
+    const used = processorTime(child.pid);
+    await window(Number(milliseconds));
+    const waiting = ((processorTime(child.pid) - used) * 1000) / Number(milliseconds);
+    const threads = readdirSync(`/proc/${child.pid}/task`).length - Number(before);
     for (const [i, guard] of guards.entries()) {
       given[i] = clock();
       guard.release();
@@ -52,17 +50,17 @@ if (role === 'wait') {
     }
     await once(child, 'exit');
     const late = Array.from(got, (time, i) => (time - given[i]) * 1e6).sort((a, b) => a - b);
-    console.log(JSON.stringify({ p50: late[MUTEXES / 2], longest: late[MUTEXES - 1], ...JSON.parse(String(line)) }));
+    console.log(JSON.stringify({ p50: late[MUTEXES / 2], longest: late[MUTEXES - 1], waiting, threads }));
   } finally {
     memory.unlink();
     memory.close();
   }
 }
 
-/** Of all threads, in nanoseconds, by the scheduler's own statistics. */
-function processorTime() {
+/** Of all threads, in nanoseconds, by the scheduler's own statistics. @param {number | undefined} pid */
+function processorTime(pid) {
   let time = 0;
-  for (const task of readdirSync('/proc/self/task'))
-    time += Number(readFileSync(`/proc/self/task/${task}/schedstat`, 'utf8').split(' ')[0]);
+  for (const task of readdirSync(`/proc/${pid}/task`))
+    time += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]);
   return time;
 }

@@ -82,7 +82,7 @@ static int contended(const struct order *order) {
   }
   for (int left = 2, status; left > 0; left--)
     if (wait(&status) < 0 || status != 0) fail("a process of the two");
-  printf("{\"metrics\":{\"rate\":%.2f}}\n", (double)(shared->counted[0] + shared->counted[1]) / (order->duration / 1e9));
+  printf("{\"metrics\":{\"acquisitions\":%.2f}}\n", (double)(shared->counted[0] + shared->counted[1]) / (order->duration / 1e9));
   return 0;
 }
 

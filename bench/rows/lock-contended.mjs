@@ -10,7 +10,7 @@ const program = fileURLToPath(new URL('../contend.mjs', import.meta.url));
 const common = {
   group: 'mutex, two processes, 1 µs inside',
   kinds: /** @type {Row['kinds']} */ (['measure']),
-  metrics: { rate: { unit: '/s', better: 'more' } },
+  metrics: { acquisitions: { unit: '/s', better: 'more' } },
 };
 /** @param {string} voice @returns {Row['measure']} */
 const contended = (voice) => async (side) => {
@@ -22,7 +22,7 @@ const contended = (voice) => async (side) => {
       side.command(process.execPath, program, memory.name ?? '', role, voice, String(warmUp), String(duration)),
     );
     const rates = (await Promise.all(one)).map(({ stdout }) => Number(stdout));
-    return { rate: rates[0] + rates[1], least: Math.min(...rates), most: Math.max(...rates) };
+    return { acquisitions: rates[0] + rates[1] };
   } finally {
     memory.unlink();
     memory.close();
