@@ -131,6 +131,20 @@ export function msgrcv(id: number, type = 0, flags = 0): SysVMessage {
   return result;
 }
 
+/**
+ * As {@link msgrcv}, into memory that is used again: `room` has {@link MESSAGE_HEADER} bytes of vecino's own, then those for the
+ * content; a message that is longer is `E2BIG` and stays. Gives the message's length.
+ */
+export function msgrcvInto(id: number, room: Uint8Array, type = 0, flags = 0): number {
+  checkId(id);
+  checkBytes('room', room);
+  checkInteger('type', type, Number.MIN_SAFE_INTEGER);
+  let result: number;
+  do result = native.msgrcv(id, type, flags, room);
+  while (result === EINTR);
+  return check(result, 'msgrcv', { path: `id ${id}` });
+}
+
 /** The kernel's own limit for a message (kernel.msgmax) unless somebody raised it. */
 export const FIRST_ROOM = 8192;
 /** msgrcv(2) with room for `size` bytes first, and more if that is too little: the message, or the errno negated. */
