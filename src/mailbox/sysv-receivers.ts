@@ -9,7 +9,7 @@
  * into the queue (to its end) if that one has just given up.
  */
 import type { Deadline } from '../system/deadline.js';
-import { check, errno } from '../system/errors.js';
+import { check, errno, TimeoutError } from '../system/errors.js';
 import { constants, native } from '../system/native.js';
 import type { SysVMessage } from '../system/sysv-message.js';
 import { HelperWait } from './helper-wait.js';
@@ -86,6 +86,9 @@ export class SysVReceivers {
     const receiver: Receiver = {
       selection,
       pending: new Pending(deadline, (error) => {
+        // It may not have had its one try yet, or the event loop is late.
+        if (error instanceof TimeoutError) this.serve();
+        if (!this.#receivers.includes(receiver)) return;
         this.#remove(receiver);
         receiver.pending.reject(error);
         this.#trim();

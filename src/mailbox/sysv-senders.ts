@@ -3,7 +3,7 @@
  * interrupted it has not sent (native/sysv_message.c).
  */
 import type { Deadline } from '../system/deadline.js';
-import { check, errno } from '../system/errors.js';
+import { check, errno, TimeoutError } from '../system/errors.js';
 import { native } from '../system/native.js';
 import { HelperWait } from './helper-wait.js';
 import { Pending, Turn } from './pending.js';
@@ -107,6 +107,7 @@ export class SysVSenders {
     else pending.resolve();
   }
   #giveUp(sender: Sender, error: unknown): void {
+    if (error instanceof TimeoutError) this.serve(); // it may not have had its one try yet, or the event loop is late
     this.#interrupt(sender, error);
     this.serve();
   }
