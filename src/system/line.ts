@@ -166,7 +166,10 @@ export class Line implements Waiter {
     if (first) this.#stop(); // what it waits for may be its own, and end with it
     if (first && error instanceof TimeoutError) {
       this.#serve(); // it may not have had its one try yet, or the event loop is late
-      if (this.#first !== entry) return this.#wait();
+      if (this.#first !== entry) {
+        this.#wait();
+        return;
+      }
     }
     this.#remove(entry);
     entry.reject(entry.task.interrupted?.(error) ?? error);
