@@ -1,12 +1,25 @@
 /** Waiting for one of the addon's helper threads (native/thread.c): its eventfd becomes readable when it has ended. */
 
 import { Deadline } from '../system/deadline.js';
+import { check, errnoName } from '../system/errors.js';
+import { getrlimit } from '../system/limits.js';
 import { constants } from '../system/native.js';
 import { pollNow } from '../system/poll.js';
 import { Readiness } from '../system/readiness.js';
 
 const FOREVER = new Deadline('wait for a helper thread');
 const POLLIN = constants['POLLIN']!;
+
+/** The eventfd of a helper that was to be started for `what`, or the reason why there is none. */
+export function checkStarted(event: number, what: string): number {
+  const code = event < 0 ? errnoName(event) : '';
+  if (code === 'EMFILE' || code === 'ENFILE') {
+    return check(event, 'eventfd', {
+      hint: `${what} needs a descriptor; close some, or raise the limit (\`ulimit -n\`, now ${getrlimit('RLIMIT_NOFILE')})`,
+    });
+  }
+  return check(event, 'pthread_create', { hint: `${what} needs a thread` });
+}
 
 export class HelperWait {
   /** The eventfd. The addon closes it when the helper is finished. */

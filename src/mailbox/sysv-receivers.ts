@@ -9,10 +9,10 @@
  * into the queue (to its end) if that one has just given up.
  */
 import type { Deadline } from '../system/deadline.js';
-import { check, errno, TimeoutError } from '../system/errors.js';
+import { errno, TimeoutError } from '../system/errors.js';
 import { constants, native } from '../system/native.js';
 import type { SysVMessage } from '../system/sysv-message.js';
-import { HelperWait } from './helper-wait.js';
+import { checkStarted, HelperWait } from './helper-wait.js';
 import { Pending, Turn } from './pending.js';
 import type { Selection } from './selection.js';
 
@@ -23,8 +23,10 @@ const typeOut = new Float64Array(1);
 
 /** Starts a helper thread that ends once there is such a message. Its eventfd. */
 export function startWait(id: number, selection: Selection): number {
-  const event = native.msgWaitStart(id, selection.type, selection.flags);
-  return check(event, 'pthread_create', { hint: 'Every kind of message that is waited for needs a thread' });
+  return checkStarted(
+    native.msgWaitStart(id, selection.type, selection.flags),
+    'Every kind of message that is waited for',
+  );
 }
 /**
  * Ends such a wait, or interrupts it: the empty message that it received, `true` if there is a message to be had, `false` if it was

@@ -3,16 +3,16 @@
  * interrupted it has not sent (native/sysv_message.c).
  */
 import type { Deadline } from '../system/deadline.js';
-import { check, errno, TimeoutError } from '../system/errors.js';
+import { errno, TimeoutError } from '../system/errors.js';
 import { native } from '../system/native.js';
-import { HelperWait } from './helper-wait.js';
+import { checkStarted, HelperWait } from './helper-wait.js';
 import { Pending, Turn } from './pending.js';
 
 const EINTR = -errno['EINTR']!;
 
 /** Starts a helper thread that sends a message. Its eventfd. */
 export function startSend(id: number, type: number, bytes: Uint8Array): number {
-  return check(native.msgSendStart(id, type, bytes), 'pthread_create', { hint: 'A send that waits needs a thread' });
+  return checkStarted(native.msgSendStart(id, type, bytes), 'A send that waits');
 }
 /** Ends such a send, or interrupts it: `true` if it has sent, `false` if it was interrupted before, or another errno negated. */
 export function finishSend(event: number, cancel: boolean): boolean | number {
