@@ -50,6 +50,8 @@ export class SysVReceivers {
   readonly #turn = new Turn();
   readonly #waits = new Map<string, HelperWait>();
   #receivers: Receiver[] = [];
+  /** How many receivers there are of each kind. */
+  readonly #wanted = new Map<string, number>();
   /** Empty messages that could not be put back because the queue was full. */
   #held: SysVMessage[] = [];
 
@@ -88,15 +90,15 @@ export class SysVReceivers {
     const receiver: Receiver = {
       selection,
       pending: new Pending(deadline, (error) => {
-        // It may not have had its one try yet, or the event loop is late.
-        if (error instanceof TimeoutError) this.serve();
-        if (!this.#receivers.includes(receiver)) return;
+        if (error instanceof TimeoutError && this.#serveLate(receiver)) return;
         this.#remove(receiver);
         receiver.pending.reject(error);
         this.#trim();
       }),
     };
     this.#receivers.push(receiver);
+    const { key } = selection;
+    this.#wanted.set(key, (this.#wanted.get(key) ?? 0) + 1);
     if (this.#turn.over) {
       if (this.#receivers.length === 1) this.#turn.next(() => this.serve());
     } else if (this.#held.length > 0) this.serve();
@@ -126,7 +128,7 @@ export class SysVReceivers {
   }
   /** Ends all with `error`; what was in hand goes back into the queue. */
   fail(error: unknown): void {
-    for (const { pending } of this.#receivers.splice(0)) pending.reject(error);
+    this.#rejectAll(error);
     this.#trim();
     for (const message of this.#held.splice(0)) this.#putBack(message);
   }
@@ -144,7 +146,23 @@ export class SysVReceivers {
   }
   #remove(receiver: Receiver): void {
     const index = this.#receivers.indexOf(receiver);
-    if (index >= 0) this.#receivers.splice(index, 1);
+    if (index < 0) return;
+    this.#receivers.splice(index, 1);
+    const { key } = receiver.selection;
+    const left = this.#wanted.get(key)! - 1;
+    if (left > 0) this.#wanted.set(key, left);
+    else this.#wanted.delete(key);
+  }
+  #rejectAll(error: unknown): void {
+    this.#wanted.clear();
+    for (const { pending } of this.#receivers.splice(0)) pending.reject(error);
+  }
+  /** Whether one whose time is up is served after all: it may not have had its one try yet, or the event loop is late. */
+  #serveLate(receiver: Receiver): boolean {
+    const wait = this.#waits.get(receiver.selection.key);
+    if (wait !== undefined && !wait.ended) return false; // there is nothing for it
+    this.serve();
+    return !this.#receivers.includes(receiver);
   }
   /** Has a thread wait for such a message, if there is none yet. It ends at once if the message is there. */
   #watch(receiver: Receiver): void {
@@ -168,8 +186,7 @@ export class SysVReceivers {
   /** Ends the waits that nobody needs any more. */
   #trim(): void {
     if (this.#waits.size === 0) return;
-    const needed = new Set(this.#receivers.map(({ selection }) => selection.key));
-    for (const [key, wait] of this.#waits) if (!needed.has(key)) this.#finish(key, wait, true);
+    for (const [key, wait] of this.#waits) if (!this.#wanted.has(key)) this.#finish(key, wait, true);
   }
   #finish(key: string, wait: HelperWait, cancel: boolean): void {
     this.#waits.delete(key);
@@ -178,7 +195,7 @@ export class SysVReceivers {
       if (this.#deliver(result) === undefined) this.#putBack(result);
     } else if (typeof result === 'number') {
       // The queue is gone, or is not ours to read: so it is for all.
-      for (const { pending } of this.#receivers.splice(0)) pending.reject(this.#failed(result));
+      this.#rejectAll(this.#failed(result));
     }
   }
   #putBack(message: SysVMessage): void {

@@ -32,6 +32,8 @@ export class SysVSenders {
   readonly #failed: (result: number, length: number) => Error;
   readonly #turn = new Turn();
   #senders: Sender[] = [];
+  /** The next turn of the event loop will serve. */
+  #resuming = false;
   /** Of the first sender. */
   #wait: HelperWait | undefined;
 
@@ -109,7 +111,13 @@ export class SysVSenders {
   #giveUp(sender: Sender, error: unknown): void {
     if (error instanceof TimeoutError) this.serve(); // it may not have had its one try yet, or the event loop is late
     this.#interrupt(sender, error);
-    this.serve();
+    if (this.#wait !== undefined || this.#senders.length === 0 || this.#resuming) return;
+    // In the next turn: when many give up at once, there is no thread to be started for each that was about to be first.
+    this.#resuming = true;
+    setImmediate(() => {
+      this.#resuming = false;
+      this.serve();
+    });
   }
   #interrupt(sender: Sender, error: unknown): void {
     const index = this.#senders.indexOf(sender);
