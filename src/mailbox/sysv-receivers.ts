@@ -33,7 +33,9 @@ export function startWait(id: number, selection: Selection): number {
  * interrupted, or another errno negated.
  */
 export function finishWait(event: number, cancel: boolean): SysVMessage | boolean | number {
-  const result = native.msgWaitFinish(event, cancel, typeOut);
+  return outcome(native.msgWaitFinish(event, cancel, typeOut));
+}
+function outcome(result: number): SysVMessage | boolean | number {
   if (result === 0) return { type: typeOut[0]!, content: new Uint8Array(0) };
   return result === E2BIG ? true : result === EINTR ? false : result;
 }
@@ -49,6 +51,8 @@ export class SysVReceivers {
   readonly #failed: (result: number) => Error;
   readonly #turn = new Turn();
   readonly #waits = new Map<string, HelperWait>();
+  /** Threads that have ended their wait in this turn of the event loop: who receives again at once needs no other. */
+  readonly #resting = new Map<string, HelperWait>();
   #receivers: Receiver[] = [];
   /** How many receivers there are of each kind. */
   readonly #wanted = new Map<string, number>();
@@ -130,6 +134,7 @@ export class SysVReceivers {
   fail(error: unknown): void {
     this.#rejectAll(error);
     this.#trim();
+    this.#dismiss();
     for (const message of this.#held.splice(0)) this.#putBack(message);
   }
 
@@ -168,13 +173,21 @@ export class SysVReceivers {
   #watch(receiver: Receiver): void {
     const { key } = receiver.selection;
     if (this.#waits.has(key)) return;
+    const rested = this.#resting.get(key);
+    if (rested !== undefined) {
+      this.#resting.delete(key);
+      this.#waits.set(key, rested);
+      native.msgWaitResume(rested.event);
+      rested.listen();
+      return;
+    }
     try {
       const wait = new HelperWait(startWait(this.#id, receiver.selection), (error) => {
         if (error !== undefined) {
           this.fail(error);
           return;
         }
-        this.#finish(key, wait, false);
+        this.#rest(key, wait);
         this.serve();
       });
       this.#waits.set(key, wait);
@@ -188,9 +201,22 @@ export class SysVReceivers {
     if (this.#waits.size === 0) return;
     for (const [key, wait] of this.#waits) if (!this.#wanted.has(key)) this.#finish(key, wait, true);
   }
+  /** Takes what the thread got, and keeps the thread until the end of this turn of the event loop. */
+  #rest(key: string, wait: HelperWait): void {
+    this.#waits.delete(key);
+    if (this.#resting.size === 0) setImmediate(() => this.#dismiss());
+    this.#resting.set(key, wait);
+    this.#settle(outcome(native.msgWaitRest(wait.event, typeOut)));
+  }
+  #dismiss(): void {
+    for (const wait of this.#resting.values()) finishWait(wait.leave(), false);
+    this.#resting.clear();
+  }
   #finish(key: string, wait: HelperWait, cancel: boolean): void {
     this.#waits.delete(key);
-    const result = finishWait(wait.leave(), cancel);
+    this.#settle(finishWait(wait.leave(), cancel));
+  }
+  #settle(result: SysVMessage | boolean | number): void {
     if (typeof result === 'object') {
       if (this.#deliver(result) === undefined) this.#putBack(result);
     } else if (typeof result === 'number') {

@@ -26,6 +26,8 @@ declare module './native.js' {
     msgRemove(id: number): number;
     msgWaitStart(id: number, type: number, flags: number): number;
     msgWaitFinish(event: number, cancel: boolean, type: Float64Array): number;
+    msgWaitRest(event: number, type: Float64Array): number;
+    msgWaitResume(event: number): number;
     msgSendStart(id: number, type: number, view: Uint8Array): number;
     msgSendFinish(event: number, cancel: boolean): number;
   }
