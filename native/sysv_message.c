@@ -131,6 +131,26 @@ static napi_value call_msg_wait_start(napi_env env, napi_callback_info info) { /
   if (event < 0) free(waiter);
   return give_int(env, event);
 }
+/* As msgWaitFinish below, once the eventfd is readable; but thread and eventfd stay, for msgWaitResume or msgWaitFinish. */
+static napi_value call_msg_wait_rest(napi_env env, napi_callback_info info) { /* eventfd, Float64Array of 1 */
+  ARGUMENTS(2);
+  struct bytes out = arg_bytes(env, argv[1]);
+  struct waiter *waiter = (struct waiter *)helper_find(instance, arg_int(env, argv[0]), wait_for_message);
+  if (waiter == NULL || out.length < sizeof(double)) return give_int(env, -EBADF);
+  instance->tally->calls += 2;
+  helper_rest(&waiter->helper);
+  long result = waiter->result;
+  *(double *)(void *)out.data = (double)waiter->empty.type;
+  waiter->result = -EINTR; /* it has been told */
+  return give_int(env, (int32_t)result);
+}
+static napi_value call_msg_wait_resume(napi_env env, napi_callback_info info) { /* eventfd */
+  ARGUMENTS(1);
+  struct waiter *waiter = (struct waiter *)helper_find(instance, arg_int(env, argv[0]), wait_for_message);
+  if (waiter == NULL) return give_int(env, -EBADF);
+  helper_resume(instance, &waiter->helper);
+  return give_int(env, 0);
+}
 /* eventfd, cancel, Float64Array of 1: -E2BIG if there is a message; 0 if an empty one was received, whose type is then in the array. */
 static napi_value call_msg_wait_finish(napi_env env, napi_callback_info info) {
   ARGUMENTS(3);
@@ -199,6 +219,7 @@ void export_sysv_message(napi_env env, napi_value exports, struct instance *inst
     {"msgget", call_msgget}, {"msgsnd", call_msgsnd}, {"msgrcv", call_msgrcv}, {"msgrcvSlab", call_msgrcv_slab},
     {"msgStat", call_msg_stat}, {"msgSetLimit", call_msg_set_limit}, {"msgRemove", call_msg_remove},
     {"msgWaitStart", call_msg_wait_start}, {"msgWaitFinish", call_msg_wait_finish},
+    {"msgWaitRest", call_msg_wait_rest}, {"msgWaitResume", call_msg_wait_resume},
     {"msgSendStart", call_msg_send_start}, {"msgSendFinish", call_msg_send_finish},
   };
   static const struct constant constants[] = {{"MSG_NOERROR", MSG_NOERROR}, {"MSG_EXCEPT", MSG_EXCEPT}};

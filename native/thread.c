@@ -122,6 +122,16 @@ struct helper *helper_find(struct instance *instance, int event, void (*block)(s
   return NULL;
 }
 
+void helper_rest(struct helper *helper) {
+  eventfd_t count;
+  while (atomic_load(&helper->worker->state) == BUSY) sleep_while(helper->worker, BUSY, NULL);
+  eventfd_read(helper->event, &count);
+}
+void helper_resume(struct instance *instance, struct helper *helper) {
+  instance->tally->calls++;
+  set_state(helper->worker, BUSY);
+}
+
 void helper_finish(struct instance *instance, struct helper *helper, bool cancel) {
   static const struct timespec patience = {.tv_nsec = 1000000};
   struct worker *worker = helper->worker;

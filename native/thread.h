@@ -23,6 +23,10 @@ int helper_start(struct instance *instance, struct helper *helper);
 bool helper_again(struct helper *helper, long result);
 /* The helper of this environment with that eventfd and that work; NULL if there is none. */
 struct helper *helper_find(struct instance *instance, int event, void (*block)(struct helper *));
+/* Once the eventfd is readable: the work is over, the eventfd is not readable any more, and the thread stays the helper's. */
+void helper_rest(struct helper *helper);
+/* After helper_rest: the same work once more. */
+void helper_resume(struct instance *instance, struct helper *helper);
 /* Waits for the call's end, interrupting it until it comes if `cancel`, and closes the eventfd. The helper is the caller's to free. */
 void helper_finish(struct instance *instance, struct helper *helper, bool cancel);
 #endif

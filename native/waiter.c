@@ -1,10 +1,10 @@
 /* futex_waitv(2), Linux 5.16, in a helper thread: waiting for words in the event loop where io_uring cannot (ring.c).
  *
- * One thread of the process waits for up to 127 words of all its environments; only more words make another thread. A thread
- * lives while it has words. It reads no word itself, the kernel does: memory that is unmapped meanwhile is EFAULT, no fault.
+ * One thread of the process waits for up to 127 words of all its environments; more are refused. It lives while it has words. It
+ * reads no word itself, the kernel does: memory that is unmapped meanwhile is EFAULT, no fault.
  *
- * The threads belong to the process, not to an environment, since "one thread however many wait" can only be had so. Each
- * environment has an eventfd and a list of what has ended; at its end it takes its words back and joins threads without any. */
+ * The thread belongs to the process, not to an environment, since "one thread however many wait" can only be had so. Each
+ * environment has an eventfd and a list of what has ended; at its end it takes its words back and joins a thread without any. */
 #include "vecino.h"
 #include <linux/futex.h>
 #include <pthread.h>
@@ -31,7 +31,6 @@ struct waiter { /* an environment's */
 };
 enum state { NONE, RUNNING, OVER /* to be joined */ };
 struct sleeper {
-  struct sleeper *next;
   pthread_t thread;
   enum state state;
   _Atomic uint32_t control; /* changed when the words do */
@@ -39,7 +38,7 @@ struct sleeper {
   struct wait *waits[MOST];
 };
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
-static struct sleeper *sleepers; /* never freed but at teardown of the last environment that waits */
+static struct sleeper *shared; /* freed when an environment ends and no other waits */
 
 static long futex(uint32_t *word, int operation, uint32_t value, const struct timespec *timeout) {
   return syscall(SYS_futex, word, operation, value, timeout, NULL, 0);
@@ -132,7 +131,7 @@ static napi_value call_waiter_open(napi_env env, napi_callback_info info) { /* t
   return give_int(env, waiter->event);
 }
 
-static napi_value call_waiter_wait(napi_env env, napi_callback_info info) { /* view, offset, expected, id */
+static napi_value call_waiter_wait(napi_env env, napi_callback_info info) { /* view, offset, expected, id; ENOSPC: no more words */
   ARGUMENTS(4);
   struct bytes bytes = arg_bytes(env, argv[0]);
   double at = arg_double(env, argv[1]);
@@ -144,13 +143,9 @@ static napi_value call_waiter_wait(napi_env env, napi_callback_info info) { /* v
   wait->expected = (uint32_t)arg_int64(env, argv[2]);
   wait->id = arg_double(env, argv[3]);
   pthread_mutex_lock(&guard);
-  struct sleeper *sleeper = sleepers;
-  while (sleeper != NULL && sleeper->count == MOST) sleeper = sleeper->next;
-  if (sleeper == NULL && (sleeper = calloc(1, sizeof *sleeper)) != NULL) {
-    sleeper->next = sleepers;
-    sleepers = sleeper;
-  }
-  int error = sleeper == NULL ? ENOMEM : 0;
+  if (shared == NULL) shared = calloc(1, sizeof *shared);
+  struct sleeper *sleeper = shared;
+  int error = sleeper == NULL ? ENOMEM : sleeper->count == MOST ? ENOSPC : 0;
   if (error == 0) {
     sleeper->waits[sleeper->count++] = wait;
     error = begin(sleeper);
@@ -167,12 +162,10 @@ static napi_value call_waiter_cancel(napi_env env, napi_callback_info info) { /*
   ARGUMENTS(1);
   double id = arg_double(env, argv[0]);
   pthread_mutex_lock(&guard);
-  for (struct sleeper *sleeper = sleepers; sleeper != NULL; sleeper = sleeper->next) {
-    int index = find(sleeper, instance->waiter, id);
-    if (index < 0) continue;
-    end(sleeper, index, -ECANCELED);
-    stir(sleeper);
-    break;
+  int index = shared == NULL ? -1 : find(shared, instance->waiter, id);
+  if (index >= 0) {
+    end(shared, index, -ECANCELED);
+    stir(shared);
   }
   pthread_mutex_unlock(&guard);
   instance->tally->calls++;
@@ -206,25 +199,19 @@ void waiter_close(struct instance *instance) {
   if (waiter == NULL) return;
   instance->waiter = NULL;
   pthread_mutex_lock(&guard);
-  for (struct sleeper *sleeper = sleepers; sleeper != NULL; sleeper = sleeper->next) {
+  struct sleeper *sleeper = shared;
+  if (sleeper != NULL) {
     for (int i = sleeper->count - 1; i >= 0; i--)
       if (sleeper->waits[i]->waiter == waiter) end(sleeper, i, -ECANCELED);
     stir(sleeper);
-  }
-  /* The addon's code may be unloaded next: no thread may be in it that nobody waits for any more. */
-  for (struct sleeper **link = &sleepers; *link != NULL;) {
-    struct sleeper *sleeper = *link;
-    if (sleeper->count > 0) {
-      link = &sleeper->next;
-      continue;
+    if (sleeper->count == 0) { /* the addon's code may be unloaded next: no thread may be in it that nobody waits for any more */
+      enum state state = sleeper->state;
+      shared = NULL;
+      pthread_mutex_unlock(&guard);
+      if (state != NONE) pthread_join(sleeper->thread, NULL);
+      free(sleeper);
+      pthread_mutex_lock(&guard);
     }
-    *link = sleeper->next;
-    enum state state = sleeper->state;
-    pthread_mutex_unlock(&guard);
-    if (state != NONE) pthread_join(sleeper->thread, NULL);
-    free(sleeper);
-    pthread_mutex_lock(&guard);
-    link = &sleepers;
   }
   pthread_mutex_unlock(&guard);
   while (waiter->ended != NULL) {

@@ -11,6 +11,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { pinned } from './pinned.mjs';
+import { removeQueuesOf } from './sysv.mjs';
 
 const sources = fileURLToPath(new URL('../c/', import.meta.url));
 
@@ -46,7 +47,7 @@ export class Session {
     if (this.programs[source] !== undefined) return;
     const program = join(this.folder, basename(source, '.c'));
     const flags = ['-std=c11', '-O3', '-Wall', '-Wextra', '-D_GNU_SOURCE', '-pthread'];
-    const { error, status } = spawnSync(compiler, [...flags, join(sources, source), '-o', program, '-lm'], {
+    const { error, status } = spawnSync(compiler, [...flags, join(sources, source), '-o', program, '-lm', '-lrt'], {
       stdio: ['ignore', 2, 2],
     });
     if (error !== undefined) throw new Error(`no C compiler (${error.message}): install one, or set CC`);
@@ -83,13 +84,17 @@ export class Session {
       clearTimeout(watchdog);
       if (pid !== undefined) {
         await endGroup(pid);
+        removeQueuesOf(pid);
         this.#running.delete(pid);
       }
     }
   }
 
   close() {
-    for (const pid of this.#running) killGroup(pid);
+    for (const pid of this.#running) {
+      killGroup(pid);
+      removeQueuesOf(pid);
+    }
     this.#running.clear();
     sweep((pid) => pid === process.pid);
   }

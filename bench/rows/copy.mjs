@@ -128,6 +128,10 @@ function tool(name, about, words) {
 export default [
   vecino('pipe', 4),
   vecino('fifo', 4),
+  vecino('unix', 4),
+  vecino('tcp', 4),
+  vecino('posix-queue', 4),
+  vecino('sysv-queue', 4),
   vecino('shared-memory', 2, [
     { against: 'copy-pipe', at: 'largest', atMost: 0.5 },
     { against: 'copy-dd', at: 'largest', atMost: 1 },

@@ -116,7 +116,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     checkOptions('options', options);
     name = checkName('name', name);
     const { access = 'both' } = options;
-    if (!Object.hasOwn(ACCESS, access)) {
+    if (typeof access !== 'string' || !Object.hasOwn(ACCESS, access)) {
       throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.access', "'read', 'write' or 'both'", access);
     }
     const fd = mqOpen(name, constants[ACCESS[access]]! | constants['O_NONBLOCK']!);

@@ -9,8 +9,8 @@
  * into the queue (to its end) if that one has just given up.
  */
 import type { Deadline } from '../system/deadline.js';
-import { check, errno } from '../system/errors.js';
-import { HelperWait } from '../system/helper-wait.js';
+import { errno, TimeoutError } from '../system/errors.js';
+import { checkStarted, HelperWait } from '../system/helper-wait.js';
 import { constants, native } from '../system/native.js';
 import type { SysVMessage } from '../system/sysv-message.js';
 import { Pending, Turn } from './pending.js';
@@ -23,15 +23,19 @@ const typeOut = new Float64Array(1);
 
 /** Starts a helper thread that ends once there is such a message. Its eventfd. */
 export function startWait(id: number, selection: Selection): number {
-  const event = native.msgWaitStart(id, selection.type, selection.flags);
-  return check(event, 'pthread_create', { hint: 'Every kind of message that is waited for needs a thread' });
+  return checkStarted(
+    native.msgWaitStart(id, selection.type, selection.flags),
+    'Every kind of message that is waited for',
+  );
 }
 /**
  * Ends such a wait, or interrupts it: the empty message that it received, `true` if there is a message to be had, `false` if it was
  * interrupted, or another errno negated.
  */
 export function finishWait(event: number, cancel: boolean): SysVMessage | boolean | number {
-  const result = native.msgWaitFinish(event, cancel, typeOut);
+  return outcome(native.msgWaitFinish(event, cancel, typeOut));
+}
+function outcome(result: number): SysVMessage | boolean | number {
   if (result === 0) return { type: typeOut[0]!, content: new Uint8Array(0) };
   return result === E2BIG ? true : result === EINTR ? false : result;
 }
@@ -47,7 +51,11 @@ export class SysVReceivers {
   readonly #failed: (result: number) => Error;
   readonly #turn = new Turn();
   readonly #waits = new Map<string, HelperWait>();
+  /** Threads that have ended their wait in this turn of the event loop: who receives again at once needs no other. */
+  readonly #resting = new Map<string, HelperWait>();
   #receivers: Receiver[] = [];
+  /** How many receivers there are of each kind. */
+  readonly #wanted = new Map<string, number>();
   /** Empty messages that could not be put back because the queue was full. */
   #held: SysVMessage[] = [];
 
@@ -86,12 +94,15 @@ export class SysVReceivers {
     const receiver: Receiver = {
       selection,
       pending: new Pending(deadline, (error) => {
+        if (error instanceof TimeoutError && this.#serveLate(receiver)) return;
         this.#remove(receiver);
         receiver.pending.reject(error);
         this.#trim();
       }),
     };
     this.#receivers.push(receiver);
+    const { key } = selection;
+    this.#wanted.set(key, (this.#wanted.get(key) ?? 0) + 1);
     if (this.#turn.over) {
       if (this.#receivers.length === 1) this.#turn.next(() => this.serve());
     } else if (this.#held.length > 0) this.serve();
@@ -121,8 +132,9 @@ export class SysVReceivers {
   }
   /** Ends all with `error`; what was in hand goes back into the queue. */
   fail(error: unknown): void {
-    for (const { pending } of this.#receivers.splice(0)) pending.reject(error);
+    this.#rejectAll(error);
     this.#trim();
+    this.#dismiss();
     for (const message of this.#held.splice(0)) this.#putBack(message);
   }
 
@@ -139,19 +151,43 @@ export class SysVReceivers {
   }
   #remove(receiver: Receiver): void {
     const index = this.#receivers.indexOf(receiver);
-    if (index >= 0) this.#receivers.splice(index, 1);
+    if (index < 0) return;
+    this.#receivers.splice(index, 1);
+    const { key } = receiver.selection;
+    const left = this.#wanted.get(key)! - 1;
+    if (left > 0) this.#wanted.set(key, left);
+    else this.#wanted.delete(key);
+  }
+  #rejectAll(error: unknown): void {
+    this.#wanted.clear();
+    for (const { pending } of this.#receivers.splice(0)) pending.reject(error);
+  }
+  /** Whether one whose time is up is served after all: it may not have had its one try yet, or the event loop is late. */
+  #serveLate(receiver: Receiver): boolean {
+    const wait = this.#waits.get(receiver.selection.key);
+    if (wait !== undefined && !wait.ended) return false; // there is nothing for it
+    this.serve();
+    return !this.#receivers.includes(receiver);
   }
   /** Has a thread wait for such a message, if there is none yet. It ends at once if the message is there. */
   #watch(receiver: Receiver): void {
     const { key } = receiver.selection;
     if (this.#waits.has(key)) return;
+    const rested = this.#resting.get(key);
+    if (rested !== undefined) {
+      this.#resting.delete(key);
+      this.#waits.set(key, rested);
+      native.msgWaitResume(rested.event);
+      rested.listen();
+      return;
+    }
     try {
       const wait = new HelperWait(startWait(this.#id, receiver.selection), (error) => {
         if (error !== undefined) {
           this.fail(error);
           return;
         }
-        this.#finish(key, wait, false);
+        this.#rest(key, wait);
         this.serve();
       });
       this.#waits.set(key, wait);
@@ -163,17 +199,29 @@ export class SysVReceivers {
   /** Ends the waits that nobody needs any more. */
   #trim(): void {
     if (this.#waits.size === 0) return;
-    const needed = new Set(this.#receivers.map(({ selection }) => selection.key));
-    for (const [key, wait] of this.#waits) if (!needed.has(key)) this.#finish(key, wait, true);
+    for (const [key, wait] of this.#waits) if (!this.#wanted.has(key)) this.#finish(key, wait, true);
+  }
+  /** Takes what the thread got, and keeps the thread until the end of this turn of the event loop. */
+  #rest(key: string, wait: HelperWait): void {
+    this.#waits.delete(key);
+    if (this.#resting.size === 0) setImmediate(() => this.#dismiss());
+    this.#resting.set(key, wait);
+    this.#settle(outcome(native.msgWaitRest(wait.event, typeOut)));
+  }
+  #dismiss(): void {
+    for (const wait of this.#resting.values()) finishWait(wait.leave(), false);
+    this.#resting.clear();
   }
   #finish(key: string, wait: HelperWait, cancel: boolean): void {
     this.#waits.delete(key);
-    const result = finishWait(wait.leave(), cancel);
+    this.#settle(finishWait(wait.leave(), cancel));
+  }
+  #settle(result: SysVMessage | boolean | number): void {
     if (typeof result === 'object') {
       if (this.#deliver(result) === undefined) this.#putBack(result);
     } else if (typeof result === 'number') {
       // The queue is gone, or is not ours to read: so it is for all.
-      for (const { pending } of this.#receivers.splice(0)) pending.reject(this.#failed(result));
+      this.#rejectAll(this.#failed(result));
     }
   }
   #putBack(message: SysVMessage): void {

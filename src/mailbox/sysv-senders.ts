@@ -3,8 +3,8 @@
  * interrupted it has not sent (native/sysv_message.c).
  */
 import type { Deadline } from '../system/deadline.js';
-import { check, errno } from '../system/errors.js';
-import { HelperWait } from '../system/helper-wait.js';
+import { errno, TimeoutError } from '../system/errors.js';
+import { checkStarted, HelperWait } from '../system/helper-wait.js';
 import { native } from '../system/native.js';
 import { Pending, Turn } from './pending.js';
 
@@ -12,7 +12,7 @@ const EINTR = -errno['EINTR']!;
 
 /** Starts a helper thread that sends a message. Its eventfd. */
 export function startSend(id: number, type: number, bytes: Uint8Array): number {
-  return check(native.msgSendStart(id, type, bytes), 'pthread_create', { hint: 'A send that waits needs a thread' });
+  return checkStarted(native.msgSendStart(id, type, bytes), 'A send that waits');
 }
 /** Ends such a send, or interrupts it: `true` if it has sent, `false` if it was interrupted before, or another errno negated. */
 export function finishSend(event: number, cancel: boolean): boolean | number {
@@ -32,6 +32,8 @@ export class SysVSenders {
   readonly #failed: (result: number, length: number) => Error;
   readonly #turn = new Turn();
   #senders: Sender[] = [];
+  /** The next turn of the event loop will serve. */
+  #resuming = false;
   /** Of the first sender. */
   #wait: HelperWait | undefined;
 
@@ -107,8 +109,15 @@ export class SysVSenders {
     else pending.resolve();
   }
   #giveUp(sender: Sender, error: unknown): void {
+    if (error instanceof TimeoutError) this.serve(); // it may not have had its one try yet, or the event loop is late
     this.#interrupt(sender, error);
-    this.serve();
+    if (this.#wait !== undefined || this.#senders.length === 0 || this.#resuming) return;
+    // In the next turn: when many give up at once, there is no thread to be started for each that was about to be first.
+    this.#resuming = true;
+    setImmediate(() => {
+      this.#resuming = false;
+      this.serve();
+    });
   }
   #interrupt(sender: Sender, error: unknown): void {
     const index = this.#senders.indexOf(sender);

@@ -1,5 +1,5 @@
 /** The sending side of a socket. */
-import { checkBytes, checkDescriptor } from '../system/arguments.js';
+import { checkBytes, checkDescriptor, checkOptions } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import {
   errno,
@@ -234,6 +234,7 @@ export class Outbox {
   }
   #job(bytes: Uint8Array, options?: Attachments): Job {
     checkBytes('bytes', bytes);
+    checkOptions('options', options);
     const to = options?.to;
     let address: Uint8Array | undefined;
     if (to !== undefined) {

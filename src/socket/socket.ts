@@ -131,7 +131,7 @@ export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable
   /** shutdown(2) at once: no more sending (`'write'`, the default), no more receiving (`'read'`), or neither. Sends that wait fail. */
   shutdown(how: 'read' | 'write' | 'both' = 'write'): void {
     const directions = { read: 'SHUT_RD', write: 'SHUT_WR', both: 'SHUT_RDWR' };
-    if (!Object.hasOwn(directions, how)) {
+    if (typeof how !== 'string' || !Object.hasOwn(directions, how)) {
       throw invalidArgument('ERR_INVALID_ARG_VALUE', 'how', "'read', 'write' or 'both'", how);
     }
     shutdown(this.fd, constants[directions[how]]!);

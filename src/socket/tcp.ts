@@ -1,7 +1,7 @@
 /** TCP sockets, tcp(7), with the face of Unix stream sockets. */
 import { lookup } from 'node:dns';
 import { isIP } from 'node:net';
-import { checkDescriptor, checkInteger } from '../system/arguments.js';
+import { checkDescriptor, checkInteger, checkOptions } from '../system/arguments.js';
 import { Deadline, type WaitOptions } from '../system/deadline.js';
 import { errno, errnoName, invalidArgument, SystemError } from '../system/errors.js';
 import { close, fcntl } from '../system/file.js';
@@ -102,6 +102,7 @@ function checkFlag(argument: string, value: unknown): void {
 }
 
 function listenTcp(options: TcpListenOptions = {}): TcpServer {
+  checkOptions('options', options);
   const { port = 0, backlog = 511, ipv6Only = false, noDelay = true } = options;
   const host = checkNumeric(options.host);
   checkInteger('options.port', port, 0, 65535);
@@ -146,7 +147,10 @@ interface Plan {
   noDelay: boolean;
   keepAlive: boolean;
 }
-function plan(options: TcpConnectOptions | TcpConnectSyncOptions, host: string): Plan {
+function plan(options: TcpConnectOptions | TcpConnectSyncOptions, check: (host: unknown) => string): Plan {
+  if (options === undefined) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options', 'an object with a port', options);
+  checkOptions('options', options);
+  const host = check(options.host);
   const { port, noDelay = true, keepAlive = false } = options;
   checkInteger('options.port', port, 1, 65535);
   checkFlag('options.noDelay', noDelay);
@@ -187,7 +191,7 @@ function finish(fd: number, host: string, port: number): void {
 }
 
 async function connectTcp(options: TcpConnectOptions): Promise<TcpSocket> {
-  const wanted = plan(options, checkHost(options.host));
+  const wanted = plan(options, checkHost);
   const deadline = new Deadline(`connect to ${at(wanted.host, wanted.port)}`, options);
   deadline.signal?.throwIfAborted();
   let failure: unknown;
@@ -217,7 +221,7 @@ async function connectTo(host: string, wanted: Plan, deadline: Deadline): Promis
   }
 }
 function connectTcpSync(options: TcpConnectSyncOptions): TcpSocket {
-  const wanted = plan(options, checkNumeric(options.host));
+  const wanted = plan(options, checkNumeric);
   const deadline = new Deadline(`connect to ${at(wanted.host, wanted.port)}`, { timeout: options.timeout });
   const { fd, pending } = begin(wanted.host, wanted);
   try {

@@ -1,5 +1,5 @@
 /** Unix sockets, unix(7): between processes of one machine, with descriptors and credentials. */
-import { checkDescriptor, checkInteger, checkMode } from '../system/arguments.js';
+import { checkDescriptor, checkInteger, checkMode, checkOptions } from '../system/arguments.js';
 import { Deadline, type WaitOptions } from '../system/deadline.js';
 import { errno, errnoName, invalidArgument, SystemError, UnsupportedError } from '../system/errors.js';
 import { close, fcntl } from '../system/file.js';
@@ -126,6 +126,7 @@ function listenUnix(path: string, options: UnixListenOptions & { type: 'datagram
 function listenUnix(path: string, options?: UnixListenOptions & { type?: 'stream' | 'seqpacket' }): UnixServer;
 function listenUnix(path: string, options?: UnixListenOptions): UnixServer | UnixDatagramServer;
 function listenUnix(path: string, options: UnixListenOptions = {}): UnixServer | UnixDatagramServer {
+  checkOptions('options', options);
   const { type = 'stream', mode = 0o600, backlog = 511 } = options;
   checkType(type);
   checkMode('options.mode', mode);
@@ -152,8 +153,8 @@ class Connecting {
   readonly #address: Uint8Array;
   readonly #fd: number;
   readonly #name: UnixName | undefined;
-  constructor(path: string, options: UnixConnectOptions) {
-    this.#address = unixAddress('path', path);
+  constructor(path: string, address: Uint8Array, options: UnixConnectOptions) {
+    this.#address = address;
     this.#path = shownName(path);
     const { type = 'stream', bind: own } = options;
     this.#type = checkType(type);
@@ -195,9 +196,10 @@ const FIRST_PAUSE = 1;
 const LONGEST_PAUSE = 20;
 
 async function connectUnix(path: string, options: UnixConnectOptions = {}): Promise<UnixSocket> {
-  const deadline = new Deadline(`connect to ${path}`, options);
+  const address = unixAddress('path', path);
+  const deadline = new Deadline(`connect to ${shownName(path)}`, options);
   deadline.signal?.throwIfAborted();
-  const connecting = new Connecting(path, options);
+  const connecting = new Connecting(path, address, options);
   try {
     for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       const connected = connecting.attempt();
@@ -225,8 +227,10 @@ function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<v
 }
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 function connectUnixSync(path: string, options: UnixConnectSyncOptions = {}): UnixSocket {
-  const deadline = new Deadline(`connect to ${path}`, { timeout: options.timeout });
-  const connecting = new Connecting(path, options);
+  checkOptions('options', options);
+  const address = unixAddress('path', path);
+  const deadline = new Deadline(`connect to ${shownName(path)}`, { timeout: options.timeout });
+  const connecting = new Connecting(path, address, options);
   try {
     for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       const connected = connecting.attempt();

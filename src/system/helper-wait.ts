@@ -1,26 +1,50 @@
 /** Waiting for one of the addon's helper threads (native/thread.c): its eventfd becomes readable when it has ended. */
-import { Deadline } from './deadline.js';
+import { check, errnoName } from './errors.js';
+import { getrlimit } from './limits.js';
 import { constants } from './native.js';
 import { pollNow } from './poll.js';
-import { Readiness } from './readiness.js';
+import { READABLE, Readiness, type Waiter } from './readiness.js';
 
-const FOREVER = new Deadline('wait for a helper thread');
 const POLLIN = constants['POLLIN']!;
 
-export class HelperWait {
+/** The eventfd of a helper that was to be started for `what`, or the reason why there is none. */
+export function checkStarted(event: number, what: string): number {
+  const code = event < 0 ? errnoName(event) : '';
+  if (code === 'EMFILE' || code === 'ENFILE') {
+    return check(event, 'eventfd', {
+      hint: `${what} needs a descriptor; close some, or raise the limit (\`ulimit -n\`, now ${getrlimit('RLIMIT_NOFILE')})`,
+    });
+  }
+  return check(event, 'pthread_create', { hint: `${what} needs a thread` });
+}
+
+export class HelperWait implements Waiter {
   /** The eventfd. The addon closes it when the helper is finished. */
   readonly event: number;
+  /** @internal for {@link Readiness} */
+  readonly events: number = READABLE;
   readonly #readiness: Readiness;
+  readonly #ended: (error?: unknown) => void;
   #left = false;
 
   /** @param ended called in the event loop once the thread has ended, or with why the loop cannot wait; not after {@link leave} */
   constructor(event: number, ended: (error?: unknown) => void) {
     this.event = event;
+    this.#ended = ended;
     this.#readiness = new Readiness(event, 'helper thread');
-    const unlessLeft = (error?: unknown) => {
-      if (!this.#left) ended(error);
-    };
-    this.#readiness.readable(FOREVER).then(() => unlessLeft(), unlessLeft);
+    this.listen();
+  }
+  /** Waits for the end of the thread's work; once more, when it has been told and has begun again. */
+  listen(): void {
+    try {
+      this.#readiness.notify(this);
+    } catch (error) {
+      queueMicrotask(() => this.settle(error));
+    }
+  }
+  /** @internal */
+  settle(error?: unknown): void {
+    if (!this.#left) this.#ended(error);
   }
   /** Whether the thread has ended, though the event loop may not have seen it yet. */
   get ended(): boolean {

@@ -34,7 +34,7 @@ export {
 export { setFileLock, setFileLockWait, testFileLock } from './file-lock.js';
 export { futexWait, futexWaitAsync, futexWake } from './futex.js';
 export { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from './memory.js';
-export { MAX_PRIORITY, mqGetattr, mqOpen, mqReceive, mqSend, mqUnlink } from './mqueue.js';
+export { MAX_PRIORITY, mqGetattr, mqOpen, mqReceive, mqReceiveInto, mqSend, mqUnlink } from './mqueue.js';
 export { constants } from './native.js';
 export { mkfifo, pipe2 } from './pipe.js';
 export { pollNow, readableSync, writableSync } from './poll.js';
@@ -42,6 +42,7 @@ export { Readiness, readable, writable } from './readiness.js';
 export { DescriptorSets, FD_SETSIZE, select } from './select.js';
 export { kill, sigqueue } from './signal.js';
 // Not connect and listen: those names are the channels'.
+export { MESSAGE_HEADER } from './slab.js';
 export {
   accept4,
   bind,
@@ -59,7 +60,7 @@ export { type InetAddress, inetAddress, inetName, unixAddress, unixName } from '
 export { type Credentials, getsockopt, peerCredentials, setsockopt } from './socket-option.js';
 export { ftok } from './sysv-key.js';
 export type { SysVMemoryStatus } from './sysv-memory.js';
-export { msgget, msgRemove, msgrcv, msgSetLimit, msgStat, msgsnd } from './sysv-message.js';
+export { msgget, msgRemove, msgrcv, msgrcvInto, msgSetLimit, msgStat, msgsnd } from './sysv-message.js';
 export { semGetAll, semget, semRemove, semSetAll, semStat } from './sysv-semaphore.js';
 export { type Tally, tally } from './tally.js';
 export { copyFileRange, read, sendfile, splice, write } from './transfer.js';

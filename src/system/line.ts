@@ -6,7 +6,7 @@
  * is handed over at once, or it has touched nothing.
  */
 import type { Deadline } from './deadline.js';
-import { ClosedError } from './errors.js';
+import { ClosedError, TimeoutError } from './errors.js';
 import { constants } from './native.js';
 import { pollOne } from './poll.js';
 import { READABLE, Readiness, type Waiter, WRITABLE } from './readiness.js';
@@ -171,6 +171,13 @@ export class Line implements Waiter {
   #interrupt(entry: Entry, error: unknown): void {
     const first = this.#first === entry;
     if (first) this.#stop(); // what it waits for may be its own, and end with it
+    if (first && error instanceof TimeoutError) {
+      this.#serve(); // it may not have had its one try yet, or the event loop is late
+      if (this.#first !== entry) {
+        this.#wait();
+        return;
+      }
+    }
     this.#remove(entry);
     entry.reject(entry.task.interrupted?.(error) ?? error);
     if (first) this.#wait();

@@ -162,6 +162,19 @@ export function mqReceive(fd: number): PosixMessage {
   return result;
 }
 
+/**
+ * As {@link mqReceive}, into memory that is used again: `room` has {@link MESSAGE_HEADER} bytes of vecino's own, then as many as the
+ * queue's messages may have. Gives the message's length.
+ */
+export function mqReceiveInto(fd: number, room: Uint8Array): number {
+  checkDescriptor('fd', fd);
+  checkBytes('room', room);
+  let result: number;
+  do result = native.mqReceive(fd, room);
+  while (result === EINTR);
+  return check(result, 'mq_receive', { path: `fd ${fd}` });
+}
+
 /** One mq_receive(3) from a queue with messages of up to `size` bytes: the message, or the errno negated. */
 export function receiveFresh(fd: number, size: number): PosixMessage | number {
   if (size > LARGEST_IN_SLAB) {

@@ -10,8 +10,9 @@ const SIZE = 256 * 1024;
 const SMALLEST = 4096;
 /** Larger messages are not for the slab: making room for one would waste too much of it. */
 export const LARGEST_IN_SLAB: number = SIZE / 4;
-/** A number that the addon stores before a message: its priority or type. */
-const HEADER = 8;
+/** Bytes of a number that the addon stores before a message: its priority or type. The message's memory is aligned to it. */
+export const MESSAGE_HEADER = 8;
+const HEADER: number = MESSAGE_HEADER;
 const { readSlab, useSlab } = native;
 
 let slab = new ArrayBuffer(0);

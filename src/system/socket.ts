@@ -30,7 +30,7 @@ const types: Record<SocketType, number> = {
 const domains = { unix: constants['AF_UNIX']!, ipv4: constants['AF_INET']!, ipv6: constants['AF_INET6']! };
 
 function kindOf(type: SocketType): number {
-  if (Object.hasOwn(types, type)) return types[type];
+  if (typeof type === 'string' && Object.hasOwn(types, type)) return types[type];
   throw invalidArgument('ERR_INVALID_ARG_VALUE', 'type', "'stream', 'seqpacket' or 'datagram'", type);
 }
 

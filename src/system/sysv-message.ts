@@ -26,6 +26,8 @@ declare module './native.js' {
     msgRemove(id: number): number;
     msgWaitStart(id: number, type: number, flags: number): number;
     msgWaitFinish(event: number, cancel: boolean, type: Float64Array): number;
+    msgWaitRest(event: number, type: Float64Array): number;
+    msgWaitResume(event: number): number;
     msgSendStart(id: number, type: number, view: Uint8Array): number;
     msgSendFinish(event: number, cancel: boolean): number;
   }
@@ -129,6 +131,20 @@ export function msgrcv(id: number, type = 0, flags = 0): SysVMessage {
   while (result === EINTR);
   if (typeof result === 'number') throw new SystemError(result, 'msgrcv', { path: `id ${id}` });
   return result;
+}
+
+/**
+ * As {@link msgrcv}, into memory that is used again: `room` has {@link MESSAGE_HEADER} bytes of vecino's own, then those for the
+ * content; a message that is longer is `E2BIG` and stays. Gives the message's length.
+ */
+export function msgrcvInto(id: number, room: Uint8Array, type = 0, flags = 0): number {
+  checkId(id);
+  checkBytes('room', room);
+  checkInteger('type', type, Number.MIN_SAFE_INTEGER);
+  let result: number;
+  do result = native.msgrcv(id, type, flags, room);
+  while (result === EINTR);
+  return check(result, 'msgrcv', { path: `id ${id}` });
 }
 
 /** The kernel's own limit for a message (kernel.msgmax) unless somebody raised it. */

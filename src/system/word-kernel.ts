@@ -1,6 +1,6 @@
 /**
- * How this thread waits for futex words without blocking: by io_uring (Linux 6.7: no thread at all), by a helper thread in
- * futex_waitv (Linux 5.16: one thread of the process for every 127 words), or else by looking every few milliseconds.
+ * How this thread waits for futex words without blocking: by io_uring (Linux 6.7: no thread at all), by the process's helper thread
+ * in futex_waitv (Linux 5.16: up to 127 words), or else by looking every few milliseconds.
  *
  * `VECINO_WORDS=ring|thread|look` forbids the better ways, for tests and for finding out.
  */
@@ -33,6 +33,7 @@ export interface WordKernel {
   readonly way: Way;
   /** Readable when a wait has ended. */
   readonly fd: number;
+  /** -ENOSPC: no more words than there are. */
   wait(view: Int32Array, offset: number, expected: number, id: number): number;
   /** The wait ends with -ECANCELED, unless it has ended already. */
   cancel(id: number): number;

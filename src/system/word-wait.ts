@@ -26,6 +26,7 @@ const EAGAIN = -errno['EAGAIN']!;
 const ETIMEDOUT = -errno['ETIMEDOUT']!;
 const ENOSYS = -errno['ENOSYS']!;
 const ECANCELED = -errno['ECANCELED']!;
+const ENOSPC = -errno['ENOSPC']!;
 
 /** A word and the value that it has while there is a reason to wait. */
 export interface AwaitedWord {
@@ -55,6 +56,9 @@ let pumping = false;
 let lastId = 0;
 /** What the kernel watches (with `look`: what is looked at), by number. */
 const entries = new Map<number, Entry>();
+/** What the kernel has no room for: looked at often. Only the helper thread's room is limited. */
+const excess = new Set<Entry>();
+let lookingOften: NodeJS.Timeout | undefined;
 const waits = new Set<Wait>();
 const pairs = new Float64Array(2 * 256);
 
@@ -171,19 +175,35 @@ function watch(entry: Entry): void {
   entries.set(entry.id, entry);
   entry.wait!.entries.push(entry);
   if (kernel === undefined) return;
-  let result = kernel.wait(entry.words, entry.index * 4, entry.expected, entry.id);
+  const { words, index, expected, id } = entry;
+  let result = kernel.wait(words, index * 4, expected, id);
   for (let tries = 0; isFull(result) && tries < 100; tries++) {
     reap();
-    result = kernel.wait(entry.words, entry.index * 4, entry.expected, entry.id);
+    result = kernel.wait(words, index * 4, expected, id);
   }
-  if (result < 0) {
-    entries.delete(entry.id);
-    check(result, kernel.way === 'ring' ? 'io_uring_enter' : 'futex_waitv');
+  if (result === 0) return;
+  entries.delete(id);
+  if (result !== ENOSPC) check(result, kernel.way === 'ring' ? 'io_uring_enter' : 'futex_waitv');
+  excess.add(entry);
+  lookingOften ??= setInterval(lookOften, LOOK_OFTEN);
+}
+/** Ends waits whose word has changed, and hands on to the kernel what it has room for now. */
+function lookOften(): void {
+  for (const entry of [...excess]) if (hasChanged(entry)) entry.wait?.settle();
+  for (const entry of excess) {
+    if (kernel?.wait(entry.words, entry.index * 4, entry.expected, entry.id) !== 0) break;
+    entries.set(entry.id, entry);
+    excess.delete(entry);
   }
+  pump();
+  if (excess.size > 0) return;
+  clearInterval(lookingOften);
+  lookingOften = undefined;
 }
 /** Nobody waits for it any more. The kernel may have spent a wake-up on it: {@link reap} will see. */
 function abandon(entry: Entry): void {
   entry.wait = undefined;
+  if (excess.delete(entry)) return;
   if (kernel === undefined) entries.delete(entry.id);
   else if (entries.has(entry.id)) kernel.cancel(entry.id); // If it fails, the entry ends with its word's next wake-up.
 }
@@ -248,6 +268,8 @@ function look(): void {
 function rest(): void {
   clearInterval(looking);
   looking = undefined;
+  clearInterval(lookingOften); // nothing is in excess without a wait
+  lookingOften = undefined;
   if (kernel === undefined) looksOften = false;
   else closing ??= setTimeout(shut, LINGER).unref();
 }

@@ -45,7 +45,7 @@ test('sizes, modes and access that are none are refused', () => {
   }
   assert.throws(() => MessageQueue.create('vecino-test-bad', { maxMessages: 0 }), code(RANGE));
   assert.throws(() => MessageQueue.create('vecino-test-bad', { messageSize: 0 }), code(RANGE));
-  for (const access of ['', 'rw', 'toString', null, 1]) {
+  for (const access of ['', 'rw', 'toString', null, 1, ['read'], Object.create(null)]) {
     assert.throws(() => MessageQueue.open('vecino-test-bad', { access: bad(access) }), code(VALUE));
   }
   assert.equal(MessageQueue.unlink('vecino-test-bad'), false);

@@ -190,6 +190,21 @@ test('unlink tells whether there was a name; who has the queue open keeps it, an
   other.close();
 });
 
+test('a queue that is unlinked while others wait on it goes on for all who have it open', async () => {
+  const queue = posix({ maxMessages: 1 });
+  const other = MessageQueue.open(queue.name);
+  const waiting = queue.receive();
+  queue.unlink();
+  other.sendSync('to who waits');
+  assert.equal(text(await waiting), 'to who waits');
+  queue.sendSync('full');
+  const sent = queue.send('second');
+  assert.equal(text(await other.receive()), 'full');
+  await sent;
+  assert.equal(text(other.receiveSync()), 'second');
+  other.close();
+});
+
 test('access: a reader cannot send, a writer cannot receive, and the error says why', async () => {
   const queue = posix();
   const reader = MessageQueue.open(queue.name, { access: 'read' });

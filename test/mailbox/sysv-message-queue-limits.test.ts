@@ -5,6 +5,7 @@ import { MessageTooLargeError, SysVMessageQueue } from 'vecino';
 import {
   code,
   limited,
+  missing,
   namespace,
   noLimits,
   noNamespace,
@@ -178,4 +179,35 @@ test('what the mode forbids is refused in every voice, also to who waits', { ski
      await later(() => readable.send('x', { type: 1 }));`,
   );
   assert.match(out, /^(EACCES .*mode does not allow.*\n){7}$/);
+});
+
+test('a wait for which there is no descriptor fails with the reason in every voice, does nothing, and is possible later', {
+  skip: missing('prlimit', '--nofile=64', 'true'),
+}, async () => {
+  const out = await limited(
+    ['prlimit', '--nofile=64'],
+    `import { closeSync, openSync } from 'node:fs';
+     const queue = SysVMessageQueue.create('private', { limit: 4 });
+     const eaten = [];
+     const later = async (call) => { try { await call(); } catch (error) { attempt(() => { throw error; }); } };
+     try {
+       try { for (;;) eaten.push(openSync('/dev/null')); } catch {}
+       await later(() => queue.receive());
+       await later(() => queue.receiveSync({ timeout: 9000 }));
+       queue.trySend('full', { type: 1 });
+       await later(() => queue.send('more', { type: 1 }));
+       await later(() => queue.sendSync('more', { type: 1, timeout: 9000 }));
+       eaten.forEach(closeSync);
+       const sent = queue.send('more', { type: 2 });
+       console.log(String((await queue.receive()).content));
+       await sent;
+       console.log(String((await queue.receive()).content), queue.status().messages);
+     } finally {
+       queue.remove();
+     }`,
+  );
+  const lines = out.trim().split('\n');
+  assert.equal(lines.length, 6, out);
+  for (const line of lines.slice(0, 4)) assert.match(line, /^EMFILE .*eventfd.* needs a descriptor.*ulimit -n.*64/);
+  assert.deepEqual(lines.slice(4), ['102,117,108,108', '109,111,114,101 0']);
 });

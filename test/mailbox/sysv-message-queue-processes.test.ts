@@ -262,8 +262,11 @@ test('a thread is there only for who waits; a few are kept for the next', async 
   }
 });
 
-test('a worker that is terminated while it waits, in any voice, ends, and takes no message', async () => {
+test('a worker that is terminated while it waits, in any voice, ends, and takes no message', {
+  timeout: 60_000,
+}, async () => {
   const queue = sysv({ limit: 1 });
+  const threads = tasks().length;
   const calls = [
     'queue.receive()',
     'queue.receiveSync()',
@@ -276,7 +279,6 @@ test('a worker that is terminated while it waits, in any voice, ends, and takes 
       const full = call.includes('send');
       if (full) queue.sendSync('x', { type: 1 });
       const descriptors = readdirSync('/proc/self/fd').length;
-      const threads = tasks().length;
       const source = `
         import { parentPort } from 'node:worker_threads';
         import { SysVMessageQueue } from ${JSON.stringify(import.meta.resolve('vecino'))};
@@ -288,7 +290,8 @@ test('a worker that is terminated while it waits, in any voice, ends, and takes 
       await new Promise((resolve) => setImmediate(resolve));
       await worker.terminate();
       assert.equal(readdirSync('/proc/self/fd').length, descriptors, call);
-      assert.equal(tasks().length, threads, call);
+      // A thread that was joined is listed for a moment yet.
+      while (tasks().length > threads) await new Promise((resolve) => setTimeout(resolve, 1));
       if (!full) queue.sendSync(content, { type: 1 });
       assert.equal(text(queue.receiveSync()), full ? 'x' : content, call);
       assert.equal(queue.tryReceive(), undefined, call);

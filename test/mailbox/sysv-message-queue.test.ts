@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { ClosedError, SysVMessageQueue, TimeoutError } from 'vecino';
+import { tally } from 'vecino/system';
 import { closed, code, missing, sysv, text, uniqueKey } from './support.js';
 
 test('a message arrives whole, with its type, as bytes or as text', async () => {
@@ -289,4 +290,24 @@ test('two hundred receives and sends at once are served in order, beyond what on
     order,
     order.map((_, i) => i),
   );
+});
+
+test('thousands of waits that are aborted at once do not each start a thread first', async () => {
+  const queue = sysv({ limit: 4 });
+  queue.sendSync('full', { type: 1 });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const waits = Array.from({ length: 2000 }, () => [
+    queue.send('more', { type: 1, signal }),
+    queue.receive({ type: 2, signal }),
+  ]).flat();
+  const last = queue.send('last', { type: 3 });
+  const before = tally().calls;
+  controller.abort();
+  const ends = await Promise.allSettled(waits);
+  assert.ok(ends.every((end) => end.status === 'rejected' && end.reason === signal.reason));
+  assert.ok(tally().calls - before < 50, `${tally().calls - before} system calls`);
+  assert.equal(text(await queue.receive()), 'full');
+  await last;
+  assert.equal(text(await queue.receive()), 'last');
 });

@@ -5,7 +5,7 @@ import { constants as os } from 'node:os';
 import { test } from 'node:test';
 import { type SignalInfo, signals } from 'vecino/signal';
 import { constants } from 'vecino/system';
-import { root, start, startScript, temporaryFolder } from '../support/processes.js';
+import { compile, root, start, startScript, temporaryFolder } from '../support/processes.js';
 import { compileQueue, compileThreadKill, has, signalSet, stayAwake, threads } from './support.js';
 
 stayAwake();
@@ -227,6 +227,39 @@ test('an idle subscription costs no wake-ups', async () => {
   await new Promise((resolve) => setTimeout(resolve, 300));
   assert.equal(switches(), before);
   subscription.close();
+});
+
+test('a C program gets what we send: sender, code and value, in order', async () => {
+  const program = compile(
+    folder,
+    'receive',
+    `#include <signal.h>
+     #include <stdio.h>
+     int main(void) {
+       sigset_t set;
+       siginfo_t info;
+       sigemptyset(&set);
+       for (int i = 1; i < 5; i++) sigaddset(&set, SIGRTMIN + i);
+       sigaddset(&set, SIGUSR1);
+       sigprocmask(SIG_BLOCK, &set, NULL);
+       puts("ready"), fflush(stdout);
+       for (int i = 0; i < 5; i++) {
+         int number = sigwaitinfo(&set, &info), queued = info.si_code == SI_QUEUE;
+         printf("%d %d %d %s %d\\n", number, info.si_pid, info.si_uid, queued ? "SI_QUEUE" : "SI_USER", queued ? info.si_value.sival_int : 0);
+         fflush(stdout);
+       }
+       return 0;
+     }`,
+  );
+  const peer = start(program);
+  await peer.line();
+  const own = `${process.pid} ${process.getuid!()}`;
+  signals.send(peer.pid, 'SIGUSR1');
+  assert.equal(await peer.line(), `${os.signals.SIGUSR1} ${own} SI_USER 0`);
+  const values = [-0x80000000, -1, 0, 0x7fffffff];
+  for (const value of values) signals.send(peer.pid, 'SIGRTMIN+3', value);
+  for (const value of values) assert.equal(await peer.line(), `${RTMIN + 3} ${own} SI_QUEUE ${value}`);
+  assert.equal((await peer.ended).code, 0);
 });
 
 test('Python signals us and is signalled by us', async () => {

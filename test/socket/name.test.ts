@@ -218,9 +218,16 @@ test('a path longer than sun_path is refused before any call, with the limit and
 });
 
 test('wrong names, types and modes are refused', async () => {
-  for (const path of ['', '@', '\0', 'a\0b', 5, null, undefined, {}, ['x']]) {
+  const trap = { toString: () => assert.fail('it was called') };
+  for (const path of ['', '@', '\0', 'a\0b', 5, null, undefined, {}, ['x'], Symbol('x'), Object.create(null), trap]) {
     assert.throws(() => unix.listen(path as string), { code: /^ERR_INVALID_ARG/ });
     await assert.rejects(unix.connect(path as string), { code: /^ERR_INVALID_ARG/ });
+    assert.throws(() => unix.connectSync(path as string), { code: /^ERR_INVALID_ARG/ });
+  }
+  for (const options of [null, 5, 'stream', () => {}]) {
+    assert.throws(() => unix.listen('@vecino-never', options as object), { code: 'ERR_INVALID_ARG_TYPE' });
+    await assert.rejects(unix.connect('@vecino-never', options as object), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => unix.connectSync('@vecino-never', options as object), { code: 'ERR_INVALID_ARG_TYPE' });
   }
   for (const options of [
     { type: 'raw' },

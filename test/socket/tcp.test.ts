@@ -116,7 +116,12 @@ test('wrong arguments are refused; the Sync form takes numeric addresses only an
     await assert.rejects(tcp.connect(options as { port: number }), { code: /^ERR_/ });
     assert.throws(() => tcp.connectSync(options as { port: number }), { code: /^ERR_/ });
   }
-  await assert.rejects(tcp.connect(undefined as unknown as { port: number }), TypeError);
+  for (const options of [undefined, null, 80, 'x', () => {}]) {
+    const wrong = options as unknown as { port: number };
+    await assert.rejects(tcp.connect(wrong), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => tcp.connectSync(wrong), { code: 'ERR_INVALID_ARG_TYPE' });
+    if (options !== undefined) assert.throws(() => tcp.listen(wrong), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
   assert.throws(() => tcp.connectSync({ host: 'example.invalid', port: 80 }), {
     code: 'ERR_INVALID_ARG_VALUE',
     message: /numeric/,

@@ -284,6 +284,14 @@ test('wrong arguments are refused before anything is sent', async () => {
     assert.throws(() => a.trySend(value as Uint8Array), { name: 'TypeError' });
     assert.throws(() => a.sendSync(value as Uint8Array), { name: 'TypeError' });
   }
+  for (const options of [null, 5, 'x', true] as unknown[]) {
+    await assert.rejects(a.send(bytes('x'), options as object), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => a.trySend(bytes('x'), options as object), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => a.sendSync(bytes('x'), options as object), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  for (const how of [null, 'Read', 'toString', ['read'], Object.create(null)]) {
+    assert.throws(() => a.shutdown(how as 'read'), { code: 'ERR_INVALID_ARG_VALUE' });
+  }
   for (const timeout of [-1, Number.NaN, '5', null]) {
     await assert.rejects(a.receive({ timeout: timeout as number }), { code: /^ERR_/ });
     await assert.rejects(a.send(bytes('x'), { timeout: timeout as number }), { code: /^ERR_/ });

@@ -19,9 +19,11 @@ export function segment(size = 65536): SharedMemory {
  */
 export async function peer(memory: SharedMemory): Promise<Peer> {
   const running = startScript(
-    `import * as vecino from 'vecino';
+    `import * as memories from 'vecino/memory';
+     import * as locks from 'vecino/sync';
+     import * as system from 'vecino/system';
      import { createInterface } from 'node:readline';
-     Object.assign(globalThis, vecino);
+     Object.assign(globalThis, memories, locks, system);
      globalThis.memory = SharedMemory.open(process.argv[1]);
      globalThis.words = new Int32Array(memory.buffer);
      console.log('ready');

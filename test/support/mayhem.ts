@@ -22,9 +22,11 @@ const CLASHES = 768;
  */
 const PRELUDE = `
   import { readFileSync } from 'node:fs';
+  import { setPriority } from 'node:os';
   import { SharedMemory } from 'vecino/memory';
   import { native } from '#src/system/native.js';
   native.setParentDeathSignal(9);
+  setPriority(5); // those that are starting go first
   const [, memoryName, slot, ...rest] = process.argv;
   const words = new Int32Array(SharedMemory.open(memoryName).buffer);
   const progress = (kind) => { Atomics.add(words, Number(slot) * ${KINDS} + kind, 1); };

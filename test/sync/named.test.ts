@@ -69,7 +69,9 @@ test('two hundred processes that create it at once have one, and it works', limi
   using gate = SharedMemory.create(uniqueName('gate'), 4096);
   const words = new Int32Array(gate.buffer);
   const program = `
-    import { Mutex, SharedMemory, futexWait } from 'vecino';
+    import { SharedMemory } from 'vecino/memory';
+    import { Mutex } from 'vecino/sync';
+    import { futexWait } from 'vecino/system';
     import { statSync } from 'node:fs';
     const [gateName, name] = process.argv.slice(1);
     const words = new Int32Array(SharedMemory.open(gateName).buffer);

@@ -111,8 +111,6 @@ test('arguments of a wrong type reach no descriptor: the addon answers EBADF or 
       'useSlab',
       'poll',
       'pollOne',
-      'own',
-      'semctl',
     ];
     const waiting = [
       'openerStart',

@@ -161,7 +161,7 @@ const program = `
 for (const [way, count, threads] of [
   ['ring', 1000, 0],
   ['thread', 127, 1],
-  ['thread', 300, 3],
+  ['thread', 300, 1],
   ['look', 300, 0],
 ] as const) {
   test(

@@ -2,7 +2,8 @@
  * Copies a file by two processes: a server that reads SOURCE and a client that writes DESTINATION.
  *
  * Crash guarantee: DESTINATION gets its name after both have ended well and the digests agree. If the server, the client or this
- * process is killed, there is no partial DESTINATION, and nothing in /dev/shm: the segments have no names either.
+ * process is killed, there is no partial DESTINATION, and no object of the kernel is left: they have no names (or are watched, see
+ * keeper.ts).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -50,12 +51,12 @@ const PROGRESS_INTERVAL = 100;
 /** @throws IpcError naming what failed; DESTINATION is then as it was */
 export async function copy(options: CopyOptions): Promise<CopyResult> {
   const transport = transports.get(options.via)!;
-  const chunk = options.chunk ?? transport.chunk;
   const open: { source?: Source; destination?: Destination; prepared?: Prepared; progress?: SharedMemory } = {};
   try {
     const source = (open.source = openSource(options.source));
     const destination = (open.destination = openDestination(options.destination, source.status));
-    const prepared = (open.prepared = transport.prepare(chunk));
+    const prepared = (open.prepared = transport.prepare(options.chunk ?? transport.chunk));
+    const chunk = prepared.chunk ?? options.chunk ?? transport.chunk;
     const progress = (open.progress = SharedMemory.anonymous(4096));
     const plan: Plan = { via: options.via, length: source.length, chunk };
     if (prepared.note !== undefined) plan.note = prepared.note;
@@ -123,11 +124,12 @@ function start(
     });
     return { role, child, ended: read(child) };
   };
-  const server = participant('server', source, prepared.server);
+  // The client first: where something must be removed when this process is killed, it is the one that does (keeper.ts).
+  const client = participant('client', destination, prepared.client);
   try {
-    return [server, participant('client', destination, prepared.client)];
+    return [participant('server', source, prepared.server), client];
   } catch (error) {
-    server.child.kill('SIGKILL');
+    client.child.kill('SIGKILL');
     throw error;
   }
 }
@@ -177,8 +179,8 @@ async function outcome(pair: [Participant, Participant], signal?: AbortSignal): 
       const { report, signal: by, code } = await one.ended;
       if (report?.ok) return report;
       const failure = describe(one, report, by, code);
-      // EPIPE only says that the other one is gone; that one's own report is still to come.
-      const broken = report?.ok === false && report.code === 'EPIPE';
+      // These only say that the other one is gone; that one's own report is still to come.
+      const broken = report?.ok === false && ['EPIPE', 'ECONNRESET'].includes(report.code);
       if (!broken) end(pair[1 - index]!);
       if (!killed.has(one)) failures.push({ weight: broken ? 1 : 0, error: failure });
       return undefined;

@@ -2,7 +2,8 @@
  * The program of the two processes, started by coordinator.ts:  node participant.js server|client PARENT PLAN
  *
  * Descriptors: 3 the report, 4 the file, 5 a page where progress is shown without a system call, 6… the transport's.
- * It ends with its parent: the kernel kills it (PR_SET_PDEATHSIG), so that nothing goes on that nobody watches.
+ * It ends with its parent: the kernel kills it (PR_SET_PDEATHSIG), so that nothing goes on that nobody watches. Where something
+ * must be removed first, the client does that (keeper.ts).
  */
 import { writeSync } from 'node:fs';
 import { constants as os } from 'node:os';
@@ -10,6 +11,7 @@ import { SharedMemory } from '../../memory/index.js';
 import { futexWait, futexWake, IpcError } from '../../system/index.js';
 import { native } from '../../system/native.js';
 import { openAccount, type Report } from './account.js';
+import { startKeeper } from './keeper.js';
 import type { Plan, Side } from './transport.js';
 import { transports } from './transports/index.js';
 
@@ -18,7 +20,7 @@ const FILE = 4;
 const PROGRESS = 5;
 const FIRST = 6;
 
-function run(role: string, plan: Plan & { descriptors: number }): Report {
+function run(role: string, plan: Plan, descriptors: number): Report {
   const transport = transports.get(plan.via)!;
   const memory = SharedMemory.fromFd(PROGRESS);
   const shown = new Float64Array(memory.buffer);
@@ -30,7 +32,7 @@ function run(role: string, plan: Plan & { descriptors: number }): Report {
   const side: Side = {
     plan,
     file: FILE,
-    descriptors: Array.from({ length: plan.descriptors }, (_, index) => FIRST + index),
+    descriptors: Array.from({ length: descriptors }, (_, index) => FIRST + index),
     begin() {
       // The clock starts when both are up: what Node takes to start is not the transport's.
       if (role === 'client') {
@@ -51,11 +53,16 @@ function run(role: string, plan: Plan & { descriptors: number }): Report {
 }
 
 const [role, parent, plan] = process.argv.slice(2) as [string, string, string];
-native.setParentDeathSignal(os.signals.SIGKILL);
-if (process.ppid !== Number(parent)) process.kill(process.pid, 'SIGKILL'); // it died before the line above
+const { descriptors, ...rest } = JSON.parse(plan) as Plan & { descriptors: number };
+const keeps = role === 'client' && transports.get(rest.via)!.orphaned !== undefined;
+if (!keeps) {
+  native.setParentDeathSignal(os.signals.SIGKILL);
+  if (process.ppid !== Number(parent)) process.kill(process.pid, 'SIGKILL'); // it died before the line above
+}
 let report: Report;
 try {
-  report = run(role, JSON.parse(plan));
+  if (keeps) startKeeper(rest, REPORT);
+  report = run(role, rest, descriptors);
 } catch (error) {
   const code = error instanceof IpcError ? error.code : 'ERR_VECINO_INTERNAL';
   report = { ok: false, code, message: error instanceof Error ? error.message : String(error) };

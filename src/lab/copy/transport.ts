@@ -32,6 +32,8 @@ export interface Prepared {
   readonly server: readonly number[];
   readonly client: readonly number[];
   readonly note?: string;
+  /** Bytes per call, where a limit of the kernel allows fewer than were asked for. */
+  readonly chunk?: number;
   /** Called once both have been started: closes this process's copies of the descriptors. */
   started(): void;
   /** Called at the end, however it ended. Idempotent. */
@@ -50,6 +52,11 @@ export interface Transport {
   serve(side: Side): number;
   /** Writes DESTINATION; gives the bytes that it wrote. Blocks until done. */
   receive(side: Side): number;
+  /**
+   * Only for transports whose object outlives its users: removes it. Called in the client when the command is gone; the kernel
+   * does not kill such a client together with the command.
+   */
+  orphaned?(plan: Plan): void;
 }
 
 /** How many bytes the next read of SOURCE may take: never more than it had at the beginning, however it grows. */

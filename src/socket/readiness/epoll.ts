@@ -58,7 +58,7 @@ const BITS: Readonly<Record<string, number>> = {
  * }
  * ```
  */
-export class Epoll<Data = unknown> implements Disposable {
+export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>, Disposable, AsyncDisposable {
   readonly #fd = epollCreate();
   readonly #what = `epoll (fd ${this.#fd})`;
   readonly #readiness = new Readiness(this.#fd, this.#what);
@@ -76,14 +76,16 @@ export class Epoll<Data = unknown> implements Disposable {
   }
   /** Watches a descriptor. It may be in the set once (`EEXIST`); `data` comes back with its events. */
   add(fd: number, interest: EpollInterest, data?: Data): void {
+    const bits = interestBits('interest', interest, BITS);
     this.#use();
-    epollCtl(this.#fd, 'add', fd, interestBits('interest', interest, BITS));
+    epollCtl(this.#fd, 'add', fd, bits);
     this.#data.set(fd, data);
   }
   /** Watches it for something else, or again after `oneShot`. Without `data` it keeps what it had. */
   modify(fd: number, interest: EpollInterest, ...data: [data?: Data]): void {
+    const bits = interestBits('interest', interest, BITS);
     this.#use();
-    epollCtl(this.#fd, 'modify', fd, interestBits('interest', interest, BITS));
+    epollCtl(this.#fd, 'modify', fd, bits);
     if (data.length > 0) this.#data.set(fd, data[0]);
   }
   /** Stops watching it. `false`: it had been closed before, and so was not in the set any more. */
@@ -140,9 +142,13 @@ export class Epoll<Data = unknown> implements Disposable {
       if (events !== undefined) return events;
     }
   }
-  /** What is ready, again and again. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<EpollEvent<Data>[], never, undefined> {
-    for (;;) yield await this.wait();
+  /** What is ready, again and again, until the set is closed. Leaving the loop leaves the set open. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<EpollEvent<Data>[], void, undefined> {
+    try {
+      for (;;) yield await this.wait();
+    } catch (error) {
+      if (!(this.#closed && error instanceof ClosedError)) throw error;
+    }
   }
 
   /** Closes the set; the descriptors in it stay open. Waits end with {@link ClosedError}. */
@@ -156,19 +162,23 @@ export class Epoll<Data = unknown> implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
 
   #use(): void {
     if (this.#closed) throw new ClosedError(this.#what);
   }
   #prepare(options: Timeout<EpollWaitOptions> | undefined): { most: number; deadline: Deadline } {
-    this.#use();
     const given = timeoutOptions(options);
     const most = checkInteger('options.maxEvents', given?.maxEvents ?? 256, 1, 65536);
+    const deadline = new Deadline(`wait for ${this.#what}`, given);
+    this.#use();
     if (most > this.#roomFor) {
       this.#room = epollRoom(most);
       this.#roomFor = most;
     }
-    return { most, deadline: new Deadline(`wait for ${this.#what}`, given) };
+    return { most, deadline };
   }
   #take(most: number, milliseconds: number): EpollEvent<Data>[] | undefined {
     const count = epollWait(this.#fd, this.#room, most, milliseconds);

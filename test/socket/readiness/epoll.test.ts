@@ -205,6 +205,11 @@ test('an epoll is iterated: each step is what is ready then', async () => {
     setImmediate(() => write(writer, one));
   }
   assert.equal(steps, 3);
+  write(writer, one);
+  for await (const _ of epoll) {
+    read(reader, room);
+    setImmediate(() => epoll.close()); // ends the loop, as with all that deliver
+  }
   close(reader);
   close(writer);
 });
@@ -308,6 +313,28 @@ test('close ends pending waits, may be called twice, and everything after it is 
     () => epoll.remove(0),
   ])
     assert.throws(use, ClosedError);
+});
+
+test('an epoll that is closed by the reading of its own arguments is closed', async () => {
+  const [reader, writer] = pipe2();
+  const calls: ((epoll: InstanceType<typeof Epoll>, trap: object) => unknown)[] = [
+    (epoll, trap) => epoll.add(writer, trap),
+    (epoll, trap) => epoll.modify(reader, trap),
+    (epoll, trap) => epoll.wait(trap),
+    (epoll, trap) => epoll.tryWait(trap),
+    (epoll, trap) => epoll.waitSync(trap),
+  ];
+  for (const call of calls) {
+    await using epoll = new Epoll();
+    epoll.add(reader, { read: true });
+    const trap = Object.defineProperty({}, call === calls[0] || call === calls[1] ? 'read' : 'timeout', {
+      enumerable: true,
+      get: () => epoll.close(),
+    });
+    await assert.rejects(async () => call(epoll, trap), ClosedError);
+  }
+  close(reader);
+  close(writer);
 });
 
 test('signals do not end waitSync: it goes on with the time that remains', async () => {

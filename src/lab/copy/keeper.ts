@@ -1,0 +1,25 @@
+/**
+ * A thread of the client, for transports whose object outlives its users: when the command is gone (its end of the report's
+ * descriptor is closed), it removes the object and ends the process. The main thread cannot: it blocks in system calls.
+ */
+import { isMainThread, Worker, workerData } from 'node:worker_threads';
+import { readable } from '../../system/index.js';
+import type { Plan } from './transport.js';
+import { transports } from './transports/index.js';
+
+interface Task {
+  plan: Plan;
+  report: number;
+}
+
+/** Starts the thread, which watches as soon as it can. It ends with the process, and does not keep it. */
+export function startKeeper(plan: Plan, report: number): void {
+  new Worker(new URL(import.meta.url), { workerData: { plan, report } satisfies Task }).unref();
+}
+
+if (!isMainThread) {
+  const { plan, report } = workerData as Task;
+  await readable(report); // level-triggered: also if the command has been gone before
+  transports.get(plan.via)!.orphaned!(plan);
+  process.kill(process.pid, 'SIGKILL');
+}

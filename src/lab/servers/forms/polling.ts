@@ -1,0 +1,27 @@
+/**
+ * Non-blocking calls and a clock: every `period` it asks the listener and each client whether there is something. What nobody asked
+ * about for a period waits that long, and an idle server works all the same, by the number of its clients.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Connection } from '../connection.js';
+import { acceptWaiting, type Form } from '../form.js';
+
+export const polling: Form = {
+  name: 'polling',
+  summary: 'non-blocking calls, repeated by the clock',
+  async run({ server, settings, stop }) {
+    const connections = new Set<Connection>();
+    try {
+      while (!stop.aborted) {
+        acceptWaiting(server, (socket) => connections.add(new Connection(socket, this.name)));
+        for (const connection of connections) {
+          if (connection.advance() === 'nothing') connections.delete(connection);
+        }
+        // The one place where a sleep is the subject itself: this server knows no other way to wait.
+        await sleep(settings.period, undefined, { signal: stop }).catch(() => {});
+      }
+    } finally {
+      for (const connection of connections) connection.close();
+    }
+  },
+};
