@@ -6,7 +6,7 @@
  */
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
-import { ClosedError, IpcError, MessageTooLargeError } from '../../system/errors.js';
+import { ClosedError, IpcError, invalidArgument, MessageTooLargeError } from '../../system/errors.js';
 import { Line, type Task } from '../../system/line.js';
 import { constants } from '../../system/native.js';
 import { pollOne } from '../../system/poll.js';
@@ -136,6 +136,14 @@ export class Sender<T> {
     this.#committed(length, this.#ring.commit(length, MESSAGE));
   };
   #encode(value: T): Uint8Array {
+    if (value === undefined) {
+      throw invalidArgument(
+        'ERR_INVALID_ARG_TYPE',
+        'value',
+        'a value other than undefined, which stands for no message',
+        value,
+      );
+    }
     const payload = this.#coder.encode(value);
     const { peerTakes } = this.#link.terms;
     if (payload.length <= peerTakes) return payload;

@@ -1,0 +1,364 @@
+import '../../support/leaks.js';
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import {
+  ClosedError,
+  type Codec,
+  type Connection,
+  connect,
+  FullError,
+  layout,
+  listen,
+  MessageTooLargeError,
+  TimeoutError,
+} from 'vecino';
+import type { ListenOptions } from '#src/channel/index.js';
+import { temporaryFolder, uniqueName } from '../../support/processes.js';
+
+const runtime = temporaryFolder();
+process.env['VECINO_RUNTIME_DIR'] = runtime;
+
+/** Both ends, in this process. */
+async function pair<T>(options: ListenOptions<T> = {}): Promise<[Connection<T>, Connection<T>]> {
+  const name = uniqueName();
+  using listener = await listen<T>(name, options);
+  return await Promise.all([listener.accept(), connect<T>(name, options)]);
+}
+const bytes = (length: number) => Uint8Array.from({ length }, (_, i) => i % 251);
+
+test('messages arrive whole and in order, both ways, in all three voices', async () => {
+  const [a, b] = await pair<number>({ codec: 'json' });
+  assert.equal(b.tryReceive(), undefined);
+  await a.send(1);
+  assert.equal(a.trySend(2), true);
+  a.sendSync(3);
+  assert.equal(b.tryReceive(), 1);
+  assert.equal(await b.receive(), 2);
+  assert.equal(b.receiveSync(), 3);
+  const next = a.receive();
+  b.sendSync(4);
+  assert.equal(await next, 4);
+  assert.deepEqual(a.counters, { sent: 3, sentBytes: 3, received: 1, receivedBytes: 1 });
+  a.close();
+  b.close();
+});
+
+for (const [codec, values] of [
+  ['bytes', [bytes(0), bytes(1), bytes(64), bytes(1000), bytes(100_000)]],
+  ['text', ['', 'x', 'ñandú €', '\u{1f980}'.repeat(50_000)]],
+  ['json', [null, 0, false, '', { a: [1, 'two', null] }, 'x'.repeat(100_000)]],
+  ['structured', [new Map([[1, new Date(0)]]), 10n ** 30n, new Set(['a']), null]],
+  ['msgpack', [{ id: 1, name: 'x', tags: ['a', 'b'] }, [1.5, -1, 2 ** 40], 'x'.repeat(70_000), null, true, bytes(100)]],
+  [layout({ count: 'u32', price: 'f64', name: { utf8: 16 } }), [{ count: 7, price: 1.25, name: 'ACME' }]],
+  [{ encode: (n: number) => Uint8Array.of(n), decode: (b: Uint8Array) => b[0]! }, [7, 255]],
+] as [Codec, unknown[]][]) {
+  test(`codec ${typeof codec === 'string' ? codec : 'encode' in codec ? 'custom' : 'layout'}: what is sent is what arrives`, async () => {
+    const [a, b] = await pair<unknown>({ codec, capacity: 65_536 });
+    for (const value of values) {
+      const [received] = await Promise.all([b.receive(), a.send(value)]);
+      assert.deepEqual(received, value);
+    }
+    a.close();
+    b.close();
+  });
+}
+
+test('a full ring: trySend is false, sendSync and send run out of time, an abort rejects, and none of them has sent', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
+  const message = bytes(1000);
+  let sent = 0;
+  while (a.trySend(message)) sent++;
+  assert.equal(sent, 4);
+  assert.equal(a.trySend(message), false);
+  assert.throws(() => a.sendSync(message, { timeout: 5 }), TimeoutError);
+  await assert.rejects(a.send(message, { timeout: 5 }), TimeoutError);
+  const reason = new Error('enough');
+  await assert.rejects(a.send(message, { signal: AbortSignal.abort(reason) }), reason);
+  const controller = new AbortController();
+  const aborted = a.send(message, { signal: controller.signal });
+  controller.abort(reason);
+  await assert.rejects(aborted, reason);
+  assert.throws(() => a.reserve(1000), FullError);
+  assert.equal(a.tryReserve(1000), null);
+
+  const waiting = a.send(bytes(999));
+  assert.equal(a.trySend(message), false); // whoever waits goes first
+  assert.equal((await b.receive()).length, 1000);
+  await waiting;
+  for (let i = 0; i < 3; i++) assert.equal((await b.receive()).length, 1000);
+  assert.equal((await b.receive()).length, 999);
+  assert.equal(b.tryReceive(), undefined);
+  a.close();
+  b.close();
+});
+
+test('an empty ring: receive runs out of time or is aborted, takes nothing, and those who wait are served in their order', async () => {
+  const [a, b] = await pair<number>();
+  await assert.rejects(b.receive({ timeout: 5 }), TimeoutError);
+  assert.throws(() => b.receiveSync({ timeout: 5 }), TimeoutError);
+  const controller = new AbortController();
+  const aborted = b.receive({ signal: controller.signal });
+  const waiting = [b.receive(), b.receive()];
+  controller.abort();
+  await assert.rejects(aborted, { name: 'AbortError' });
+  await a.send(1);
+  await a.send(2);
+  assert.deepEqual(await Promise.all(waiting), [1, 2]);
+  a.close();
+  b.close();
+});
+
+test('a message longer than the ring travels in parts, in send and sendSync; trySend and reserve say that they cannot', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
+  const large = bytes(1_000_000);
+  assert.throws(() => a.trySend(large), MessageTooLargeError);
+  assert.throws(() => a.reserve(large.length), MessageTooLargeError);
+  const sending = [a.send(bytes(10)), a.send(large), a.send(bytes(20))];
+  for (const length of [10, 1_000_000, 20]) {
+    const received = await b.receive();
+    assert.deepEqual(received, bytes(length));
+  }
+  await Promise.all(sending);
+  a.close();
+  b.close();
+});
+
+test('parts whose sender gave up are thrown away, and the next message is whole', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
+  await assert.rejects(a.send(bytes(100_000), { timeout: 5 }), TimeoutError);
+  const next = a.send(bytes(300));
+  assert.deepEqual(await b.receive(), bytes(300));
+  await next;
+  a.close();
+  b.close();
+});
+
+test('a message that the peer does not take is refused before anything is sent', async () => {
+  const name = uniqueName();
+  await using listener = await listen<Uint8Array>(name, { codec: 'bytes', maxMessageSize: 1000 });
+  const [a, b] = await Promise.all([listener.accept(), connect<Uint8Array>(name, { codec: 'bytes' })]);
+  await assert.rejects(b.send(bytes(1001)), MessageTooLargeError);
+  await b.send(bytes(1000));
+  assert.equal((await a.receive()).length, 1000);
+  a.close();
+  b.close();
+});
+
+test('reserve and commit send without a copy; discard sends nothing; one loan at a time', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
+  const loan = a.reserve(8);
+  loan.bytes.set([1, 2, 3, 4, 5, 6, 7, 8]);
+  assert.throws(() => a.trySend(bytes(1)), { code: 'ERR_VECINO_LOAN_OPEN' });
+  assert.throws(() => a.reserve(1), { code: 'ERR_VECINO_LOAN_OPEN' });
+  assert.throws(() => loan.commit(9), RangeError);
+  loan.commit(4);
+  loan.commit();
+  assert.deepEqual(b.tryReceive(), Uint8Array.of(1, 2, 3, 4));
+  assert.equal(b.tryReceive(), undefined);
+  a.reserve(8).discard();
+  {
+    using _forgotten = a.reserve(8);
+  }
+  assert.equal(a.trySend(bytes(1)), true);
+  assert.equal(b.tryReceive()?.length, 1);
+  assert.equal(b.tryReceive(), undefined);
+  a.close();
+  b.close();
+});
+
+test('drain hands over what is there, where it lies, up to a limit', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 8192 });
+  for (let i = 0; i < 10; i++) a.trySend(bytes(i));
+  const lengths: number[] = [];
+  const visit = (memory: Uint8Array, offset: number, length: number) => {
+    assert.deepEqual(memory.slice(offset, offset + length), bytes(length));
+    lengths.push(length);
+  };
+  assert.equal(b.drain(visit, 4), 4);
+  assert.equal(b.drain(visit), 6);
+  assert.equal(b.drain(visit), 0);
+  assert.deepEqual(lengths, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+
+  a.trySend(bytes(1));
+  a.trySend(bytes(2));
+  assert.throws(() => b.drain(() => void b.tryReceive()), { code: 'ERR_VECINO_DRAINING' });
+  assert.throws(
+    () =>
+      b.drain(() => {
+        throw new Error('mine');
+      }),
+    /mine/,
+  );
+  assert.equal(b.drain(visit), 0); // both were received
+  a.trySend(bytes(3));
+  assert.equal(
+    b.drain(() => b.close()),
+    1,
+  );
+  assert.throws(() => b.drain(visit), ClosedError);
+  a.close();
+});
+
+test('close: what was sent before is received, then receive throws and a loop ends; sends fail', async () => {
+  const [a, b] = await pair<number>();
+  const waiting = a.receive();
+  for (let i = 0; i < 5; i++) await b.send(i);
+  b.close();
+  b.close();
+  assert.equal(await waiting, 0);
+  const rest: number[] = [];
+  for await (const n of a) rest.push(n);
+  assert.deepEqual(rest, [1, 2, 3, 4]);
+  await assert.rejects(a.receive(), ClosedError);
+  assert.throws(() => a.tryReceive(), ClosedError);
+  assert.throws(() => a.receiveSync(), ClosedError);
+  await assert.rejects(async () => {
+    for (;;) await a.send(1);
+  }, ClosedError);
+  assert.throws(() => b.trySend(1), ClosedError);
+  await assert.rejects(b.receive(), ClosedError);
+  a.close();
+});
+
+test('close while waiting ends each wait with ClosedError, on both sides', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
+  while (a.trySend(bytes(500)));
+  const mine = [a.send(bytes(500)), a.receive()].map((each) => assert.rejects(each, ClosedError));
+  const theirs = assert.rejects(
+    b
+      .receive()
+      .then(() => b.receive({ timeout: 0 }))
+      .then(async () => {
+        for (;;) await b.receive();
+      }),
+    ClosedError,
+  );
+  a.close();
+  await Promise.all([...mine, theirs]);
+  b.close();
+});
+
+test('end: the peer reads to the end and can still answer', async () => {
+  const [a, b] = await pair<string>({ codec: 'text' });
+  await a.send('question');
+  await a.end();
+  await assert.rejects(a.send('more'), ClosedError);
+  const heard: string[] = [];
+  for await (const text of b) heard.push(text);
+  assert.deepEqual(heard, ['question']);
+  await b.send('answer');
+  assert.equal(await a.receive(), 'answer');
+  a.close();
+  b.close();
+});
+
+test('leaving a loop early leaves the connection open', async () => {
+  const [a, b] = await pair<number>();
+  for (let i = 0; i < 3; i++) await a.send(i);
+  for await (const n of b) if (n === 1) break;
+  assert.equal(await b.receive(), 2);
+  a.close();
+  b.close();
+});
+
+test('results that are always there do not starve the event loop', async () => {
+  const [a, b] = await pair<number>();
+  let turns = 0;
+  let over = false;
+  void (async () => {
+    while (!over) {
+      await turn();
+      turns++;
+    }
+  })();
+  for (let i = 0; i < 5000; i++) {
+    await a.send(i);
+    assert.equal(await b.receive(), i);
+  }
+  over = true;
+  assert.ok(turns > 10, `${turns} turns`);
+  a.close();
+  b.close();
+});
+
+test('both directions waiting at once, in mixed voices, lose no wake-up', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
+  while (a.trySend(bytes(500)));
+  const received = a.receive();
+  const sent = a.send(bytes(1)); // waits for room, while the receive waits for a message
+  b.sendSync(bytes(2));
+  assert.equal((await received).length, 2);
+  const again = a.receive();
+  for (let i = 0; i < 4; i++) b.tryReceive();
+  await sent;
+  b.sendSync(bytes(3));
+  assert.equal((await again).length, 3);
+  a.close();
+  b.close();
+});
+
+test('streams carry messages, and end with the connection', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
+  const { readable, writable } = a.toStreams();
+  const answers: number[] = [];
+  const echo = (async () => {
+    for await (const message of b) await b.send(message);
+    await b.end();
+  })();
+  for (let i = 1; i <= 100; i++) writable.write(bytes(i));
+  writable.end();
+  for await (const chunk of readable) answers.push((chunk as Uint8Array).length);
+  assert.deepEqual(
+    answers,
+    Array.from({ length: 100 }, (_, i) => i + 1),
+  );
+  await echo;
+  b.close();
+  a.close();
+});
+
+test('bad arguments are refused before anything happens', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
+  for (const value of ['x', 1, null, undefined, {}, [1], new ArrayBuffer(8)]) {
+    assert.throws(() => a.trySend(value as never), { code: 'ERR_INVALID_ARG_TYPE' });
+    await assert.rejects(a.send(value as never), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  for (const length of [-1, 1.5, Number.NaN, 2 ** 53, '1', null])
+    assert.throws(() => a.reserve(length as never), /length/);
+  await assert.rejects(a.send(bytes(1), { timeout: -1 }), RangeError);
+  await assert.rejects(a.receive({ timeout: Number.NaN }), RangeError);
+  assert.equal(b.tryReceive(), undefined);
+  a.close();
+  b.close();
+  for (const options of [
+    { capacity: 5000 },
+    { capacity: 2048 },
+    { capacity: 2 ** 31 },
+    { codec: 'xml' },
+    { spin: -1 },
+    { maxMessageSize: 0 },
+    { allow: 1 },
+    5,
+  ]) {
+    await assert.rejects(listen(uniqueName(), options as never), /must be/);
+  }
+  for (const name of ['', 'a/b', '..', 'x'.repeat(201), 5]) {
+    await assert.rejects(listen(name as never), /name must be/);
+    await assert.rejects(connect(name as never), /name must be/);
+  }
+});
+
+test('undefined cannot be sent where it would pass for no message', async () => {
+  const [a, b] = await pair<unknown>({ codec: 'msgpack' });
+  await assert.rejects(a.send(undefined), { code: 'ERR_INVALID_ARG_TYPE' });
+  await a.send(null);
+  assert.equal(await b.receive(), null);
+  a.close();
+  b.close();
+});
+
+test('nothing is left in the runtime folder', () => {
+  assert.ok(!existsSync(runtime) || readdirSync(runtime).length === 0);
+});
