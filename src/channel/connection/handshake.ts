@@ -13,6 +13,7 @@ import { checkInteger, checkOptions } from '../../system/arguments.js';
 import type { WaitOptions } from '../../system/deadline.js';
 import { CorruptError, errno, IpcError, MismatchError, PeerDiedError, SystemError } from '../../system/errors.js';
 import { close } from '../../system/file.js';
+import { mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
 import { type Credentials, setsockopt } from '../../system/socket-option.js';
 import { checkCapacity, LARGEST_CAPACITY, SMALLEST_CAPACITY } from '../ring/layout.js';
@@ -180,6 +181,7 @@ function refusal(name: string, { error, message }: Message): IpcError {
   if (error === 'ERR_VECINO_MISMATCH') return new MismatchError(text);
   return new IpcError(typeof error === 'string' ? error : 'ERR_VECINO_CORRUPT', text);
 }
+/** The memory's descriptor has done its duty: a connection keeps one, the socket's. */
 function attach(
   socket: UnixSocket,
   role: 'listener' | 'connector',
@@ -189,5 +191,7 @@ function attach(
   peer: Credentials,
 ): Link {
   setsockopt(socket.fd, constants['SOL_SOCKET']!, constants['SO_TIMESTAMP']!, 0);
-  return new Link(name, role, socket.detach(), memory, terms, peer);
+  const mapping = mmap(memory.fd, linkSize(terms), { name: `channel '${name}'` });
+  memory.close();
+  return new Link(name, role, socket.detach(), mapping, terms, peer);
 }

@@ -7,8 +7,9 @@
  *            512  control block of the other
  *           4096  data of the first, then of the second
  */
-import type { SharedMemory } from '../../memory/index.js';
+
 import { ClosedError, PeerDiedError } from '../../system/errors.js';
+import type { Mapping } from '../../system/memory.js';
 import type { Credentials } from '../../system/socket-option.js';
 import { RingConsumer } from '../ring/consumer.js';
 import { CONTROL } from '../ring/layout.js';
@@ -45,7 +46,7 @@ export class Link {
   readonly out: RingProducer;
   readonly in: RingConsumer;
   readonly buffer: ArrayBuffer;
-  readonly #memory: SharedMemory;
+  readonly #memory: Mapping;
   #closed = false;
 
   /** Takes the descriptor of the socket and the memory over. */
@@ -53,7 +54,7 @@ export class Link {
     name: string,
     role: 'listener' | 'connector',
     fd: number,
-    memory: SharedMemory,
+    memory: Mapping,
     terms: Terms,
     peer: Credentials,
   ) {
@@ -94,6 +95,6 @@ export class Link {
     this.out.end();
     this.in.end();
     this.bell.close();
-    this.#memory.close();
+    this.#memory.unmap();
   }
 }
