@@ -37,14 +37,19 @@ export class Bell {
     while (result === EINTR);
     if (result < 0 && result !== EAGAIN) this.ended = true;
   }
-  /** Takes the strokes that have come, and sees whether the peer is still there. */
-  quiet(): void {
-    for (let i = 0; i < MOST && !this.ended; i++) {
+  /** Takes the strokes that have come, and sees whether the peer is still there. True: something has come. */
+  quiet(): boolean {
+    for (let i = 0; ; i++) {
+      if (this.ended || i === MOST) return true;
       const count = read(this.fd, this.#room, 0, this.#room.length);
       if (count > 0 || count === EINTR) continue;
-      if (count !== EAGAIN) this.ended = true;
-      return;
+      if (count === EAGAIN) return i > 0;
+      this.ended = true;
     }
+  }
+  /** Ends both directions at once; the descriptor stays. Who waits for it is woken. */
+  hangUp(): void {
+    native.shutdown(this.fd, constants['SHUT_RDWR']!);
   }
   close(): void {
     closeOwned(this.#owner);

@@ -47,8 +47,6 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
     this.#link = link;
     this.#sender = new Sender(link, coder, spin);
     this.#receiver = new Receiver(link, coder, spin);
-    this.#sender.onQuiet = () => this.#receiver.line.retry();
-    this.#receiver.onQuiet = () => this.#sender.line.retry();
     open.add(this);
   }
 

@@ -8,7 +8,8 @@
  *           4096  data of the first, then of the second
  */
 
-import { ClosedError, PeerDiedError } from '../../system/errors.js';
+import { ClosedError, type CorruptError, PeerDiedError } from '../../system/errors.js';
+import type { Line } from '../../system/line.js';
 import type { Mapping } from '../../system/memory.js';
 import type { Credentials } from '../../system/socket-option.js';
 import { RingConsumer } from '../ring/consumer.js';
@@ -48,6 +49,7 @@ export class Link {
   readonly buffer: ArrayBuffer;
   readonly #memory: Mapping;
   #closed = false;
+  #damage: CorruptError | undefined;
 
   /** Takes the descriptor of the socket and the memory over. */
   constructor(
@@ -74,16 +76,35 @@ export class Link {
       this.in = new RingConsumer(buffer, 0, DATA, listenerCapacity);
     }
     this.bell = new Bell(fd);
+    this.out.onDamage = this.in.onDamage = (error) => this.fail(error);
   }
   get closed(): boolean {
     return this.#closed;
   }
-  /** Throws if this side is closed. */
+  /** Throws if this side is closed, or the connection was found damaged. */
   use(): void {
     if (this.#closed) throw new ClosedError(this.what);
+    if (this.#damage !== undefined) throw this.#damage;
+  }
+  /** The peer breaks the rules: no more of it. It is hung up on, and each operation from now on throws the error. */
+  fail(error: CorruptError): void {
+    if (this.#closed || this.#damage !== undefined) return;
+    this.#damage = error;
+    this.bell.hangUp();
+  }
+  /** Those who wait for the bell, one line for each direction. */
+  readonly lines: Line[] = [];
+  /**
+   * Takes the strokes of the bell, on behalf of `line`. One of them may have been meant for the other, which will then not be told
+   * by the event loop any more: it tries again, but not before the caller is through.
+   */
+  quiet(line: Line): void {
+    if (!this.bell.quiet()) return;
+    for (const other of this.lines) if (other !== line && !other.idle) queueMicrotask(() => other.retry());
   }
   /** The error of an operation that needs the peer, once its end of the bell is closed or it has said that it has closed. */
-  gone(): ClosedError | PeerDiedError {
+  gone(): ClosedError | PeerDiedError | CorruptError {
+    if (this.#damage !== undefined) return this.#damage;
     if (this.in.producerClosed || this.out.consumerClosed) return new ClosedError(`${this.what} (by the peer)`);
     return new PeerDiedError(
       `${this.what}: the peer is gone without closing: it was killed, or ended without close(). What it had sent before was delivered; connect anew`,

@@ -28,8 +28,6 @@ export class Receiver<T> {
   readonly line: Line;
   messages = 0;
   bytes = 0;
-  /** Strokes of the bell may have been taken that were meant for the other half. */
-  onQuiet: () => void = () => {};
   readonly #link: Link;
   readonly #ring: RingConsumer;
   readonly #coder: Coder<T>;
@@ -51,6 +49,7 @@ export class Receiver<T> {
     this.#spin = spin;
     this.#ready = () => link.in.ready;
     this.line = new Line(link.bell.fd, link.what, 'readable');
+    link.lines.push(this.line);
   }
 
   /** Undefined: nothing yet. Throws at the end. */
@@ -67,7 +66,8 @@ export class Receiver<T> {
     this.#use();
     if (this.line.mayTry()) {
       let value = this.#take();
-      if (value === undefined) value = this.#spin.until(this.#ready) ? this.#take() : this.#attempt();
+      if (value === undefined && this.#spin.until(this.#ready)) value = this.#take();
+      if (value === undefined) value = this.#attempt(); // what came may have been a part: the sleep must be announced
       if (value !== undefined) return value;
     }
     return this.line.join(this.#attempt, deadline);
@@ -80,13 +80,9 @@ export class Receiver<T> {
       let value = this.#take();
       if (value !== undefined) return value;
       if (this.#spin.until(this.#ready)) continue;
-      try {
-        value = this.#attempt();
-        if (value !== undefined) return value;
-        pollOne(this.#link.bell.fd, POLLIN, deadline);
-      } finally {
-        this.onQuiet();
-      }
+      value = this.#attempt();
+      if (value !== undefined) return value;
+      pollOne(this.#link.bell.fd, POLLIN, deadline);
     }
   }
   drain(visit: Visit, limit = Number.POSITIVE_INFINITY): number {
@@ -155,8 +151,9 @@ export class Receiver<T> {
   }
   /** As a waiter does it: looks, announces its sleep, looks again. */
   readonly #attempt = (): T | undefined => {
+    this.#link.use();
     const { bell } = this.#link;
-    bell.quiet();
+    this.#link.quiet(this.line);
     let value = this.#take();
     if (value !== undefined) return value;
     if (bell.ended || this.#ring.producerClosed) {
@@ -174,8 +171,7 @@ export class Receiver<T> {
     const { bell } = this.#link;
     if (!this.#ring.producerClosed) {
       if (!bell.ended && ++this.#misses % RARELY === 0) {
-        bell.quiet();
-        this.onQuiet();
+        this.#link.quiet(this.line);
       }
       if (!bell.ended) return undefined;
     }
@@ -235,6 +231,8 @@ export class Receiver<T> {
       throw new IpcError('ERR_VECINO_DRAINING', `${this.#link.what}: the visitor of drain() must not receive`);
   }
   #damaged(what: string): CorruptError {
-    return new CorruptError(`${this.#link.what}: the peer has sent ${what}`);
+    const error = new CorruptError(`${this.#link.what}: the peer has sent ${what}`);
+    this.#link.fail(error);
+    return error;
   }
 }

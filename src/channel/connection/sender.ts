@@ -26,8 +26,6 @@ export class Sender<T> {
   /** Messages and bytes so far. */
   messages = 0;
   bytes = 0;
-  /** Strokes of the bell may have been taken that were meant for the other half. */
-  onQuiet: () => void = () => {};
   readonly #link: Link;
   readonly #ring: RingProducer;
   readonly #coder: Coder<T>;
@@ -47,6 +45,7 @@ export class Sender<T> {
     this.#whole = longestRecord(link.out.capacity);
     this.#part = link.out.capacity >> 3;
     this.line = new Line(link.bell.fd, link.what, 'readable');
+    link.lines.push(this.line);
   }
 
   trySend(value: T): boolean {
@@ -68,11 +67,13 @@ export class Sender<T> {
     this.#use();
     const payload = this.#encode(value);
     const { length } = payload;
-    if (length <= this.#whole && this.line.mayTry() && this.#write(payload)) return;
+    const mayTry = this.line.mayTry();
+    if (mayTry && length <= this.#whole && this.#write(payload)) return;
     // What waits is kept: the coder's memory is used again.
     const task = this.#task(payload.slice());
-    if (this.line.idle) {
-      if (this.#spin.until(() => task.attempt() === true)) return;
+    if (mayTry) {
+      const attempt = () => task.attempt() === true;
+      if (this.#spin.until(attempt) || attempt()) return;
     }
     await this.line.join(task, deadline);
   }
@@ -84,11 +85,7 @@ export class Sender<T> {
     if (payload.length <= this.#whole && this.#write(payload)) return;
     const task = this.#task(payload);
     const attempt = () => task.attempt() === true;
-    try {
-      while (!this.#spin.until(attempt) && !attempt()) pollOne(this.#link.bell.fd, POLLIN, deadline);
-    } finally {
-      this.onQuiet();
-    }
+    while (!this.#spin.until(attempt) && !attempt()) pollOne(this.#link.bell.fd, POLLIN, deadline);
   }
   async end(options?: WaitOptions): Promise<void> {
     const deadline = new Deadline(`end ${this.#link.what}`, options);
@@ -180,8 +177,7 @@ export class Sender<T> {
   #lookAfterPeer(): void {
     const { bell } = this.#link;
     if (!this.#ring.consumerClosed) {
-      bell.quiet();
-      this.onQuiet();
+      this.#link.quiet(this.line);
       if (!bell.ended) return;
     }
     throw this.#link.gone();
@@ -201,8 +197,9 @@ export class Sender<T> {
     };
     return {
       attempt: () => {
+        this.#link.use();
         const { bell } = this.#link;
-        bell.quiet();
+        this.#link.quiet(this.line);
         if (bell.ended || this.#ring.consumerClosed) throw this.#link.gone();
         if (advance()) return true;
         this.#ring.announceSleep();

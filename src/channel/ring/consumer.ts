@@ -35,6 +35,8 @@ export class RingConsumer {
   #published = 0;
   /** What was last seen of the producer's. */
   #tail = 0;
+  /** Told of damage, before it is thrown. */
+  onDamage: (error: CorruptError) => void = () => {};
   /** Of the record that {@link next} has found. */
   #size = 0;
   /** Payload bytes of that record. */
@@ -131,8 +133,10 @@ export class RingConsumer {
     return available;
   }
   #damaged(what: string): CorruptError {
-    return new CorruptError(
+    const error = new CorruptError(
       `the ring has ${what} at position ${this.#head >>> 0}, which cannot be: the peer has damaged it`,
     );
+    this.onDamage(error);
+    return error;
   }
 }

@@ -30,6 +30,8 @@ export class RingProducer {
   #last: Uint8Array | undefined;
   #source: Uint8Array | undefined;
   #sourceWords: Int32Array = new Int32Array(0);
+  /** Told of damage, before it is thrown. */
+  onDamage: (error: CorruptError) => void = () => {};
   /** Bytes of the pad before the reserved record. */
   #pad = 0;
 
@@ -138,9 +140,11 @@ export class RingProducer {
     const before = (this.#tail - this.#head) | 0;
     const used = (this.#tail - head) | 0;
     if (used < 0 || used > before || (head & 7) !== 0) {
-      throw new CorruptError(
+      const error = new CorruptError(
         `the ring's read position is ${head >>> 0}, which is not between ${this.#head >>> 0} and ${this.#tail >>> 0}: the peer has damaged it`,
       );
+      this.onDamage(error);
+      throw error;
     }
     this.#head = head;
     return this.capacity - used >= size;
