@@ -1,0 +1,225 @@
+// @ts-check
+/** A connection through shared memory between two processes, beside a ring in C, and eventfds between two event loops. */
+import { randomUUID } from 'node:crypto';
+import { connect, layout, listen } from 'vecino';
+import { eventfd, Readiness } from 'vecino/system';
+import { Deadline } from '../../dist/system/deadline.js';
+import { native } from '../../dist/system/native.js';
+
+/**
+ * @typedef {import('../harness/row.js').Row} Row
+ * @typedef {import('vecino').Connection<any>} Connection
+ */
+const group = 'connection';
+const MIB = 2 ** 20;
+
+/** @param {import('../harness/row.js').AskSide} side @param {object} options @returns {Promise<Connection>} */
+async function ask(side, options) {
+  const name = `bench-${process.pid}-${randomUUID()}`;
+  process.env['VECINO_RUNTIME_DIR'] = side.folder;
+  const listener = await listen(name, options);
+  side.startPeer({ arguments: [name] });
+  const connection = await listener.accept();
+  listener.close();
+  return connection;
+}
+/** @param {import('../harness/row.js').AnswerSide} side @param {object} options @returns {Promise<Connection>} */
+async function answer(side, options) {
+  process.env['VECINO_RUNTIME_DIR'] = side.folder;
+  return connect(/** @type {string} */ (side.arguments[0]), options);
+}
+/** Looks until a message is there, and copies it out. @param {Connection} connection @param {number} size */
+function spinning(connection, size) {
+  const copy = new Uint8Array(size);
+  const words = new Int32Array(copy.buffer, 0, size >> 2);
+  /** @type {Int32Array | undefined} */
+  let shared;
+  /** @type {(memory: Uint8Array, offset: number, length: number) => void} */
+  const visit = (memory, offset, length) => {
+    if (length > 1024) return void copy.set(memory.subarray(offset, offset + length));
+    shared ??= new Int32Array(memory.buffer);
+    for (let i = 0, from = offset >> 2, count = length >> 2; i < count; i++)
+      words[i] = /** @type {number} */ (shared[from + i]);
+  };
+  return {
+    send(/** @type {Uint8Array} */ message) {
+      while (!connection.trySend(message));
+    },
+    receive() {
+      while (connection.drain(visit, 1) === 0);
+      return copy;
+    },
+    /** All that comes, as it comes, until the last. @param {(message: Uint8Array) => void} arrived */
+    listen(arrived) {
+      let over = false;
+      /** @type {typeof visit} */
+      const each = (memory, offset, length) => {
+        visit(memory, offset, length);
+        over = copy[0] === 2;
+        arrived(copy);
+      };
+      while (!over) connection.drain(each);
+    },
+  };
+}
+/** @param {{ size: number, kind: string }} side */
+const bytes = (side) => ({ codec: 'bytes', capacity: side.size >= MIB ? 4 * MIB : 128 * 1024 });
+
+/** @type {Row} */
+const spin = {
+  name: 'connection-spin',
+  group,
+  about: 'trySend and drain, both sides looking',
+  kinds: ['round-trip', 'one-way'],
+  sizes: [64, 1024, MIB],
+  against: ['c-ring', 'process-send-json'],
+  targets: [
+    { kind: 'round-trip', at: 64, against: 'c-ring', atMost: 1.5 },
+    { kind: 'one-way', at: 64, metric: 'rate', atLeast: 12e6 },
+    { kind: 'one-way', at: 64, against: 'c-ring', atLeast: 0.5 },
+    { kind: 'one-way', at: MIB, against: 'c-ring', atLeast: 0.8 },
+  ],
+  async ask(side) {
+    const { send, receive } = spinning(await ask(side, bytes(side)), side.size);
+    return { voice: 'sync', send, receive };
+  },
+  async answer(side) {
+    const { send, receive, listen } = spinning(await answer(side, bytes(side)), side.size);
+    if (side.kind === 'one-way') return { voice: 'events', send: () => true, listen, drained() {} };
+    return { voice: 'sync', send, receive };
+  },
+};
+/** @param {string} name @param {string} about @param {object} options @param {Partial<Row>} more @returns {Row} */
+function async(name, about, options, more) {
+  /** @param {Connection} connection @returns {import('../harness/row.js').Port} */
+  const port = (connection) => {
+    const messages = connection[Symbol.asyncIterator]();
+    return {
+      voice: 'async',
+      send: (/** @type {Uint8Array} */ message) => connection.send(message),
+      receive: async () => (await messages.next()).value,
+    };
+  };
+  return {
+    name,
+    group,
+    about,
+    kinds: ['round-trip'],
+    sizes: [64],
+    ask: async (side) => port(await ask(side, { codec: 'bytes', ...options })),
+    answer: async (side) => port(await answer(side, { codec: 'bytes', ...options })),
+    ...more,
+  };
+}
+
+/** What two event loops can do at best: a counter in the kernel, polled. @type {Row} */
+const eventfds = {
+  name: 'eventfd-loops',
+  group,
+  about: 'two eventfds between two event loops, no payload',
+  kinds: ['round-trip'],
+  sizes: [64],
+  ask(side) {
+    const there = eventfd();
+    const back = eventfd();
+    side.startPeer({ stdio: [there, back] });
+    return eventPort(back, there, side.size);
+  },
+  answer: ({ descriptors: [there, back], size }) =>
+    eventPort(/** @type {number} */ (there), /** @type {number} */ (back), size),
+};
+/** @param {number} from @param {number} to @param {number} size @returns {import('../harness/row.js').Port} */
+function eventPort(from, to, size) {
+  const counter = new Uint8Array(new BigUint64Array([1n]).buffer);
+  const readiness = new Readiness(from, 'eventfd');
+  const forever = new Deadline('wait');
+  const message = new Uint8Array(size);
+  return {
+    voice: 'async',
+    // The value is the mark: there is nothing else.
+    async send(/** @type {Uint8Array} */ bytes) {
+      counter[0] = /** @type {number} */ (bytes[0]) + 1;
+      native.write(to, counter, 0, 8);
+    },
+    async receive() {
+      await readiness.readable(forever);
+      native.read(from, counter, 0, 8);
+      message[0] = /** @type {number} */ (counter[0]) - 1;
+      return message;
+    },
+  };
+}
+
+const record = layout({ id: 'u32', mark: 'u32', name: { utf8: 16 }, tags: { array: { utf8: 8 }, length: 3 } });
+/** @param {number} mark */
+const object = (mark) => ({ id: 123456, mark, name: 'a name of it', tags: ['one', 'two', 'three'] });
+/** @param {string} name @param {any} codec @param {Row['targets']} targets @returns {Row} */
+const objects = (name, codec, targets) => ({
+  name,
+  group,
+  about: 'objects { id, name, tags: [3 strings] }, trySend and tryReceive',
+  kinds: ['one-way'],
+  sizes: [64],
+  against: ['process-send-json'],
+  targets,
+  async ask(side) {
+    const connection = await ask(side, { codec });
+    return {
+      voice: 'sync',
+      messages: () => ({ plain: object(0), start: object(1), last: object(2) }),
+      send(message) {
+        while (!connection.trySend(message));
+      },
+      receive: () => connection.receiveSync(),
+    };
+  },
+  async answer(side) {
+    const connection = await answer(side, { codec });
+    return {
+      voice: 'sync',
+      mark: (/** @type {any} */ message) => message.mark,
+      send() {},
+      receive() {
+        for (;;) {
+          const value = connection.tryReceive();
+          if (value !== undefined) return value;
+        }
+      },
+    };
+  },
+});
+
+/** @type {Row[]} */
+export default [
+  spin,
+  {
+    name: 'c-ring',
+    group,
+    about: 'a ring in C, both sides spinning',
+    kinds: ['round-trip', 'one-way'],
+    sizes: [64, 1024, MIB],
+    c: { source: 'ring.c' },
+  },
+  async(
+    'connection-sleep',
+    'send and receive in the event loop, sleeping at once',
+    { spin: 0 },
+    {
+      against: ['eventfd-loops', 'node-net-unix'],
+      targets: [{ kind: 'round-trip', at: 64, against: 'eventfd-loops', atMost: 1.2 }],
+    },
+  ),
+  eventfds,
+  async(
+    'connection-await',
+    'send and for await, as it comes',
+    {},
+    {
+      kinds: ['round-trip', 'one-way'],
+      against: ['node-net-unix'],
+      targets: [{ kind: 'one-way', at: 64, metric: 'rate', atLeast: 2e6 }],
+    },
+  ),
+  objects('connection-msgpack', 'msgpack', [{ kind: 'one-way', against: 'process-send-json', atLeast: 4 }]),
+  objects('connection-layout', record, [{ kind: 'one-way', metric: 'rate', atLeast: 8e6 }]),
+];
