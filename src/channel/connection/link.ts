@@ -48,6 +48,8 @@ export class Link {
   readonly in: RingConsumer;
   readonly buffer: ArrayBuffer;
   readonly #memory: Mapping;
+  /** Closed or damaged: {@link use} throws. */
+  broken = false;
   #closed = false;
   #damage: CorruptError | undefined;
 
@@ -90,6 +92,7 @@ export class Link {
   fail(error: CorruptError): void {
     if (this.#closed || this.#damage !== undefined) return;
     this.#damage = error;
+    this.broken = true;
     this.bell.hangUp();
   }
   /** Those who wait for the bell, one line for each direction. */
@@ -113,6 +116,7 @@ export class Link {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.broken = true;
     this.out.end();
     this.in.end();
     this.bell.close();

@@ -36,12 +36,16 @@ export class Sender<T> {
   readonly #part: number;
   #loan: Loan | undefined;
   #ended = false;
+  /** There is a loan, or the end was sent. */
+  #busy = false;
+  readonly #peerTakes: number;
 
   constructor(link: Link, coder: Coder<T>, spin: Spin) {
     this.#link = link;
     this.#ring = link.out;
     this.#coder = coder;
     this.#spin = spin;
+    this.#peerTakes = link.terms.peerTakes;
     this.#whole = longestRecord(link.out.capacity);
     this.#part = link.out.capacity >> 3;
     this.line = new Line(link.bell.fd, link.what, 'readable');
@@ -49,7 +53,7 @@ export class Sender<T> {
   }
 
   trySend(value: T): boolean {
-    this.#use();
+    if (this.#link.broken || this.#busy) this.#use();
     if (!this.line.idle) return false;
     const payload = this.#encode(value);
     if (payload.length > this.#whole) {
@@ -94,6 +98,7 @@ export class Sender<T> {
     const finish = (): true => {
       if (this.#ended) return true;
       this.#ended = true;
+      this.#busy = true;
       this.#ring.end();
       this.#link.bell.ring(); // whether it sleeps or not: it looks at nothing else
       return true;
@@ -116,6 +121,7 @@ export class Sender<T> {
       this.#lookAfterPeer();
       return null;
     }
+    this.#busy = true;
     this.#loan = new Loan(this.#link.buffer, offset, length, this.#settle);
     return this.#loan;
   }
@@ -128,6 +134,7 @@ export class Sender<T> {
   readonly #settle = (loan: Loan, length: number): void => {
     if (loan !== this.#loan) return;
     this.#loan = undefined;
+    this.#busy = this.#ended;
     if (length < 0) return;
     this.#link.use();
     this.#committed(length, this.#ring.commit(length, MESSAGE));
@@ -142,7 +149,7 @@ export class Sender<T> {
       );
     }
     const payload = this.#coder.encode(value);
-    const { peerTakes } = this.#link.terms;
+    const peerTakes = this.#peerTakes;
     if (payload.length <= peerTakes) return payload;
     throw new MessageTooLargeError(
       `${this.#link.what}: the message has ${payload.length} bytes, and the peer takes ${peerTakes} (its option maxMessageSize)`,

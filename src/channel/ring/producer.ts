@@ -9,9 +9,6 @@ import { CorruptError } from '../../system/errors.js';
 import { ASLEEP, AWAKE, CLOSED, CONSUMER, HEAD, PAD, PRODUCER, RECORD_HEADER, recordSize, TAIL } from './layout.js';
 import { loadAfterStore } from './ordering.js';
 
-/** Bytes. */
-const LONGEST_BY_WORDS = 256;
-
 export class RingProducer {
   readonly capacity: number;
   /** The memory, for whoever writes payloads. */
@@ -26,10 +23,6 @@ export class RingProducer {
   #tail = 0;
   /** What was last seen of the consumer's. */
   #head = 0;
-  /** The payload of the last write, and one that came twice in a row, with its words. */
-  #last: Uint8Array | undefined;
-  #source: Uint8Array | undefined;
-  #sourceWords: Int32Array = new Int32Array(0);
   /** Told of damage, before it is thrown. */
   onDamage: (error: CorruptError) => void = () => {};
   /** Bytes of the pad before the reserved record. */
@@ -91,25 +84,9 @@ export class RingProducer {
     const { length } = payload;
     const offset = this.reserve(length);
     if (offset < 0) return false;
-    if (payload === this.#source) this.#copyWords(offset >> 2);
-    else this.#copy(payload, offset);
+    this.memory.set(payload, offset);
     this.quiet = this.commit(length, kind);
     return true;
-  }
-  /** A short payload that comes again, as the scratch memory of a codec does, is copied word by word: half the time of `set`. */
-  #copy(payload: Uint8Array, offset: number): void {
-    const { length, byteOffset } = payload;
-    if (payload === this.#last && ((byteOffset | length) & 3) === 0 && length <= LONGEST_BY_WORDS) {
-      this.#source = payload;
-      this.#sourceWords = new Int32Array(payload.buffer, byteOffset, length >> 2);
-    } else this.#last = payload;
-    this.memory.set(payload, offset);
-  }
-  #copyWords(index: number): void {
-    const words = this.words;
-    const source = this.#sourceWords;
-    const count = source.length;
-    for (let i = 0; i < count; i++) words[index + i] = source[i]!;
   }
   /** Whether the consumer needs nothing after the last {@link write}. */
   quiet = true;
