@@ -60,8 +60,10 @@ const RECOVERED_COUNT = 4;
 const WAKES = 2;
 /** Freed slots that a consumer gathers before it wakes a producer, at most. */
 const MOST_GATHERED = 64;
-/** Milliseconds from one look for the dead to the next, for those who try again and again without waiting. */
+/** Milliseconds from one look for the dead to the next, for those who never wait. */
 const LOOK = 20;
+/** Messages taken from one look at the clock to the next, at most. */
+const MOST_UNTIMED = 256;
 const LARGEST_TYPE = 0x7fffffff;
 
 /**
@@ -106,11 +108,14 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   readonly #counters: Float64Array;
   readonly #counter: number;
   readonly #gather: number;
-  #bellOrNone: Doorbell | undefined;
+  readonly #bell: Doorbell;
   #waitingOrNone: Waiting<T> | undefined;
   /** Slots freed since a producer was woken, while there was one asleep. */
   #freed = 0;
+  /** When we looked for the dead, and how many messages may be taken before the clock is looked at. */
   #looked = 0;
+  #untimed = 0;
+  #taken = 0;
   #closed = false;
 
   private constructor(place: Place, mapping: Mapping, plan: Plan, coder: Coder<T>, spin: Spin) {
@@ -127,7 +132,13 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     this.#counter = (place.wordOf(place.seat) >> 1) + SEAT_COUNTERS;
     this.#gather = Math.max(1, Math.min(MOST_GATHERED, plan.capacity >> 2));
     const { words } = this.#messages;
-    const ring = (seat: number) => this.#bell.ring(seat);
+    const ring = (seat: number) => {
+      try {
+        return bell.ring(seat);
+      } catch {
+        return false; // what was sent is sent, whatever the kernel says to this
+      }
+    };
     this.#consumers = new Sleepers(words, CONSUMERS, CONSUMER_TICKETS, place.seat, ring);
     this.#producers = new Sleepers(words, PRODUCERS, PRODUCER_TICKETS, place.seat, ring);
     const queue = this;
@@ -139,8 +150,15 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
       acknowledge: (slot, word) => queue.#acknowledge(slot, word),
       giveBack: (slot, word, type) => queue.#giveBack(slot, word, type),
     };
-    enter(this.#messages, place.seat);
-    this.#recover();
+    const bell = new Doorbell(place);
+    this.#bell = bell;
+    try {
+      enter(this.#messages, place.seat);
+      this.#recover();
+    } catch (error) {
+      bell.close();
+      throw error;
+    }
   }
 
   /**
@@ -297,7 +315,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
       this.#giveAllBack();
       leave(this.#messages, seat);
     } finally {
-      this.#bellOrNone?.close();
+      this.#bell.close();
       this.#place.close();
       this.#mapping.unmap();
     }
@@ -334,6 +352,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   }
   #take(types: Types): Delivery<T> | undefined {
     const messages = this.#messages;
+    if (--this.#untimed < 0) this.#lookNowAndThen();
     const slot = messages.take(types);
     if (slot < 0) {
       if (this.#freed > 0) this.#wakeProducers();
@@ -403,6 +422,17 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     if (returned > 0) this.#consumers.wake(Number.POSITIVE_INFINITY);
     if (freed > 0) this.#producers.wake(Number.POSITIVE_INFINITY);
   }
+  /** Who always finds a message never waits, and must look for the dead all the same: what they had comes before what is there. */
+  #lookNowAndThen(): void {
+    const elapsed = performance.now() - this.#looked;
+    const taken = this.#taken + 1;
+    this.#taken = 0;
+    if (elapsed >= LOOK) this.#lookedForDead();
+    // As many as may come in a quarter of the time, if they go on coming as they did.
+    const next = Math.min(MOST_UNTIMED, Math.floor((taken * LOOK) / 4 / Math.max(elapsed, 0.01)));
+    this.#untimed = next;
+    this.#taken = next;
+  }
   /** For the voice that never waits: now and then, whether somebody has died. */
   #lookedForDead(): boolean {
     const now = performance.now();
@@ -416,9 +446,6 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     if (waiting === undefined) return false;
     waiting.serve();
     return waiting.sending;
-  }
-  get #bell(): Doorbell {
-    return (this.#bellOrNone ??= new Doorbell(this.#place));
   }
   get #waiting(): Waiting<T> {
     return (this.#waitingOrNone ??= this.#makeWaiting());
