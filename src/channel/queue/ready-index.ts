@@ -97,7 +97,7 @@ export class ReadyIndex {
     let over = true;
     for (let steps = this.#patience; steps > 0; steps--) {
       const index = this.#ring + (position & this.#mask);
-      const entry = Atomics.load(words, index); // pairs with the exchange in put
+      const entry = loadInOrder(words, index); // pairs with the exchange in put
       const round = (position >>> this.#shift) & ROUNDS;
       const ahead = ((entry >>> ROUND_SHIFT) - round) & ROUNDS;
       if (ahead === 0) {

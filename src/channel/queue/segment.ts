@@ -1,5 +1,5 @@
 /** The file `slots` of a queue: made whole, by whoever comes first, then mapped by all. */
-import { writeSync } from 'node:fs';
+import { existsSync, writeSync } from 'node:fs';
 import { CorruptError, SystemError } from '../../system/errors.js';
 import { close, fallocate, fstat, linkDescriptor, open } from '../../system/file.js';
 import { type Mapping, mmap } from '../../system/memory.js';
@@ -26,10 +26,9 @@ export function mapSegment(place: Place, plan: Plan): Mapping {
     close(fd);
   }
 }
+/** Needs no descriptor, so that it can be asked when there is none. */
 export function hasSegment(place: Place): boolean {
-  const fd = openSegment(place);
-  if (fd !== undefined) close(fd);
-  return fd !== undefined;
+  return existsSync(place.path(FILE));
 }
 function openSegment(place: Place): number | undefined {
   try {
