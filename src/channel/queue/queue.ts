@@ -115,7 +115,8 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   /** When we looked for the dead, and how many messages may be taken before the clock is looked at. */
   #looked = 0;
   #untimed = 0;
-  #taken = 0;
+  #batch = 0;
+  #clock = 0;
   #closed = false;
 
   private constructor(place: Place, mapping: Mapping, plan: Plan, coder: Coder<T>, spin: Spin) {
@@ -424,14 +425,14 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   }
   /** Who always finds a message never waits, and must look for the dead all the same: what they had comes before what is there. */
   #lookNowAndThen(): void {
-    const elapsed = performance.now() - this.#looked;
-    const taken = this.#taken + 1;
-    this.#taken = 0;
-    if (elapsed >= LOOK) this.#lookedForDead();
+    const now = performance.now();
+    const elapsed = now - this.#clock;
+    this.#clock = now;
+    this.#lookedForDead();
     // As many as may come in a quarter of the time, if they go on coming as they did.
-    const next = Math.min(MOST_UNTIMED, Math.floor((taken * LOOK) / 4 / Math.max(elapsed, 0.01)));
-    this.#untimed = next;
-    this.#taken = next;
+    const rate = (this.#batch + 1) / Math.max(elapsed, 0.01);
+    this.#batch = Math.min(MOST_UNTIMED, Math.floor((rate * LOOK) / 4));
+    this.#untimed = this.#batch;
   }
   /** For the voice that never waits: now and then, whether somebody has died. */
   #lookedForDead(): boolean {

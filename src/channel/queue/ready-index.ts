@@ -7,8 +7,9 @@
  * (modulo 2^15). An entry that is not filled and has the round of a position is free for that position; to clear it is to write
  * the next round. So a compare-and-exchange puts an entry at one position and no other, and the positions are filled without gaps.
  *
- * `head` and `tail` are hints, written without care: every entry before `head` is over, every one before `tail` was filled once.
- * A process that was stopped may set them back, which costs steps and nothing else. Where they cannot be right the entries tell.
+ * `head` and `tail` are hints, written without care and only now and then, so that their cache lines do not travel with every
+ * message: every entry before `head` is over, every one before `tail` was filled once. What a process knows itself may be newer.
+ * One that was stopped may set them back, which costs steps and nothing else. Where they cannot be right the entries tell.
  */
 import { CorruptError } from '../../system/errors.js';
 import { loadAfterStore as loadInOrder } from '../ring/ordering.js';
@@ -21,6 +22,8 @@ const ROUND = 1 << ROUND_SHIFT;
 const ROUNDS = 0x7fff;
 /** Rounds that are so far "ahead" are behind. */
 const BEHIND = 0x4000;
+/** A hint is written at each position that has all of these bits. */
+const NOW_AND_THEN = 7;
 
 export class ReadyIndex {
   readonly #words: Int32Array;
@@ -35,6 +38,9 @@ export class ReadyIndex {
   readonly #stride: number;
   readonly #capacity: number;
   readonly #patience: number;
+  /** What we know ourselves: hints as well. */
+  #ownHead = 0;
+  #ownTail = 0;
   /** Of the last {@link find}, and of what was in the way of {@link put}. */
   position = 0;
   entry = 0;
@@ -60,7 +66,9 @@ export class ReadyIndex {
   /** Commits the message in a slot. False: the oldest entry is in the way, with {@link position}, {@link entry} and {@link slot}. */
   put(slot: number): boolean {
     const words = this.#words;
-    let position = words[this.#tail]!;
+    let position = this.#ownTail;
+    const hint = words[this.#tail]!;
+    if (((hint - position) | 0) > 0) position = hint;
     for (let steps = this.#patience; steps > 0; steps--) {
       const index = this.#ring + (position & this.#mask);
       const round = (position >>> this.#shift) & ROUNDS;
@@ -69,7 +77,9 @@ export class ReadyIndex {
       if (found === free) {
         found = Atomics.compareExchange(words, index, free, free | FILLED | slot); // pairs with the load in find
         if (found === free) {
-          words[this.#tail] = (position + 1) | 0;
+          const next = (position + 1) | 0;
+          this.#ownTail = next;
+          if ((position & NOW_AND_THEN) === NOW_AND_THEN) words[this.#tail] = next;
           return true;
         }
       }
@@ -81,7 +91,7 @@ export class ReadyIndex {
         this.entry = found;
         this.slot = this.#slotOf(found);
         return false;
-      } else position = this.#findTail();
+      } else words[this.#tail] = position = this.#findTail();
     }
     throw this.#damaged();
   }
@@ -91,9 +101,7 @@ export class ReadyIndex {
    */
   find(types: readonly number[] | undefined): boolean {
     const words = this.#words;
-    const from = words[this.#head]!;
-    let position = from;
-    let hint = from;
+    let position = this.#start();
     let over = true;
     for (let steps = this.#patience; steps > 0; steps--) {
       const index = this.#ring + (position & this.#mask);
@@ -101,10 +109,7 @@ export class ReadyIndex {
       const round = (position >>> this.#shift) & ROUNDS;
       const ahead = ((entry >>> ROUND_SHIFT) - round) & ROUNDS;
       if (ahead === 0) {
-        if ((entry & FILLED) === 0) {
-          if (hint !== from) words[this.#head] = hint;
-          return false;
-        }
+        if ((entry & FILLED) === 0) return false;
         const slot = entry & SLOT;
         if (slot >= this.#capacity) throw this.#damaged();
         const word = loadInOrder(words, this.#states + slot);
@@ -112,7 +117,6 @@ export class ReadyIndex {
           // Still there: so that is the state of this entry's message.
           if (Atomics.load(words, index) !== entry) continue;
           if (types === undefined || types.includes(words[this.#types + slot * this.#stride]!)) {
-            if (hint !== from) words[this.#head] = hint;
             this.position = position;
             this.entry = entry;
             this.slot = slot;
@@ -126,10 +130,9 @@ export class ReadyIndex {
       } else if (ahead === 1) position = (position + 1) | 0;
       else if (ahead < BEHIND) position = (position + Math.imul(ahead - 1, this.#size)) | 0;
       else if (ahead === ROUNDS && (entry & FILLED) !== 0) {
-        if (hint !== from) words[this.#head] = hint;
         return false; // the ring is full, and this is its end
-      } else position = (this.#findTail() - this.#size) | 0;
-      if (over) hint = position;
+      } else words[this.#head] = position = (this.#findTail() - this.#size) | 0;
+      if (over) this.#ownHead = position;
     }
     throw this.#damaged();
   }
@@ -141,7 +144,11 @@ export class ReadyIndex {
       entry,
       ((entry & ~(ROUND - 1)) + ROUND) | 0,
     );
-    if (this.#words[this.#head] === position) this.#words[this.#head] = (position + 1) | 0;
+    if (this.#ownHead === position) {
+      const next = (position + 1) | 0;
+      this.#ownHead = next;
+      if ((position & NOW_AND_THEN) === NOW_AND_THEN) this.#words[this.#head] = next;
+    }
   }
   /** Whether an entry is still where it was. */
   has(position: number, entry: number): boolean {
@@ -149,7 +156,7 @@ export class ReadyIndex {
   }
   /** Calls `visit` with every filled entry, in no order. */
   each(visit: (slot: number, position: number, entry: number) => void): void {
-    const head = this.#words[this.#head]!;
+    const head = this.#start();
     for (let at = 0; at < this.#size; at++) {
       const entry = Atomics.load(this.#words, this.#ring + at);
       if ((entry & FILLED) === 0) continue;
@@ -162,9 +169,15 @@ export class ReadyIndex {
   }
   /** Something seems to be there: a look of a few nanoseconds, which is not always right. */
   get looksFilled(): boolean {
-    const head = this.#words[this.#head]!;
-    const entry = this.#words[this.#ring + (head & this.#mask)]!;
+    const head = this.#start();
+    const entry = loadInOrder(this.#words, this.#ring + (head & this.#mask));
     return entry >>> 16 !== ((head >>> this.#shift) & ROUNDS) << 1;
+  }
+  /** Where a search begins: every entry before is over. */
+  #start(): number {
+    const own = this.#ownHead;
+    const hint = this.#words[this.#head]!;
+    return ((hint - own) | 0) > 0 ? hint : own;
   }
   /** The tail by the entries: those before it were filled once more than those from it on. */
   #findTail(): number {

@@ -191,7 +191,8 @@ test(`after ${KILLS} kills the account balances: nothing lost, nothing twice wit
   const STOP = 1023;
   using queue = await Queue.open<Uint8Array>(name, { codec: 'bytes', capacity: 48, messageSize: 64 });
   const prelude = `
-    const { SharedMemory } = await import('vecino');
+    const { SharedMemory } = await import('vecino/memory');
+    (await import('node:os')).setPriority(10); // those that are starting go first
     const memory = SharedMemory.open(args[0]);
     const row = Number(args[1]);
     const voice = row % 3;
@@ -215,6 +216,7 @@ test(`after ${KILLS} kills the account balances: nothing lost, nothing twice wit
       else while (!queue.trySend(bytes, options)) { await turn(); }
       Atomics.store(sent, row, i + 1);
       Atomics.add(progress, row, 1);
+      if (i % 64 === 63) await new Promise((resolve) => setTimeout(resolve, 1)); // leaves time to those that are starting
     }
     setInterval(() => stopped() && process.exit(0), 20);`;
   const consumer = `${prelude}

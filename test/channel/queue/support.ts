@@ -13,7 +13,7 @@ export function openQueue<T>(options?: QueueOptions<T>): Promise<Queue<T>> {
 export function another(name: string, source: string, args: readonly string[] = []): ReturnType<typeof startScript> {
   return startScript(
     `
-    import { Queue } from 'vecino';
+    import { Queue } from 'vecino/channel';
     import { native } from '#src/system/native.js';
     native.setParentDeathSignal(9);
     const [, name, ...args] = process.argv;
