@@ -3,7 +3,7 @@ import { ClosedError, IpcError } from '../../system/errors.js';
 
 /** Who a delivery is settled with. */
 export interface Keeper {
-  readonly closed: boolean;
+  closed: boolean;
   readonly what: string;
   acknowledge(slot: number, word: number): void;
   giveBack(slot: number, word: number, type: number): void;
@@ -62,15 +62,17 @@ export class Delivery<T> implements Disposable {
    * @throws IpcError `ERR_VECINO_SETTLED` if it was rejected
    */
   acknowledge(): void {
-    if (this.#fate === ACKNOWLEDGED) return;
-    this.#mustBeHeld('rejected');
+    if (this.#fate !== HELD || this.#keeper.closed) {
+      if (this.#fate === ACKNOWLEDGED) return;
+      this.#refuse('rejected');
+    }
     this.#keeper.acknowledge(this.#slot, this.#word);
     this.#fate = ACKNOWLEDGED;
   }
   /** It was not dealt with: it goes back to its place in the order, to be delivered once more. Again: nothing. */
   reject(): void {
     if (this.#fate === REJECTED) return;
-    this.#mustBeHeld('acknowledged');
+    if (this.#fate !== HELD || this.#keeper.closed) this.#refuse('acknowledged');
     this.#keeper.giveBack(this.#slot, this.#word, this.type);
     this.#fate = REJECTED;
   }
@@ -82,8 +84,28 @@ export class Delivery<T> implements Disposable {
   [Symbol.dispose](): void {
     if (this.#fate === HELD && !this.#keeper.closed) this.reject();
   }
-  #mustBeHeld(was: string): void {
+  #refuse(was: string): never {
     if (this.#fate !== HELD) throw new IpcError('ERR_VECINO_SETTLED', `the message was ${was} already`);
-    if (this.#keeper.closed) throw new ClosedError(`${this.#keeper.what}, and the message has gone back: it`);
+    throw new ClosedError(`${this.#keeper.what}, and the message has gone back: it`);
+  }
+}
+
+/** What was sent cannot be decoded: whoever looks at the value gets the error, and may acknowledge the message to be rid of it. */
+export class Undecodable<T> extends Delivery<T> {
+  constructor(
+    error: unknown,
+    priority: number,
+    type: number,
+    attempt: number,
+    keeper: Keeper,
+    slot: number,
+    word: number,
+  ) {
+    super(undefined as T, priority, type, attempt, keeper, slot, word);
+    Object.defineProperty(this, 'value', {
+      get() {
+        throw error;
+      },
+    });
   }
 }

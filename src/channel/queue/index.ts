@@ -1,3 +1,4 @@
 export type { Delivery } from './delivery.js';
 export type { QueueOptions } from './open.js';
-export { Queue, type QueueReceiveOptions, type QueueSendOptions, type QueueStats } from './queue.js';
+export type { QueueReceiveOptions, QueueSendOptions, QueueStats } from './options.js';
+export { Queue } from './queue.js';

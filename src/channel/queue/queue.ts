@@ -1,7 +1,7 @@
 /** A queue in shared memory: many producers, many consumers, each message to one of them, at least once. */
 import { checkInteger, checkName, checkOptions } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
-import { ClosedError, invalidArgument, MessageTooLargeError } from '../../system/errors.js';
+import { ClosedError, MessageTooLargeError } from '../../system/errors.js';
 import type { Mapping } from '../../system/memory.js';
 import { type Coder, coderOf } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
@@ -9,46 +9,17 @@ import { SEAT_COUNTERS, SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.j
 import { Doorbell } from '../place/doorbell.js';
 import { Place } from '../place/place.js';
 import { unlinkPlace } from '../place/unlink.js';
-import { Delivery, type Keeper } from './delivery.js';
+import { Delivery, type Keeper, Undecodable } from './delivery.js';
 import { CONSUMER_TICKETS, CONSUMERS, type Plan, PRODUCER_TICKETS, PRODUCERS, planOfFound } from './layout.js';
 import { Messages } from './messages.js';
 import { codecOf, describe, type QueueOptions } from './open.js';
+import { type QueueReceiveOptions, type QueueSendOptions, type QueueStats, typeOf, typesOf } from './options.js';
 import { enter, leave, recover } from './recovery.js';
 import { hasSegment, mapSegment } from './segment.js';
 import { Sleepers } from './sleepers.js';
 import type { Spin } from './spin.js';
 import { type Attempts, type Job, type Types, Waiting } from './waiting.js';
 
-/** How a message is sent. */
-export interface QueueSendOptions {
-  /** 0 (the default) to `priorities - 1`; higher ones are delivered first. */
-  priority?: number;
-  /** A number from 0 (the default) to 2³¹ - 1 by which consumers may choose. */
-  type?: number;
-}
-/** Which messages are received. */
-export interface QueueReceiveOptions {
-  /** Only messages of these types; without it, of all. */
-  types?: readonly number[];
-}
-/** What is in a queue. */
-export interface QueueStats {
-  /** Messages that can be received. */
-  ready: number;
-  /** Messages that were received and neither acknowledged nor rejected. */
-  inFlight: number;
-  /** Messages that it holds, ready or in flight. */
-  capacity: number;
-  /** Bytes that an encoded message may have. */
-  messageSize: number;
-  priorities: number;
-  /** What this object did: `recovered` are messages of dead consumers that it has given back. */
-  sent: number;
-  received: number;
-  acknowledged: number;
-  returned: number;
-  recovered: number;
-}
 /** Counters of a seat. */
 const SENT_COUNT = 0;
 const RECEIVED_COUNT = 1;
@@ -64,7 +35,6 @@ const MOST_GATHERED = 64;
 const LOOK = 20;
 /** Messages taken from one look at the clock to the next, at most. */
 const MOST_UNTIMED = 256;
-const LARGEST_TYPE = 0x7fffffff;
 
 /**
  * A queue under a name, for all processes of one user. It is there from the first `open` until {@link Queue.unlink}, with its
@@ -142,14 +112,11 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     };
     this.#consumers = new Sleepers(words, CONSUMERS, CONSUMER_TICKETS, place.seat, ring);
     this.#producers = new Sleepers(words, PRODUCERS, PRODUCER_TICKETS, place.seat, ring);
-    const queue = this;
     this.#keeper = {
       what: this.#what,
-      get closed() {
-        return queue.#closed;
-      },
-      acknowledge: (slot, word) => queue.#acknowledge(slot, word),
-      giveBack: (slot, word, type) => queue.#giveBack(slot, word, type),
+      closed: false,
+      acknowledge: (slot, word) => this.#acknowledge(slot, word),
+      giveBack: (slot, word, type) => this.#giveBack(slot, word, type),
     };
     const bell = new Doorbell(place);
     this.#bell = bell;
@@ -308,6 +275,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#keeper.closed = true;
     const { seat } = this.#place;
     this.#waitingOrNone?.close();
     try {
@@ -462,36 +430,4 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     };
     return new Waiting(attempts, this.#place, this.#bell, this.#consumers, this.#producers, this.#spin, this.#what);
   }
-}
-/** What was sent cannot be decoded: whoever looks at the value gets the error, and may acknowledge the message to be rid of it. */
-class Undecodable<T> extends Delivery<T> {
-  constructor(
-    error: unknown,
-    priority: number,
-    type: number,
-    attempt: number,
-    keeper: Keeper,
-    slot: number,
-    word: number,
-  ) {
-    super(undefined as T, priority, type, attempt, keeper, slot, word);
-    Object.defineProperty(this, 'value', {
-      get() {
-        throw error;
-      },
-    });
-  }
-}
-function typeOf(options: QueueSendOptions | undefined): number {
-  if (options === undefined) return 0;
-  const { type } = checkOptions('options', options)!;
-  return type === undefined ? 0 : checkInteger('options.type', type, 0, LARGEST_TYPE);
-}
-function typesOf(options: QueueReceiveOptions | undefined): Types {
-  if (options === undefined) return undefined;
-  const { types } = checkOptions('options', options)!;
-  if (types === undefined) return undefined;
-  if (!Array.isArray(types) || types.length === 0)
-    throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.types', 'an array of at least one number', types);
-  return types.map((type, index) => checkInteger(`options.types[${index}]`, type, 0, LARGEST_TYPE));
 }
