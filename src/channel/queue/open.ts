@@ -5,8 +5,8 @@ import { constants } from '../../system/native.js';
 import type { Codec, CodecName } from '../codec/index.js';
 import { readControl } from '../place/control-file.js';
 import { runtimeDirectory } from '../place/runtime-directory.js';
+import { Spin } from '../spin.js';
 import { checkGeometry, type Geometry, LARGEST_CAPACITY, LARGEST_MESSAGE, MOST_PRIORITIES } from './layout.js';
-import { Spin } from './spin.js';
 
 export interface QueueOptions<T = unknown> {
   /** How values become bytes: `'msgpack'` unless the queue is there with another. */

@@ -9,6 +9,7 @@ import { SEAT_COUNTERS, SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.j
 import { Doorbell } from '../place/doorbell.js';
 import { Place } from '../place/place.js';
 import { unlinkPlace } from '../place/unlink.js';
+import type { Spin } from '../spin.js';
 import { Delivery, type Keeper, Undecodable } from './delivery.js';
 import { CONSUMER_TICKETS, CONSUMERS, type Plan, PRODUCER_TICKETS, PRODUCERS, planOfFound } from './layout.js';
 import { Messages } from './messages.js';
@@ -17,7 +18,6 @@ import { type QueueReceiveOptions, type QueueSendOptions, type QueueStats, typeO
 import { enter, leave, recover } from './recovery.js';
 import { hasSegment, mapSegment } from './segment.js';
 import { Sleepers } from './sleepers.js';
-import type { Spin } from './spin.js';
 import { type Attempts, type Job, type Types, Waiting } from './waiting.js';
 
 /** Counters of a seat. */

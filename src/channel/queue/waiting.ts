@@ -13,10 +13,10 @@ import { READABLE, Readiness, type Waiter } from '../../system/readiness.js';
 import { SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.js';
 import type { Doorbell } from '../place/doorbell.js';
 import type { Place } from '../place/place.js';
+import type { Spin } from '../spin.js';
 import { Deaths } from './deaths.js';
 import type { Delivery } from './delivery.js';
 import type { Sleepers } from './sleepers.js';
-import type { Spin } from './spin.js';
 
 export type Types = readonly number[] | undefined;
 /** A message that waits for room. */
