@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { after, test } from 'node:test';
-import { root, start } from '../support/processes.js';
+import { root, start, temporaryFolder } from '../support/processes.js';
 
 /** A piece of code that users will copy, from a page or a doc comment. */
 interface Example {
@@ -36,6 +36,7 @@ const examples = [...pages, ...sources]
 const folder = join(root, 'build', `examples-${process.pid}`);
 mkdirSync(folder, { recursive: true });
 after(() => rmSync(folder, { recursive: true, force: true }));
+process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
 const name = (index: number) => `example-${index}`;
 for (const [index, { code }] of examples.entries())
   writeFileSync(join(folder, `${name(index)}.mts`), `${code}\nexport {};\n`);

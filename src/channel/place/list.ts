@@ -16,7 +16,7 @@ import {
   SEATS,
   SEATS_OFFSET,
 } from './control-file.js';
-import { removeDead } from './place.js';
+import { removeDead, UNLINKED } from './place.js';
 import { runtimeDirectory } from './runtime-directory.js';
 
 /** One who takes part, as he says. */
@@ -40,7 +40,8 @@ export function listPlaces(): Found[] {
   const found: Found[] = [];
   for (const name of readdirSync(root).sort()) {
     const place = look(name, `${root}/${name}`);
-    if (place !== undefined && place.participants.length > 0) found.push(place);
+    if (name.startsWith(UNLINKED)) removeDead(name);
+    else if (place !== undefined && place.participants.length > 0) found.push(place);
     else if (!removeDead(name) && place !== undefined) found.push(place);
   }
   return found;

@@ -5,7 +5,7 @@
  * completes or removes. Removal needs the write lock of the whole control file, which is to be had only when all seats are empty; who
  * joins meanwhile finds that the file it has opened is not the one with the name any more, and begins again.
  */
-import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync, unlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync, rmdirSync, rmSync, statSync, unlinkSync } from 'node:fs';
 import { checkName } from '../../system/arguments.js';
 import { ClosedError, errno, MismatchError, SystemError } from '../../system/errors.js';
 import { close, fstat, linkDescriptor, open } from '../../system/file.js';
@@ -170,15 +170,19 @@ export class Place implements Disposable {
     if (this.#closed) throw new ClosedError(`channel '${this.name}'`);
     this.#mapping.check();
   }
-  /** Gives the seat back; the last one removes the channel, unless it is persistent. Idempotent. */
-  close(): void {
+  /**
+   * Gives the seat back; the last one removes the channel, unless it is persistent and still has its name. `end` says otherwise.
+   * Idempotent.
+   */
+  close(end: 'keep' | 'remove' = this.#persistent ? 'keep' : 'remove'): void {
     if (this.#closed) return;
     this.#closed = true;
     const index = this.wordOf(this.seat);
     this.words[index + SEAT_PID] = 0;
     try {
       setFileLock(this.#control, 'none', 0, 0);
-      if (!this.#persistent) removeIfEmpty(this.#control, this.#directory, this.folder);
+      const folder = folderNow(this.#directory) ?? this.folder;
+      if (end === 'remove' || isUnlinked(folder)) removeIfEmpty(this.#control, this.#directory, folder);
     } finally {
       this.#mapping.unmap();
       close(this.#control);
@@ -203,7 +207,7 @@ export function removeDead(name: string): boolean {
       rmdirSync(folder);
       return true;
     }
-    if (readControl(control, folder).kind === 'queue') return false;
+    if (!isUnlinked(folder) && readControl(control, folder).kind === 'queue') return false;
     return removeIfEmpty(control, directory, folder);
   } catch {
     return false;
@@ -213,6 +217,19 @@ export function removeDead(name: string): boolean {
   }
 }
 
+/** No name of a channel begins with it: the folder of one that was unlinked while somebody took part. */
+export const UNLINKED = '~';
+function isUnlinked(folder: string): boolean {
+  return folder.slice(folder.lastIndexOf('/') + 1).startsWith(UNLINKED);
+}
+/** What an open folder is called by now. */
+function folderNow(directory: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${directory}`);
+  } catch {
+    return undefined;
+  }
+}
 function openControl(directory: number): number | undefined {
   try {
     return open(`/proc/self/fd/${directory}/${CONTROL}`, O_RDWR! | O_NOFOLLOW!);

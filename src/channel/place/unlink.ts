@@ -1,0 +1,41 @@
+/** Taking the name from a channel that persists. */
+
+import { randomUUID } from 'node:crypto';
+import { renameSync, rmSync } from 'node:fs';
+import { MismatchError, SystemError } from '../../system/errors.js';
+import { close, open } from '../../system/file.js';
+import { constants } from '../../system/native.js';
+import { type ChannelKind, readControl } from './control-file.js';
+import { removeDead, UNLINKED } from './place.js';
+import { runtimeDirectory } from './runtime-directory.js';
+
+/**
+ * Removes the name of a channel of that kind. Its folder gets another name in the same step, and goes when nobody takes part any more.
+ * False: there was none.
+ */
+export function unlinkPlace(name: string, kind: ChannelKind): boolean {
+  const root = runtimeDirectory();
+  let fd = -1;
+  try {
+    fd = open(`${root}/${name}/control`, constants['O_RDONLY']! | constants['O_NOFOLLOW']!);
+    const found = readControl(fd, `${root}/${name}`);
+    if (found.kind !== kind)
+      throw new MismatchError(`'${name}' is a ${found.kind}, and not a ${kind}. Nothing was removed`);
+  } catch (error) {
+    if (error instanceof SystemError && error.code === 'ENOENT') return false;
+    if (error instanceof MismatchError) throw error;
+    // Damaged: it can go.
+  } finally {
+    if (fd >= 0) close(fd);
+  }
+  const other = `${UNLINKED}${randomUUID()}`;
+  try {
+    renameSync(`${root}/${name}`, `${root}/${other}`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+  if (!removeDead(other)) return true; // somebody uses it, and the last of them will remove it
+  rmSync(`${root}/${other}`, { recursive: true, force: true });
+  return true;
+}

@@ -1,0 +1,111 @@
+/** A message in the hands of its consumer. */
+import { ClosedError, IpcError } from '../../system/errors.js';
+
+/** Who a delivery is settled with. */
+export interface Keeper {
+  closed: boolean;
+  readonly what: string;
+  acknowledge(slot: number, word: number): void;
+  giveBack(slot: number, word: number, type: number): void;
+}
+const HELD = 0;
+const ACKNOWLEDGED = 1;
+const REJECTED = 2;
+
+/**
+ * A message, and the duty to say what became of it. Until then it is in flight: nobody else gets it, and its place in the queue
+ * is used. If its consumer closes the queue or dies, the message goes back to its place, as if rejected.
+ *
+ * @example
+ * ```ts
+ * import { Queue } from 'vecino';
+ *
+ * const queue = await Queue.open<string>('delivery-example', { codec: 'text' });
+ * await queue.send('again');
+ * const first = await queue.receive();
+ * first.reject();
+ * const second = await queue.receive();
+ * console.log(second.value, second.attempt); // again 2
+ * second.acknowledge();
+ * queue.close();
+ * Queue.unlink('delivery-example');
+ * ```
+ */
+export class Delivery<T> implements Disposable {
+  /** What was sent. */
+  readonly value: T;
+  /** The priority that it was sent with; higher goes first. */
+  readonly priority: number;
+  /** The type that it was sent with. */
+  readonly type: number;
+  /** How often it was delivered, this time included: 1 for the first. */
+  readonly attempt: number;
+  readonly #keeper: Keeper;
+  readonly #slot: number;
+  readonly #word: number;
+  #fate = HELD;
+
+  /** @internal */
+  constructor(value: T, priority: number, type: number, attempt: number, keeper: Keeper, slot: number, word: number) {
+    this.value = value;
+    this.priority = priority;
+    this.type = type;
+    this.attempt = attempt;
+    this.#keeper = keeper;
+    this.#slot = slot;
+    this.#word = word;
+  }
+  /**
+   * It was dealt with: it is gone, and its place is free. Again: nothing.
+   *
+   * @throws ClosedError if the queue was closed meanwhile, so that the message went back
+   * @throws IpcError `ERR_VECINO_SETTLED` if it was rejected
+   */
+  acknowledge(): void {
+    if (this.#fate !== HELD || this.#keeper.closed) {
+      if (this.#fate === ACKNOWLEDGED) return;
+      this.#refuse('rejected');
+    }
+    this.#keeper.acknowledge(this.#slot, this.#word);
+    this.#fate = ACKNOWLEDGED;
+  }
+  /** It was not dealt with: it goes back to its place in the order, to be delivered once more. Again: nothing. */
+  reject(): void {
+    if (this.#fate === REJECTED) return;
+    if (this.#fate !== HELD || this.#keeper.closed) this.#refuse('acknowledged');
+    this.#keeper.giveBack(this.#slot, this.#word, this.type);
+    this.#fate = REJECTED;
+  }
+  /** Whether it was acknowledged or rejected. */
+  get settled(): boolean {
+    return this.#fate !== HELD;
+  }
+  /** Rejects it, unless it is settled. */
+  [Symbol.dispose](): void {
+    if (this.#fate === HELD && !this.#keeper.closed) this.reject();
+  }
+  #refuse(was: string): never {
+    if (this.#fate !== HELD) throw new IpcError('ERR_VECINO_SETTLED', `the message was ${was} already`);
+    throw new ClosedError(`${this.#keeper.what}, and the message has gone back: it`);
+  }
+}
+
+/** What was sent cannot be decoded: whoever looks at the value gets the error, and may acknowledge the message to be rid of it. */
+export class Undecodable<T> extends Delivery<T> {
+  constructor(
+    error: unknown,
+    priority: number,
+    type: number,
+    attempt: number,
+    keeper: Keeper,
+    slot: number,
+    word: number,
+  ) {
+    super(undefined as T, priority, type, attempt, keeper, slot, word);
+    Object.defineProperty(this, 'value', {
+      get() {
+        throw error;
+      },
+    });
+  }
+}

@@ -1,0 +1,293 @@
+/**
+ * Messages in the shared memory of a queue, as one seat puts and takes them. Never waits; layout.ts tells why it is safe.
+ *
+ * Hostility: whoever can write to the memory can spoil messages, but every word that is used as an index or a length is read once
+ * and bounded before.
+ */
+import { CorruptError } from '../../system/errors.js';
+import { loadAfterStore as loadInOrder } from '../ring/ordering.js';
+import {
+  ATTEMPTS,
+  FREE,
+  GENERATION_MASK,
+  GENERATIONS,
+  HEADER,
+  LENGTH,
+  type Plan,
+  POSITION,
+  PRIORITY,
+  RETURNED,
+  SENT,
+  STATE,
+  seatOf,
+  stateWord,
+  TAKEN,
+  TYPE,
+} from './layout.js';
+import { ReadyIndex } from './ready-index.js';
+import { Returned } from './returned.js';
+
+/** Bytes. */
+const LONGEST_BY_WORDS = 256;
+/** State words of a seat from one note of their generation to the next. */
+const NOTED = 4096;
+
+export class Messages {
+  readonly plan: Plan;
+  readonly words: Int32Array;
+  readonly indexes: readonly ReadyIndex[];
+  readonly returned: Returned;
+  readonly #bytes: Uint8Array;
+  readonly #seat: number;
+  readonly #states: number;
+  readonly #slots: number;
+  readonly #stride: number;
+  readonly #capacity: number;
+  /** Where the search for a free slot goes on. */
+  #cursor: number;
+  #generation: number;
+  /** Of the last {@link take}: the state word by which we own it, and what its header says. */
+  word = 0;
+  length = 0;
+  priority = 0;
+  type = 0;
+  attempt = 0;
+  /** The payload of the last put, and one that came twice in a row, with its words. */
+  #last: Uint8Array | undefined;
+  #source: Uint8Array | undefined;
+  #sourceWords: Int32Array = new Int32Array(0);
+
+  constructor(buffer: ArrayBuffer, plan: Plan, seat: number) {
+    this.plan = plan;
+    this.words = new Int32Array(buffer);
+    this.#bytes = new Uint8Array(buffer);
+    this.#seat = seat;
+    this.#states = plan.states;
+    this.#slots = plan.slots;
+    this.#stride = plan.stride;
+    this.#capacity = plan.capacity;
+    this.indexes = Array.from({ length: plan.priorities }, (_, priority) => new ReadyIndex(this.words, plan, priority));
+    this.returned = new Returned(this.words, plan);
+    this.#cursor = Math.floor((plan.capacity * (seat & 7)) / 8);
+    // Beyond whatever a predecessor in this seat has written since his last note.
+    this.#generation = (this.words[GENERATIONS + seat]! + 2 * NOTED) & GENERATION_MASK;
+    this.noteGeneration();
+  }
+
+  /** Sends bytes, at most `messageSize` of them. False: there is no room. */
+  put(payload: Uint8Array, priority: number, type: number): boolean {
+    const slot = this.#allocate();
+    if (slot < 0) return false;
+    const words = this.words;
+    const header = this.#slots + slot * this.#stride;
+    const { length } = payload;
+    words[header + LENGTH] = length;
+    words[header + PRIORITY] = priority;
+    words[header + TYPE] = type;
+    words[header + ATTEMPTS] = 0;
+    const offset = (header << 2) + HEADER;
+    if (payload === this.#source) this.#copyWords(offset >> 2);
+    else this.#copy(payload, offset);
+    const index = this.indexes[priority]!;
+    try {
+      while (!index.put(slot)) this.#evict(index);
+    } catch (error) {
+      Atomics.store(words, this.#states + slot, FREE);
+      throw error;
+    }
+    return true;
+  }
+  /**
+   * Takes the message that is next, of one of `types` if they are given: its slot, with {@link word}, {@link length} and so on, or -1.
+   */
+  take(types: readonly number[] | undefined): number {
+    const { indexes, returned } = this;
+    if (returned.any) return this.#takeReturned(types);
+    for (let priority = indexes.length - 1; priority >= 0; priority--) {
+      const index = indexes[priority]!;
+      while (index.looksFilled && index.find(types)) {
+        if (this.#claim(index.slot, index.word)) return this.#taken(index, priority);
+      }
+    }
+    return -1;
+  }
+  /** With messages that were returned, which come in their places. */
+  #takeReturned(types: readonly number[] | undefined): number {
+    const { indexes, returned } = this;
+    for (let priority = indexes.length - 1; priority >= 0; priority--) {
+      const index = indexes[priority]!;
+      for (;;) {
+        const back = returned.find(priority, types);
+        if (!index.find(types)) {
+          if (!back) break;
+        } else if (!back || ((returned.position - index.position) | 0) > 0) {
+          if (this.#claim(index.slot, index.word)) return this.#taken(index, priority);
+          continue;
+        }
+        const { slot } = returned;
+        if (!this.#claim(slot, returned.word)) continue;
+        returned.remove(slot);
+        this.#read(slot, priority);
+        return slot;
+      }
+    }
+    return -1;
+  }
+  /** Frees a slot that we took. */
+  acknowledge(slot: number, word: number): void {
+    // Pairs with the exchange in #allocate. It would be ours to store, but an exchange is the faster call of V8's.
+    if (Atomics.compareExchange(this.words, this.#states + slot, word, FREE) !== word) throw notOurs();
+  }
+  /** Gives a message back that we took, to be taken again in its place. */
+  giveBack(slot: number, word: number): void {
+    if (this.words[this.#states + slot] !== word) throw notOurs();
+    this.returned.add(slot);
+    Atomics.store(this.words, this.#states + slot, this.#word(RETURNED));
+  }
+  /** Where the payload of a slot begins, in bytes. */
+  offsetOf(slot: number): number {
+    return ((this.#slots + slot * this.#stride) << 2) + HEADER;
+  }
+  /** Calls `visit` with every slot that `seat` owns, or has sent. */
+  eachOf(seat: number, visit: (slot: number, word: number) => void): void {
+    for (let slot = 0; slot < this.#capacity; slot++) {
+      const word = Atomics.load(this.words, this.#states + slot);
+      const state = word & STATE;
+      if ((state === SENT || state === TAKEN) && seatOf(word) === seat) visit(slot, word);
+    }
+  }
+  /** Calls `visit` with every slot that `seat` has taken. */
+  eachTakenBy(seat: number, visit: (slot: number, word: number) => void): void {
+    this.eachOf(seat, (slot, word) => {
+      if ((word & STATE) === TAKEN) visit(slot, word);
+    });
+  }
+  /** Frees a slot whose owner, by its word, is dead and has not committed it. */
+  free(slot: number, word: number): boolean {
+    return Atomics.compareExchange(this.words, this.#states + slot, word, FREE) === word;
+  }
+  /** Takes a slot over whose owner, by its word, is dead: our word for it, 0 if somebody else has. */
+  adopt(slot: number, word: number): number {
+    return this.#claim(slot, word) ? this.word : 0;
+  }
+  /** The order of commit, of a slot that we own. */
+  setPosition(slot: number, position: number): void {
+    this.words[this.#slots + slot * this.#stride + POSITION] = position;
+  }
+  /** What is where: messages that can be taken, and messages that somebody has taken. */
+  count(): { ready: number; inFlight: number } {
+    let inFlight = 0;
+    let ready = 0;
+    for (let slot = 0; slot < this.#capacity; slot++) {
+      const state = this.#state(slot);
+      if (state === TAKEN) inFlight++;
+      else if (state === RETURNED) ready++;
+    }
+    for (const index of this.indexes) {
+      index.each((slot) => {
+        if (this.#state(slot) === SENT) ready++;
+      });
+    }
+    return { ready, inFlight };
+  }
+  /** Whether there is a free slot, at a glance. */
+  get looksFree(): boolean {
+    return loadInOrder(this.words, this.#states + this.#cursor) === FREE;
+  }
+  /** Whether there may be a message, at a glance. */
+  get looksReady(): boolean {
+    if (this.returned.any) return true;
+    for (const index of this.indexes) if (index.looksFilled) return true;
+    return false;
+  }
+  /** So that whoever has this seat next can go on with words that nobody has seen. */
+  noteGeneration(): void {
+    this.words[GENERATIONS + this.#seat] = this.#generation;
+  }
+
+  #state(slot: number): number {
+    return this.words[this.#states + slot]! & STATE;
+  }
+  #word(state: number): number {
+    const generation = (this.#generation + 1) & GENERATION_MASK;
+    this.#generation = generation;
+    if ((generation & (NOTED - 1)) === 0) this.words[GENERATIONS + this.#seat] = generation;
+    return stateWord(state, this.#seat, generation);
+  }
+  #allocate(): number {
+    const { words } = this;
+    const states = this.#states;
+    const capacity = this.#capacity;
+    let slot = this.#cursor;
+    for (let left = capacity; left > 0; left--) {
+      if (
+        loadInOrder(words, states + slot) === FREE &&
+        Atomics.compareExchange(words, states + slot, FREE, this.#word(SENT)) === FREE
+      ) {
+        this.#cursor = slot + 1 === capacity ? 0 : slot + 1;
+        return slot;
+      }
+      slot = slot + 1 === capacity ? 0 : slot + 1;
+    }
+    return -1;
+  }
+  #claim(slot: number, word: number): boolean {
+    const mine = this.#word(TAKEN);
+    if (Atomics.compareExchange(this.words, this.#states + slot, word, mine) !== word) return false;
+    this.word = mine;
+    return true;
+  }
+  /** What follows when a message of the index was claimed. */
+  #taken(index: ReadyIndex, priority: number): number {
+    const { slot, position } = index;
+    this.words[this.#slots + slot * this.#stride + POSITION] = position;
+    index.clear(position, index.entry);
+    this.#read(slot, priority);
+    return slot;
+  }
+  #read(slot: number, priority: number): void {
+    const { words } = this;
+    const header = this.#slots + slot * this.#stride;
+    const length = words[header + LENGTH]!;
+    const attempt = words[header + ATTEMPTS]! + 1;
+    if (length < 0 || length > this.plan.messageSize) throw damaged(`a message of ${length} bytes`);
+    if (attempt < 1 || attempt > 0x7fffffff) throw damaged('a message with an impossible count of attempts');
+    words[header + ATTEMPTS] = attempt;
+    this.length = length;
+    this.attempt = attempt;
+    this.priority = priority;
+    this.type = words[header + TYPE]!;
+  }
+  /** The index has come round to an entry of long ago: its message goes on as a returned one, or it is over already. */
+  #evict(index: ReadyIndex): void {
+    const { slot, position, entry } = index;
+    const word = loadInOrder(this.words, this.#states + slot);
+    if ((word & STATE) === SENT) {
+      if (!index.has(position, entry) || !this.#claim(slot, word)) return;
+      this.setPosition(slot, position);
+      index.clear(position, entry);
+      this.giveBack(slot, this.word);
+    } else index.clear(position, entry);
+  }
+  /** A short payload that comes again, as the scratch memory of a codec does, is copied word by word: half the time of `set`. */
+  #copy(payload: Uint8Array, offset: number): void {
+    const { length, byteOffset } = payload;
+    if (payload === this.#last && ((byteOffset | length) & 3) === 0 && length <= LONGEST_BY_WORDS) {
+      this.#source = payload;
+      this.#sourceWords = new Int32Array(payload.buffer, byteOffset, length >> 2);
+    } else this.#last = payload;
+    this.#bytes.set(payload, offset);
+  }
+  #copyWords(index: number): void {
+    const { words } = this;
+    const source = this.#sourceWords;
+    const count = source.length;
+    for (let i = 0; i < count; i++) words[index + i] = source[i]!;
+  }
+}
+function notOurs(): CorruptError {
+  return damaged('a message that was ours and is not any more');
+}
+function damaged(what: string): CorruptError {
+  return new CorruptError(`the queue has ${what}: somebody has damaged it`);
+}

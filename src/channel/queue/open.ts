@@ -1,0 +1,60 @@
+/** What a queue is opened with. */
+import { checkInteger, checkOptions } from '../../system/arguments.js';
+import { close, open } from '../../system/file.js';
+import { constants } from '../../system/native.js';
+import type { Codec, CodecName } from '../codec/index.js';
+import { readControl } from '../place/control-file.js';
+import { runtimeDirectory } from '../place/runtime-directory.js';
+import { Spin } from '../spin.js';
+import { checkGeometry, type Geometry, LARGEST_CAPACITY, LARGEST_MESSAGE, MOST_PRIORITIES } from './layout.js';
+
+export interface QueueOptions<T = unknown> {
+  /** How values become bytes: `'msgpack'` unless the queue is there with another. */
+  codec?: Codec<T>;
+  /** Messages that it holds, ready or in flight: 1 to 65536, 1024 by default. */
+  capacity?: number;
+  /** Bytes that an encoded message may have: 1 to 16 MiB, 1024 by default. */
+  messageSize?: number;
+  /** Levels of priority: 1 to 32, 4 by default. */
+  priorities?: number;
+  /** Microseconds for which a blocking call looks before it sleeps. Adapts by default, and is 0 on one core. */
+  spin?: number;
+}
+const DEFAULT: Geometry = { capacity: 1024, messageSize: 1024, priorities: 4 };
+const NAMED: readonly string[] = ['bytes', 'text', 'json', 'structured', 'msgpack'] satisfies CodecName[];
+
+/** The options, checked, and which of them must be as they are. */
+export function describe<T>(
+  name: string,
+  options?: QueueOptions<T>,
+): { name: string; geometry: Geometry; insist: string[]; spin: Spin } {
+  const given = checkOptions('options', options) ?? {};
+  const geometry = { ...DEFAULT };
+  const insist: string[] = [];
+  const take = (key: keyof Geometry, most: number) => {
+    const value = given[key];
+    if (value === undefined) return;
+    geometry[key] = checkInteger(`options.${key}`, value, 1, most) as never;
+    insist.push(key);
+  };
+  take('capacity', LARGEST_CAPACITY);
+  take('messageSize', LARGEST_MESSAGE);
+  take('priorities', MOST_PRIORITIES);
+  checkGeometry(geometry);
+  return { name, geometry, insist, spin: new Spin(given.spin) };
+}
+/** The codec that was asked for, or if none was, the one that the queue has. */
+export function codecOf<T>(name: string, asked: Codec<T> | undefined): Codec<T> {
+  if (asked !== undefined) return asked;
+  let fd = -1;
+  try {
+    fd = open(`${runtimeDirectory()}/${name}/control`, constants['O_RDONLY']! | constants['O_NOFOLLOW']!);
+    const { codec } = readControl(fd, name);
+    if (NAMED.includes(codec)) return codec as CodecName;
+  } catch {
+    // It is not there, or will be refused in a moment.
+  } finally {
+    if (fd >= 0) close(fd);
+  }
+  return 'msgpack';
+}

@@ -1,0 +1,52 @@
+/** What the calls of a queue are given, and what its `stats()` give. */
+import { checkInteger, checkOptions } from '../../system/arguments.js';
+import { invalidArgument } from '../../system/errors.js';
+import type { Types } from './waiting.js';
+
+/** How a message is sent. */
+export interface QueueSendOptions {
+  /** 0 (the default) to `priorities - 1`; higher ones are delivered first. */
+  priority?: number;
+  /** A number from 0 (the default) to 2³¹ - 1 by which consumers may choose. */
+  type?: number;
+}
+/** Which messages are received. */
+export interface QueueReceiveOptions {
+  /** Only messages of these types; without it, of all. */
+  types?: readonly number[];
+}
+/** What is in a queue. */
+export interface QueueStats {
+  /** Messages that can be received. */
+  ready: number;
+  /** Messages that were received and neither acknowledged nor rejected. */
+  inFlight: number;
+  /** Messages that it holds, ready or in flight. */
+  capacity: number;
+  /** Bytes that an encoded message may have. */
+  messageSize: number;
+  priorities: number;
+  /** What this object did: `recovered` are messages of dead consumers that it has given back. */
+  sent: number;
+  received: number;
+  acknowledged: number;
+  returned: number;
+  recovered: number;
+}
+const LARGEST_TYPE = 0x7fffffff;
+
+/** The type that a message is sent with. */
+export function typeOf(options: QueueSendOptions | undefined): number {
+  if (options === undefined) return 0;
+  const { type } = checkOptions('options', options)!;
+  return type === undefined ? 0 : checkInteger('options.type', type, 0, LARGEST_TYPE);
+}
+/** The types that are to be received; undefined: all. */
+export function typesOf(options: QueueReceiveOptions | undefined): Types {
+  if (options === undefined) return undefined;
+  const { types } = checkOptions('options', options)!;
+  if (types === undefined) return undefined;
+  if (!Array.isArray(types) || types.length === 0)
+    throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.types', 'an array of at least one number', types);
+  return types.map((type, index) => checkInteger(`options.types[${index}]`, type, 0, LARGEST_TYPE));
+}

@@ -1,0 +1,433 @@
+/** A queue in shared memory: many producers, many consumers, each message to one of them, at least once. */
+import { checkInteger, checkName, checkOptions } from '../../system/arguments.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
+import { ClosedError, MessageTooLargeError } from '../../system/errors.js';
+import type { Mapping } from '../../system/memory.js';
+import { type Coder, coderOf } from '../codec/index.js';
+import { SharedDecoder } from '../codec/receive.js';
+import { SEAT_COUNTERS, SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.js';
+import { Doorbell } from '../place/doorbell.js';
+import { Place } from '../place/place.js';
+import { unlinkPlace } from '../place/unlink.js';
+import type { Spin } from '../spin.js';
+import { Delivery, type Keeper, Undecodable } from './delivery.js';
+import { CONSUMER_TICKETS, CONSUMERS, type Plan, PRODUCER_TICKETS, PRODUCERS, planOfFound } from './layout.js';
+import { Messages } from './messages.js';
+import { codecOf, describe, type QueueOptions } from './open.js';
+import { type QueueReceiveOptions, type QueueSendOptions, type QueueStats, typeOf, typesOf } from './options.js';
+import { enter, leave, recover } from './recovery.js';
+import { hasSegment, mapSegment } from './segment.js';
+import { Sleepers } from './sleepers.js';
+import { type Attempts, type Job, type Types, Waiting } from './waiting.js';
+
+/** Counters of a seat. */
+const SENT_COUNT = 0;
+const RECEIVED_COUNT = 1;
+const ACKNOWLEDGED_COUNT = 2;
+const RETURNED_COUNT = 3;
+const RECOVERED_COUNT = 4;
+
+/** Who sleeps is woken two at a time, so that a message does not wait for one who cannot run. */
+const WAKES = 2;
+/** Freed slots that a consumer gathers before it wakes a producer, at most. */
+const MOST_GATHERED = 64;
+/** Milliseconds from one look for the dead to the next, for those who never wait. */
+const LOOK = 20;
+/** Messages taken from one look at the clock to the next, at most. */
+const MOST_UNTIMED = 256;
+
+/**
+ * A queue under a name, for all processes of one user. It is there from the first `open` until {@link Queue.unlink}, with its
+ * messages, also while nobody has it open; not across a restart of the machine.
+ *
+ * **Order**: the highest priority first; within a priority in the order of commit, which for one producer is the order of its
+ * sends; a message that comes back stands in its old place.
+ *
+ * **Delivery**: each message to one consumer, and at least once: it is gone when its consumer has acknowledged it. If that
+ * consumer closes the queue or dies before, it is delivered again, with `attempt` one higher. A producer that dies while it sends has
+ * sent all of a message or nothing.
+ *
+ * @example
+ * ```ts
+ * import { Queue } from 'vecino';
+ *
+ * const queue = await Queue.open<{ id: number }>('queue-example', { capacity: 100 });
+ * await queue.send({ id: 1 });
+ * await queue.send({ id: 2 }, { priority: 3 });
+ * const delivery = await queue.receive();
+ * console.log(delivery.value, delivery.priority); // { id: 2 } 3
+ * delivery.acknowledge();
+ * console.log(queue.stats().ready); // 1
+ * queue.close();
+ * Queue.unlink('queue-example');
+ * ```
+ */
+export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIterable<Delivery<T>> {
+  readonly name: string;
+  readonly #place: Place;
+  readonly #mapping: Mapping;
+  readonly #messages: Messages;
+  readonly #coder: Coder<T>;
+  readonly #decoder: SharedDecoder<T>;
+  readonly #plan: Plan;
+  readonly #what: string;
+  readonly #consumers: Sleepers;
+  readonly #producers: Sleepers;
+  readonly #spin: Spin;
+  readonly #keeper: Keeper;
+  readonly #counters: Float64Array;
+  readonly #counter: number;
+  readonly #gather: number;
+  readonly #bell: Doorbell;
+  #waitingOrNone: Waiting<T> | undefined;
+  /** Slots freed since a producer was woken, while there was one asleep. */
+  #freed = 0;
+  /** When we looked for the dead, and how many messages may be taken before the clock is looked at. */
+  #looked = 0;
+  #untimed = 0;
+  #batch = 0;
+  #clock = 0;
+  #closed = false;
+
+  private constructor(place: Place, mapping: Mapping, plan: Plan, coder: Coder<T>, spin: Spin) {
+    this.name = place.name;
+    this.#what = `queue '${place.name}'`;
+    this.#place = place;
+    this.#mapping = mapping;
+    this.#plan = plan;
+    this.#coder = coder;
+    this.#spin = spin;
+    this.#decoder = new SharedDecoder(coder, mapping.buffer);
+    this.#messages = new Messages(mapping.buffer, plan, place.seat);
+    this.#counters = place.doubles;
+    this.#counter = (place.wordOf(place.seat) >> 1) + SEAT_COUNTERS;
+    this.#gather = Math.max(1, Math.min(MOST_GATHERED, plan.capacity >> 2));
+    const { words } = this.#messages;
+    const ring = (seat: number) => {
+      try {
+        return bell.ring(seat);
+      } catch {
+        return false; // what was sent is sent, whatever the kernel says to this
+      }
+    };
+    this.#consumers = new Sleepers(words, CONSUMERS, CONSUMER_TICKETS, place.seat, ring);
+    this.#producers = new Sleepers(words, PRODUCERS, PRODUCER_TICKETS, place.seat, ring);
+    this.#keeper = {
+      what: this.#what,
+      closed: false,
+      acknowledge: (slot, word) => this.#acknowledge(slot, word),
+      giveBack: (slot, word, type) => this.#giveBack(slot, word, type),
+    };
+    const bell = new Doorbell(place);
+    this.#bell = bell;
+    try {
+      enter(this.#messages, place.seat);
+      this.#recover();
+    } catch (error) {
+      bell.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Opens the queue `name`, or makes it. What is given of `codec`, `capacity`, `messageSize` and `priorities` must be as it was
+   * made; what is not given is as it is.
+   *
+   * @throws MismatchError if it was made otherwise, or another kind of channel has the name
+   * @throws SystemError `ENOSPC` if there is no memory for it, `EADDRINUSE` if 256 have it open
+   */
+  static async open<T = unknown>(name: string, options?: QueueOptions<T>): Promise<Queue<T>> {
+    const wanted = describe(checkName('name', name), options);
+    const coder = coderOf<T>(codecOf(wanted.name, options?.codec));
+    const place = Place.open(
+      wanted.name,
+      { kind: 'queue', codec: coder.name, geometry: { ...wanted.geometry } },
+      { persistent: true, insist: wanted.insist },
+    );
+    let mapping: Mapping | undefined;
+    try {
+      const plan = planOfFound(place.description.geometry, place.name);
+      mapping = mapSegment(place, plan);
+      return new Queue<T>(place, mapping, plan, coder, wanted.spin);
+    } catch (error) {
+      mapping?.unmap();
+      place.close(hasSegment(place) ? 'keep' : 'remove');
+      throw error;
+    }
+  }
+  /**
+   * Removes the queue's name, and its messages with the last who has it open; they go on with it until then, and a new queue of that name
+   * is another one. False: there was none.
+   *
+   * @throws MismatchError if the name is that of another kind of channel
+   */
+  static unlink(name: string): boolean {
+    return unlinkPlace(checkName('name', name), 'queue');
+  }
+
+  /** Sends a value; waits in the event loop while the queue is full. Waiting sends of this object are served in their order. */
+  async send(value: T, options?: QueueSendOptions & WaitOptions): Promise<void> {
+    this.#mustBeOpen();
+    const deadline = new Deadline(`send to ${this.#what}`, options);
+    const priority = this.#priorityOf(options);
+    const type = typeOf(options);
+    const payload = this.#encode(value);
+    if (deadline.signal?.aborted) throw deadline.signal.reason;
+    if (this.#waiting.maySend() && this.#put(payload, priority, type)) return undefined;
+    return this.#waiting.send({ payload: payload.slice(), priority, type }, deadline);
+  }
+  /** Sends a value if there is room and nobody of this object waits to send; otherwise false. Never blocks. */
+  trySend(value: T, options?: QueueSendOptions): boolean {
+    this.#mustBeOpen();
+    const priority = this.#priorityOf(options);
+    const type = typeOf(options);
+    const payload = this.#encode(value);
+    if (this.#sendersWait()) return false;
+    if (this.#put(payload, priority, type)) return true;
+    return this.#lookedForDead() && this.#put(payload, priority, type);
+  }
+  /** Sends a value; blocks the thread while the queue is full. */
+  sendSync(value: T, options?: QueueSendOptions & SyncWaitOptions): void {
+    this.#mustBeOpen();
+    const priority = this.#priorityOf(options);
+    const type = typeOf(options);
+    const payload = this.#encode(value);
+    if (!this.#sendersWait() && this.#put(payload, priority, type)) return;
+    const deadline = new Deadline(`send to ${this.#what}`, options);
+    this.#mapping.check();
+    this.#waiting.sendSync({ payload: payload.slice(), priority, type }, deadline);
+  }
+
+  /** Receives the next message; waits in the event loop while there is none. */
+  async receive(options?: QueueReceiveOptions & WaitOptions): Promise<Delivery<T>> {
+    this.#mustBeOpen();
+    const deadline = new Deadline(`receive from ${this.#what}`, options);
+    const types = typesOf(options);
+    if (deadline.signal?.aborted) throw deadline.signal.reason;
+    if (this.#waiting.mayReceive()) {
+      const delivery = this.#take(types);
+      if (delivery !== undefined) return delivery;
+    }
+    return this.#waiting.receive(types, deadline);
+  }
+  /** Receives the next message if there is one; otherwise undefined. Never blocks. */
+  tryReceive(options?: QueueReceiveOptions): Delivery<T> | undefined {
+    this.#mustBeOpen();
+    const types = typesOf(options);
+    this.#waitingOrNone?.serve();
+    return this.#take(types) ?? (this.#lookedForDead() ? this.#take(types) : undefined);
+  }
+  /** Receives the next message; blocks the thread while there is none. */
+  receiveSync(options?: QueueReceiveOptions & SyncWaitOptions): Delivery<T> {
+    this.#mustBeOpen();
+    const types = typesOf(options);
+    this.#waitingOrNone?.serve();
+    const delivery = this.#take(types);
+    if (delivery !== undefined) return delivery;
+    const deadline = new Deadline(`receive from ${this.#what}`, options);
+    this.#mapping.check();
+    return this.#waiting.receiveSync(types, deadline);
+  }
+  /**
+   * Every message from now on. When the loop asks for the next, the one before is acknowledged, unless the body has settled it.
+   * Leaving the loop, by `break` or by an error, gives the one in hand back to its place: acknowledge it before a `break` that ends
+   * well. The loop ends when this object is closed.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Delivery<T>, void, undefined> {
+    for (;;) {
+      let delivery: Delivery<T>;
+      try {
+        delivery = await this.receive();
+      } catch (error) {
+        if (error instanceof ClosedError && this.#closed) return;
+        throw error;
+      }
+      let done = false;
+      try {
+        yield delivery;
+        done = true;
+      } finally {
+        if (!done && !delivery.settled && !this.#closed) delivery.reject();
+      }
+      if (!delivery.settled && !this.#closed) delivery.acknowledge();
+    }
+  }
+
+  /** What is in it: exact while nobody changes it. Looks at every slot. */
+  stats(): QueueStats {
+    this.#mustBeOpen();
+    const { capacity, messageSize, priorities } = this.#plan;
+    const [sent, received, acknowledged, returned, recovered] = this.#counters.subarray(
+      this.#counter,
+      this.#counter + RECOVERED_COUNT + 1,
+    ) as unknown as [number, number, number, number, number];
+    const counts = { sent, received, acknowledged, returned, recovered };
+    return { ...this.#messages.count(), capacity, messageSize, priorities, ...counts };
+  }
+  /** The codec's name. */
+  get codec(): string {
+    return this.#coder.name;
+  }
+  get closed(): boolean {
+    return this.#closed;
+  }
+  /** Gives back what was received and not settled, and ends waits with {@link ClosedError}. The queue and its messages stay. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#keeper.closed = true;
+    const { seat } = this.#place;
+    this.#waitingOrNone?.close();
+    try {
+      this.#consumers.withdraw();
+      this.#producers.withdraw();
+      this.#giveAllBack();
+      leave(this.#messages, seat);
+    } finally {
+      this.#bell.close();
+      this.#place.close();
+      this.#mapping.unmap();
+    }
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new ClosedError(this.#what);
+  }
+  #encode(value: T): Uint8Array {
+    const payload = this.#coder.encode(value);
+    if (payload.length <= this.#plan.messageSize) return payload;
+    throw new MessageTooLargeError(
+      `${this.#what} takes messages of up to ${this.#plan.messageSize} bytes, and this one has ${payload.length}. ` +
+        'Make the queue with a larger messageSize',
+    );
+  }
+  #priorityOf(options: QueueSendOptions | undefined): number {
+    if (options === undefined) return 0;
+    const { priority } = checkOptions('options', options)!;
+    if (priority === undefined) return 0;
+    return checkInteger('options.priority', priority, 0, this.#plan.priorities - 1);
+  }
+  #put(payload: Uint8Array, priority: number, type: number): boolean {
+    if (!this.#messages.put(payload, priority, type)) return false;
+    this.#counters[this.#counter + SENT_COUNT]!++;
+    if (this.#consumers.some) this.#wakeConsumers(type);
+    return true;
+  }
+  #take(types: Types): Delivery<T> | undefined {
+    const messages = this.#messages;
+    if (--this.#untimed < 0) this.#lookNowAndThen();
+    const slot = messages.take(types);
+    if (slot < 0) {
+      if (this.#freed > 0) this.#wakeProducers();
+      return undefined;
+    }
+    const { word, type, priority, attempt } = messages;
+    this.#counters[this.#counter + RECEIVED_COUNT]!++;
+    let value: T;
+    try {
+      value = this.#decoder.decode(messages.offsetOf(slot), messages.length);
+    } catch (error) {
+      return new Undecodable<T>(error, priority, type, attempt, this.#keeper, slot, word);
+    }
+    return new Delivery<T>(value, priority, type, attempt, this.#keeper, slot, word);
+  }
+  #acknowledge(slot: number, word: number): void {
+    this.#messages.acknowledge(slot, word);
+    this.#counters[this.#counter + ACKNOWLEDGED_COUNT]!++;
+    if (this.#producers.some) this.#gatherRoom();
+  }
+  #giveBack(slot: number, word: number, type: number): void {
+    this.#messages.giveBack(slot, word);
+    this.#counters[this.#counter + RETURNED_COUNT]!++;
+    if (this.#consumers.some) this.#wakeConsumers(type);
+  }
+  #giveAllBack(): void {
+    const messages = this.#messages;
+    let count = 0;
+    messages.eachTakenBy(this.#place.seat, (slot, word) => {
+      messages.giveBack(slot, word);
+      count++;
+    });
+    if (count > 0) this.#consumers.wake(Number.POSITIVE_INFINITY);
+    if (this.#freed > 0) this.#wakeProducers();
+    this.#passOn();
+  }
+  /** Wakes those who can receive a message of this type: two of those who take all, and who asks for it. */
+  #wakeConsumers(type: number): void {
+    const { words } = this.#place;
+    this.#consumers.wake(WAKES, (seat) => {
+      const own = this.#place.wordOf(seat) + SEAT_OWN;
+      const count = words[own]!;
+      if (count <= 0 || count >= SEAT_OWN_WORDS) return 'count';
+      for (let i = 1; i <= count; i++) if (words[own + i] === type) return 'wake';
+      return 'leave';
+    });
+  }
+  /** A slot is free, and a producer sleeps: it is woken when there is room for more than one message, unless it is eager. */
+  #gatherRoom(): void {
+    if (++this.#freed >= this.#gather || Sleepers.isEager(this.#producers.summary)) this.#wakeProducers();
+  }
+  #wakeProducers(): void {
+    const count = this.#freed + 1; // one more, should the first be one who cannot run
+    this.#freed = 0;
+    this.#producers.wake(count);
+  }
+  #passOn(): void {
+    if (this.#consumers.some && this.#messages.looksReady) this.#consumers.wake(WAKES);
+    if (this.#producers.some && this.#messages.looksFree) this.#producers.wake(WAKES);
+  }
+  /** Gives back what the dead had in hand. */
+  #recover(): void {
+    this.#mapping.check();
+    const { returned, freed } = recover(this.#place, this.#messages);
+    this.#counters[this.#counter + RECOVERED_COUNT]! += returned;
+    // One who was to wake others may have died before he did, so they look in any case; here are those who sleep for good reason.
+    if (returned > 0) this.#consumers.wake(Number.POSITIVE_INFINITY);
+    if (freed > 0) this.#producers.wake(Number.POSITIVE_INFINITY);
+  }
+  /** Who always finds a message never waits, and must look for the dead all the same: what they had comes before what is there. */
+  #lookNowAndThen(): void {
+    const now = performance.now();
+    const elapsed = now - this.#clock;
+    this.#clock = now;
+    this.#lookedForDead();
+    // As many as may come in a quarter of the time, if they go on coming as they did.
+    const rate = (this.#batch + 1) / Math.max(elapsed, 0.01);
+    this.#batch = Math.min(MOST_UNTIMED, Math.floor((rate * LOOK) / 4));
+    this.#untimed = this.#batch;
+  }
+  /** For the voice that never waits: now and then, whether somebody has died. */
+  #lookedForDead(): boolean {
+    const now = performance.now();
+    if (now - this.#looked < LOOK) return false;
+    this.#looked = now;
+    this.#recover();
+    return true;
+  }
+  #sendersWait(): boolean {
+    const waiting = this.#waitingOrNone;
+    if (waiting === undefined) return false;
+    waiting.serve();
+    return waiting.sending;
+  }
+  get #waiting(): Waiting<T> {
+    return (this.#waitingOrNone ??= this.#makeWaiting());
+  }
+  #makeWaiting(): Waiting<T> {
+    const attempts: Attempts<T> = {
+      receive: (types) => this.#take(types),
+      send: ({ payload, priority, type }: Job) => this.#put(payload, priority, type),
+      recover: () => this.#recover(),
+      looksReady: () => this.#messages.looksReady,
+      looksFree: () => this.#messages.looksFree,
+      passOn: () => this.#passOn(),
+    };
+    return new Waiting(attempts, this.#place, this.#bell, this.#consumers, this.#producers, this.#spin, this.#what);
+  }
+}

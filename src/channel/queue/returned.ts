@@ -1,0 +1,70 @@
+/**
+ * Messages that are not in the ready index any more, and are to be taken again: given back, of a consumer that died, or so old that the
+ * index has come round to their entry. A bit for each slot, and a word that says whether there may be any.
+ *
+ * The bit is set before the slot becomes RETURNED and cleared after it was taken, both by the slot's owner, so it is never missing.
+ */
+import { loadAfterStore as loadInOrder } from '../ring/ordering.js';
+import { type Plan, POSITION, PRIORITY, RETURNED, RETURNED_HINT, STATE, TYPE } from './layout.js';
+
+export class Returned {
+  readonly #words: Int32Array;
+  readonly #plan: Plan;
+  /** Of the last {@link find}. */
+  slot = 0;
+  word = 0;
+  position = 0;
+
+  constructor(words: Int32Array, plan: Plan) {
+    this.#words = words;
+    this.#plan = plan;
+  }
+  get any(): boolean {
+    return (this.#words[RETURNED_HINT]! & 1) !== 0;
+  }
+  /** Before the slot becomes RETURNED. */
+  add(slot: number): void {
+    Atomics.or(this.#words, this.#plan.returned + (slot >> 5), 1 << (slot & 31));
+    let hint = Atomics.load(this.#words, RETURNED_HINT);
+    for (;;) {
+      const found = Atomics.compareExchange(this.#words, RETURNED_HINT, hint, (hint + 2) | 1);
+      if (found === hint) return;
+      hint = found;
+    }
+  }
+  /** After it was taken. */
+  remove(slot: number): void {
+    Atomics.and(this.#words, this.#plan.returned + (slot >> 5), ~(1 << (slot & 31)));
+  }
+  /** The first in the order of commit of those of a priority, of `types` if they are given. */
+  find(priority: number, types: readonly number[] | undefined): boolean {
+    const { returned, capacity, states, slots, stride } = this.#plan;
+    const words = this.#words;
+    const hint = Atomics.load(words, RETURNED_HINT);
+    let found = false;
+    let none = true;
+    for (let from = 0; from < capacity; from += 32) {
+      const bits = Atomics.load(words, returned + (from >> 5));
+      if (bits === 0) continue;
+      none = false;
+      for (let left = bits; left !== 0; left &= left - 1) {
+        const slot = from + 31 - Math.clz32(left & -left);
+        if (slot >= capacity) break;
+        const word = loadInOrder(words, states + slot);
+        if ((word & STATE) !== RETURNED) continue;
+        const header = slots + slot * stride;
+        if (words[header + PRIORITY] !== priority) continue;
+        if (types !== undefined && !types.includes(words[header + TYPE]!)) continue;
+        const position = words[header + POSITION]!;
+        if (found && ((position - this.position) | 0) >= 0) continue;
+        found = true;
+        this.slot = slot;
+        this.word = word;
+        this.position = position;
+      }
+    }
+    // Whoever has added one since has changed the hint.
+    if (none) Atomics.compareExchange(words, RETURNED_HINT, hint, hint & ~1);
+    return found;
+  }
+}

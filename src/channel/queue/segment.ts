@@ -1,0 +1,71 @@
+/** The file `slots` of a queue: made whole, by whoever comes first, then mapped by all. */
+import { existsSync, writeSync } from 'node:fs';
+import { CorruptError, SystemError } from '../../system/errors.js';
+import { close, fallocate, fstat, linkDescriptor, open } from '../../system/file.js';
+import { type Mapping, mmap } from '../../system/memory.js';
+import { constants } from '../../system/native.js';
+import type { Place } from '../place/place.js';
+import { MAGIC, type Plan, VERSION } from './layout.js';
+
+const FILE = 'slots';
+const { O_RDWR, O_TMPFILE, O_NOFOLLOW } = constants as Record<string, number>;
+
+/** Maps it, making it first if it is not there. Throws a SystemError `ENOSPC` if there is no memory for it. */
+export function mapSegment(place: Place, plan: Plan): Mapping {
+  const fd = openSegment(place) ?? makeSegment(place, plan);
+  try {
+    const { size } = fstat(fd);
+    const mapping = mmap(fd, plan.byteLength, { name: `queue '${place.name}'` });
+    const words = new Int32Array(mapping.buffer, 0, 2);
+    if (size === plan.byteLength && words[0] === MAGIC && words[1] === VERSION) return mapping;
+    mapping.unmap();
+    throw new CorruptError(
+      `queue '${place.name}' cannot be used: '${place.folder}/${FILE}' is not what its control file says. Unlink it if nobody uses it`,
+    );
+  } finally {
+    close(fd);
+  }
+}
+/** Needs no descriptor, so that it can be asked when there is none. */
+export function hasSegment(place: Place): boolean {
+  return existsSync(place.path(FILE));
+}
+function openSegment(place: Place): number | undefined {
+  try {
+    return open(place.path(FILE), O_RDWR! | O_NOFOLLOW!);
+  } catch (error) {
+    if (error instanceof SystemError && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+function makeSegment(place: Place, plan: Plan): number {
+  const fd = open(place.path('.'), O_TMPFILE! | O_RDWR!, 0o600);
+  try {
+    allocate(fd, plan, place);
+    const head = Buffer.alloc(8);
+    head.writeInt32LE(MAGIC, 0);
+    head.writeInt32LE(VERSION, 4);
+    writeSync(fd, head, 0, head.length, 0);
+    linkDescriptor(fd, place.path(FILE));
+    return fd;
+  } catch (error) {
+    close(fd);
+    if (error instanceof SystemError && error.code === 'EEXIST') {
+      const other = openSegment(place); // somebody was faster
+      if (other !== undefined) return other;
+    }
+    throw error;
+  }
+}
+function allocate(fd: number, plan: Plan, place: Place): void {
+  try {
+    fallocate(fd, 0, plan.byteLength);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw new SystemError(error.errno, 'fallocate', {
+      path: `${place.folder}/${FILE}`,
+      hint: `The queue needs ${plan.byteLength} bytes of memory there. Ask for less capacity or messageSize, or make room`,
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Who sleeps, and who wakes them: for consumers that wait for messages, and again for producers that wait for room.
+ *
+ * A sleeper stores a ticket, a number that he has not used before, tells in the summary that somebody may sleep, looks once more, and
+ * sleeps. Whoever has something for a sleeper looks at the summary after having published it: one of both sees the other. He rings first and
+ * then exchanges the ticket for 0. So if he is stopped or killed in between, the next one rings again; and a ticket that has been
+ * renewed meanwhile stays.
+ *
+ * The summary's bit 0 says that somebody may sleep; whoever finds nobody clears it, if the word has not changed since: each who lies
+ * down changes it, after his ticket.
+ */
+import { SEATS } from '../place/control-file.js';
+import { loadAfterStore } from '../ring/ordering.js';
+import { HIGHEST_SEAT } from './layout.js';
+
+const SOME = 1;
+/** Somebody wants every slot that becomes free, at once. */
+const EAGER = 2;
+const CHANGE = 4;
+
+export class Sleepers {
+  readonly #words: Int32Array;
+  readonly #summary: number;
+  readonly #tickets: number;
+  readonly #seat: number;
+  readonly #ring: (seat: number) => boolean;
+  #ticket = 0;
+  /** Where the search for a sleeper begins, so that each has his turn. */
+  #turn = 0;
+
+  /** @param ring wakes a seat; false if nobody is there */
+  constructor(words: Int32Array, summary: number, tickets: number, seat: number, ring: (seat: number) => boolean) {
+    this.#words = words;
+    this.#summary = summary;
+    this.#tickets = tickets;
+    this.#seat = seat;
+    this.#ring = ring;
+    Atomics.store(words, tickets + seat, 0); // of a predecessor
+  }
+  /** Announces that we are about to sleep. Look once more before sleeping. */
+  announce(eager = false): void {
+    const words = this.#words;
+    this.#ticket = (this.#ticket + 1) & 0x7fffffff || 1;
+    Atomics.store(words, this.#tickets + this.#seat, this.#ticket);
+    let summary = Atomics.load(words, this.#summary);
+    for (;;) {
+      const next = (summary + CHANGE) | SOME | (eager ? EAGER : 0);
+      const found = Atomics.compareExchange(words, this.#summary, summary, next); // pairs with the look of the waker
+      if (found === summary) return;
+      summary = found;
+    }
+  }
+  /** We are awake. */
+  withdraw(): void {
+    if (this.#words[this.#tickets + this.#seat] !== 0) Atomics.store(this.#words, this.#tickets + this.#seat, 0);
+  }
+  /** The summary; ask it after an atomic store or exchange. Not 0 in bit 0: there may be somebody to {@link wake}. */
+  get summary(): number {
+    return loadAfterStore(this.#words, this.#summary);
+  }
+  get some(): boolean {
+    return (loadAfterStore(this.#words, this.#summary) & SOME) !== 0;
+  }
+  /** Wakes up to `most` of them. `choose` is asked for each: whether he is woken, and whether he counts. */
+  wake(most: number, choose?: (seat: number) => 'count' | 'wake' | 'leave'): number {
+    const words = this.#words;
+    const summary = Atomics.load(words, this.#summary);
+    if ((summary & SOME) === 0) return 0;
+    const count = Math.min(Math.max(words[HIGHEST_SEAT]!, 1), SEATS);
+    let woken = 0;
+    let left = 0;
+    this.#turn = (this.#turn + 1) % count;
+    for (let i = 0; i < count; i++) {
+      const seat = (this.#turn + i) % count;
+      const ticket = Atomics.load(words, this.#tickets + seat);
+      if (ticket === 0) continue;
+      const choice = choose?.(seat) ?? 'count';
+      if (choice === 'leave' || (choice === 'count' && woken >= most)) {
+        left++;
+        continue;
+      }
+      const there = this.#ring(seat);
+      Atomics.compareExchange(words, this.#tickets + seat, ticket, 0);
+      if (there && choice === 'count') woken++;
+    }
+    if (left === 0) Atomics.compareExchange(words, this.#summary, summary, summary & ~(SOME | EAGER));
+    return woken;
+  }
+  static isEager(summary: number): boolean {
+    return (summary & EAGER) !== 0;
+  }
+}

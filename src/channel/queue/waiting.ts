@@ -1,0 +1,368 @@
+/**
+ * Those of one process who wait, for messages or for room, in the event loop or blocking the thread. They share the bell of their
+ * seat, and the watch for the deaths of others.
+ *
+ * Each in order of arrival tries again when something may have changed. A receiver that wants certain types does not hold up those
+ * behind it. Whoever runs out of time steps out with nothing done, because an attempt is one synchronous call.
+ */
+import { Pending } from '../../mailbox/pending.js';
+import type { Deadline } from '../../system/deadline.js';
+import { ClosedError, check, errno } from '../../system/errors.js';
+import { constants, native } from '../../system/native.js';
+import { READABLE, Readiness, type Waiter } from '../../system/readiness.js';
+import { SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.js';
+import type { Doorbell } from '../place/doorbell.js';
+import type { Place } from '../place/place.js';
+import type { Spin } from '../spin.js';
+import { Deaths } from './deaths.js';
+import type { Delivery } from './delivery.js';
+import type { Sleepers } from './sleepers.js';
+
+export type Types = readonly number[] | undefined;
+/** A message that waits for room. */
+export interface Job {
+  readonly payload: Uint8Array;
+  readonly priority: number;
+  readonly type: number;
+}
+/** What is tried. */
+export interface Attempts<T> {
+  receive(types: Types): Delivery<T> | undefined;
+  send(job: Job): boolean;
+  /** Looks for the dead. */
+  recover(): void;
+  /** At a glance. */
+  looksReady(): boolean;
+  looksFree(): boolean;
+  /** Somebody who was perhaps woken for something leaves it to others. */
+  passOn(): void;
+}
+interface Receiver<T> {
+  readonly types: Types;
+  readonly pending: Pending<Delivery<T>>;
+}
+interface Sender {
+  readonly job: Job;
+  readonly pending: Pending<void>;
+}
+
+/** How many operations may succeed at once, one after the other, before the event loop gets its turn. */
+const CREDIT = 64;
+/** Milliseconds for which a producer lets the consumers gather room for more than one message. */
+const PATIENCE = 2;
+const EINTR = -errno['EINTR']!;
+const POLLIN = constants['POLLIN']!;
+
+export class Waiting<T> {
+  readonly #attempts: Attempts<T>;
+  readonly #place: Place;
+  readonly #bell: Doorbell;
+  readonly #spin: Spin;
+  readonly #consumers: Sleepers;
+  readonly #producers: Sleepers;
+  readonly #what: string;
+  readonly #receivers = new Set<Receiver<T>>();
+  readonly #senders = new Set<Sender>();
+  readonly #entries: Int16Array;
+  #deaths: Deaths | undefined;
+  #deathsReadiness: Readiness | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #rest: NodeJS.Immediate | undefined;
+  #credit = CREDIT;
+  /** Since when no sender has found room. */
+  #full = 0;
+  #closed = false;
+  readonly #rung: Waiter = told(() => this.#bellRung());
+  readonly #death: Waiter = told(() => this.#someDeath());
+  #rungArmed = false;
+  #deathArmed = false;
+
+  constructor(
+    attempts: Attempts<T>,
+    place: Place,
+    bell: Doorbell,
+    consumers: Sleepers,
+    producers: Sleepers,
+    spin: Spin,
+    what: string,
+  ) {
+    this.#attempts = attempts;
+    this.#place = place;
+    this.#bell = bell;
+    this.#consumers = consumers;
+    this.#producers = producers;
+    this.#spin = spin;
+    this.#what = what;
+    this.#entries = new Int16Array(8); // two struct pollfd
+    new Int32Array(this.#entries.buffer)[0] = bell.fd;
+    new Int32Array(this.#entries.buffer)[2] = -1;
+    this.#entries[2] = POLLIN;
+    this.#entries[6] = POLLIN;
+  }
+
+  /** Whether an asynchronous receive may try at once: nobody waits, and the event loop had its turn not too long ago. */
+  mayReceive(): boolean {
+    return this.#receivers.size === 0 && this.#hasCredit();
+  }
+  maySend(): boolean {
+    return this.#senders.size === 0 && this.#hasCredit();
+  }
+  receive(types: Types, deadline: Deadline): Promise<Delivery<T>> {
+    if (deadline.signal?.aborted) return Promise.reject(deadline.signal.reason);
+    const receiver: Receiver<T> = {
+      types,
+      pending: new Pending(deadline, (error) => {
+        this.#receivers.delete(receiver);
+        receiver.pending.reject(error);
+        this.#left();
+      }),
+    };
+    this.#receivers.add(receiver);
+    this.#begin();
+    return receiver.pending.promise;
+  }
+  send(job: Job, deadline: Deadline): Promise<void> {
+    if (deadline.signal?.aborted) return Promise.reject(deadline.signal.reason);
+    const sender: Sender = {
+      job,
+      pending: new Pending(deadline, (error) => {
+        this.#senders.delete(sender);
+        sender.pending.reject(error);
+        this.#left();
+      }),
+    };
+    if (this.#senders.size === 0) this.#full = performance.now();
+    this.#senders.add(sender);
+    this.#begin();
+    return sender.pending.promise;
+  }
+  /** Those who wait go first. */
+  serve(): void {
+    if (this.#receivers.size > 0) this.#serveReceivers();
+    if (this.#senders.size > 0) this.#serveSenders();
+  }
+  get sending(): boolean {
+    return this.#senders.size > 0;
+  }
+  receiveSync(types: Types, deadline: Deadline): Delivery<T> {
+    const attempts = this.#attempts;
+    try {
+      for (;;) {
+        if (this.#spin.until(() => attempts.looksReady())) {
+          const delivery = this.#next(types);
+          if (delivery !== undefined) return delivery;
+        }
+        this.#tellTypes(types, true);
+        this.#consumers.announce();
+        const delivery = this.#next(types);
+        if (delivery !== undefined) return delivery;
+        this.#block(deadline, Number.POSITIVE_INFINITY);
+        this.#consumers.withdraw();
+      }
+    } finally {
+      this.#consumers.withdraw();
+      this.#left();
+    }
+  }
+  sendSync(job: Job, deadline: Deadline): void {
+    const attempts = this.#attempts;
+    const since = performance.now();
+    try {
+      for (;;) {
+        if (this.#spin.until(() => attempts.looksFree()) && this.#sent(job)) return;
+        const patience = since + PATIENCE - performance.now();
+        this.#producers.announce(patience <= 0);
+        if (this.#sent(job)) return;
+        this.#block(deadline, patience > 0 ? patience : Number.POSITIVE_INFINITY);
+      }
+    } finally {
+      this.#producers.withdraw();
+      this.#left();
+    }
+  }
+  /** Ends every wait with {@link ClosedError}. */
+  close(): void {
+    this.#closed = true;
+    this.#disarm();
+    const error = new ClosedError(this.#what);
+    for (const { pending } of [...this.#receivers, ...this.#senders]) pending.reject(error);
+    this.#receivers.clear();
+    this.#senders.clear();
+    if (this.#rest !== undefined) clearImmediate(this.#rest);
+    this.#deathsReadiness?.close();
+    this.#deaths?.close();
+  }
+
+  get #idle(): boolean {
+    return this.#receivers.size === 0 && this.#senders.size === 0;
+  }
+  #next(types: Types): Delivery<T> | undefined {
+    if (this.#receivers.size > 0) this.#serveReceivers();
+    return this.#attempts.receive(types);
+  }
+  #sent(job: Job): boolean {
+    if (this.#senders.size > 0) this.#serveSenders();
+    return this.#senders.size === 0 && this.#attempts.send(job);
+  }
+  #hasCredit(): boolean {
+    if (this.#rest !== undefined) return false;
+    if (--this.#credit > 0) return true;
+    this.#credit = CREDIT;
+    this.#rest = setImmediate(() => {
+      this.#rest = undefined;
+      this.#settle();
+    });
+    return false;
+  }
+  #begin(): void {
+    this.#watchDeaths();
+    if (this.#rest === undefined) this.#settle();
+  }
+  /** Somebody has stopped waiting, without having got what he was perhaps woken for. */
+  #left(): void {
+    if (this.#closed) return;
+    if (this.#receivers.size === 0) this.#consumers.withdraw();
+    if (this.#senders.size === 0) this.#producers.withdraw();
+    this.#attempts.passOn();
+    if (this.#rest === undefined) this.#settle();
+  }
+  /** Serves those who wait; announces the sleep of the rest, looks once more, and waits to be told. */
+  #settle(): void {
+    if (this.#closed) return;
+    this.serve();
+    if (this.#idle) {
+      this.#disarm();
+      return;
+    }
+    if (this.#receivers.size > 0) {
+      this.#tellTypes(undefined, false);
+      this.#consumers.announce();
+    }
+    const patience = this.#full + PATIENCE - performance.now();
+    if (this.#senders.size > 0) this.#producers.announce(patience <= 0);
+    this.serve();
+    if (this.#receivers.size === 0) this.#consumers.withdraw();
+    if (this.#senders.size === 0) this.#producers.withdraw();
+    if (this.#idle) this.#disarm();
+    else this.#arm(this.#senders.size > 0 && patience > 0 ? patience : Number.POSITIVE_INFINITY);
+  }
+  #arm(within: number): void {
+    try {
+      if (!this.#rungArmed) this.#bell.notify(this.#rung);
+      this.#rungArmed = true;
+      if (!this.#deathArmed) this.#deathsReadiness?.notify(this.#death);
+      this.#deathArmed = true;
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    const time = Math.min(within, this.#deaths?.remaining ?? Number.POSITIVE_INFINITY);
+    clearTimeout(this.#timer);
+    this.#timer = time === Number.POSITIVE_INFINITY ? undefined : setTimeout(() => this.#someDeath(), time + 0.5);
+  }
+  #disarm(): void {
+    if (this.#rungArmed) this.#bell.cancel(this.#rung);
+    if (this.#deathArmed) this.#deathsReadiness?.cancel(this.#death);
+    this.#rungArmed = false;
+    this.#deathArmed = false;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+  #bellRung(): void {
+    this.#rungArmed = false;
+    this.#credit = CREDIT;
+    this.#bell.quiet();
+    if (this.#rest === undefined) this.#settle();
+  }
+  /** The control file was closed by somebody, or it is time to look again. */
+  #someDeath(): void {
+    this.#deathArmed = false;
+    this.#deathsReadiness?.cancel(this.#death);
+    this.#lookForDead();
+    if (this.#rest === undefined) this.#settle();
+  }
+  #lookForDead(): void {
+    if (this.#deaths?.due() !== true) return;
+    try {
+      this.#attempts.recover();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+  #watchDeaths(): void {
+    if (this.#deaths !== undefined) return;
+    this.#deaths = new Deaths(this.#place);
+    new Int32Array(this.#entries.buffer)[2] = this.#deaths.fd;
+    if (this.#deaths.fd >= 0) this.#deathsReadiness = new Readiness(this.#deaths.fd, this.#what);
+    this.#lookForDead(); // those who died before
+  }
+  #fail(error: unknown): void {
+    this.#disarm();
+    for (const { pending } of [...this.#receivers, ...this.#senders]) pending.reject(error);
+    this.#receivers.clear();
+    this.#senders.clear();
+  }
+  #serveReceivers(): void {
+    for (const receiver of this.#receivers) {
+      let delivery: Delivery<T> | undefined;
+      try {
+        delivery = this.#attempts.receive(receiver.types);
+      } catch (error) {
+        this.#receivers.delete(receiver);
+        receiver.pending.reject(error);
+        continue;
+      }
+      if (delivery !== undefined) {
+        this.#receivers.delete(receiver);
+        receiver.pending.resolve(delivery);
+      } else if (receiver.types === undefined) return; // nothing at all
+    }
+  }
+  #serveSenders(): void {
+    for (const sender of this.#senders) {
+      try {
+        if (!this.#attempts.send(sender.job)) return;
+        sender.pending.resolve();
+      } catch (error) {
+        sender.pending.reject(error);
+      }
+      this.#senders.delete(sender);
+      this.#full = performance.now();
+    }
+  }
+  /** Writes down what types of messages we are to be woken for: a count, 0 for all, and the types. */
+  #tellTypes(types: Types, blocking: boolean): void {
+    const wanted = new Set<number>(blocking ? types : []);
+    let all = blocking && types === undefined;
+    for (const receiver of this.#receivers) {
+      if (receiver.types === undefined) all = true;
+      else for (const type of receiver.types) wanted.add(type);
+      if (all || wanted.size >= SEAT_OWN_WORDS) break;
+    }
+    const { words } = this.#place;
+    let at = this.#place.wordOf(this.#place.seat) + SEAT_OWN;
+    if (all || wanted.size >= SEAT_OWN_WORDS) words[at] = 0;
+    else {
+      words[at++] = wanted.size;
+      for (const type of wanted) words[at++] = type;
+    }
+  }
+  /** Sleeps until the bell is rung, somebody has died, or `most` milliseconds are over. */
+  #block(deadline: Deadline, most: number): void {
+    this.#watchDeaths();
+    const limit = deadline.block();
+    const time = Math.min(most, this.#deaths!.remaining, limit < 0 ? Number.POSITIVE_INFINITY : limit);
+    const result = native.poll(this.#entries, time === Number.POSITIVE_INFINITY ? -1 : time);
+    if (result < 0 && result !== EINTR) check(result, 'poll', { path: this.#what });
+    this.#bell.quiet();
+    this.#lookForDead();
+  }
+}
+function told(call: () => void): Waiter {
+  return {
+    events: READABLE,
+    settle(error) {
+      if (error === undefined) call(); // otherwise it is being closed
+    },
+  };
+}

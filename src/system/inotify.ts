@@ -1,0 +1,27 @@
+/** inotify(7): inotify_init1(2) and inotify_add_watch(2). */
+import { checkDescriptor, checkFlags, checkPath } from './arguments.js';
+import { check, errnoName } from './errors.js';
+import { constants, native } from './native.js';
+
+declare module './native.js' {
+  interface Native {
+    // inotify.c
+    inotifyInit(flags: number): number;
+    inotifyAddWatch(fd: number, path: string, mask: number): number;
+  }
+}
+
+/** A new instance, close-on-exec; `IN_NONBLOCK`. */
+export function inotifyInit(flags = 0): number {
+  const result = native.inotifyInit(checkFlags('flags', flags) | constants['IN_CLOEXEC']!);
+  if (errnoName(result) !== 'EMFILE') return check(result, 'inotify_init1');
+  const hint = 'Either the limit of descriptors is reached, or /proc/sys/fs/inotify/max_user_instances';
+  return check(result, 'inotify_init1', { hint });
+}
+/** Watches a file for `mask`, a set of `IN_…`: the number of the watch. */
+export function inotifyAddWatch(fd: number, path: string, mask: number): number {
+  checkDescriptor('fd', fd);
+  return check(native.inotifyAddWatch(fd, checkPath('path', path), checkFlags('mask', mask)), 'inotify_add_watch', {
+    path,
+  });
+}
