@@ -1,5 +1,5 @@
 /** MessagePack, by msgpackr: the default codec. */
-import { Packr } from 'msgpackr/pack';
+import { Packr } from '#msgpackr';
 import type { Coder } from './coder.js';
 
 /** JSON's values and `Uint8Array`, `Date`, `Map`, `Set`, `bigint` of 64 bits, `undefined`. Any MessagePack library reads it. */
