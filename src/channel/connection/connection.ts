@@ -124,17 +124,8 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
     return this.#sender.tryReserve(length);
   }
   /** Messages until the peer or this side closes. Leaving the loop leaves the connection open. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    for (;;) {
-      let value: T;
-      try {
-        value = await this.#receiver.receive();
-      } catch (error) {
-        if (error instanceof ClosedError) return;
-        throw error;
-      }
-      yield value;
-    }
+  [Symbol.asyncIterator](): AsyncIterableIterator<T> {
+    return new Messages(this.#receiver);
   }
   /**
    * Says that nothing more will be sent, after the sends that wait. The peer's receive ends once it has had all; this side goes on receiving.
@@ -160,6 +151,40 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
   }
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
+  }
+}
+
+/** Not a generator: that would cost more than the message. */
+class Messages<T> implements AsyncIterableIterator<T> {
+  readonly #receiver: Receiver<T>;
+  #over = false;
+  constructor(receiver: Receiver<T>) {
+    this.#receiver = receiver;
+  }
+  next(): Promise<IteratorResult<T>> {
+    if (this.#over) return Promise.resolve({ done: true, value: undefined });
+    try {
+      const value = this.#receiver.receiveNow();
+      if (value !== undefined) return Promise.resolve({ done: false, value });
+    } catch (error) {
+      return this.#end(error);
+    }
+    return this.#receiver.receive().then(
+      (value) => ({ done: false, value }),
+      (error) => this.#end(error),
+    );
+  }
+  return(): Promise<IteratorResult<T>> {
+    this.#over = true;
+    return Promise.resolve({ done: true, value: undefined });
+  }
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+  async #end(error: unknown): Promise<IteratorResult<T>> {
+    this.#over = true;
+    if (error instanceof ClosedError) return { done: true, value: undefined };
+    throw error;
   }
 }
 

@@ -18,6 +18,8 @@ import type { Link } from './link.js';
 import { Loan } from './loan.js';
 
 const POLLIN = constants['POLLIN']!;
+/** What a send that need not wait gives, always. */
+const sent: Promise<void> = Promise.resolve();
 /** Before the first part: the length of the whole. */
 const PREFIX = 8;
 
@@ -65,14 +67,20 @@ export class Sender<T> {
     this.#lookAfterPeer();
     return false;
   }
-  async send(value: T, options?: WaitOptions): Promise<void> {
-    const deadline = options === undefined ? undefined : new Deadline(`send over ${this.#link.what}`, options);
-    deadline?.signal?.throwIfAborted();
-    this.#use();
-    const payload = this.#encode(value);
-    const { length } = payload;
-    const mayTry = this.line.mayTry();
-    if (mayTry && length <= this.#whole && this.#write(payload)) return;
+  send(value: T, options?: WaitOptions): Promise<void> {
+    try {
+      const deadline = options === undefined ? undefined : new Deadline(`send over ${this.#link.what}`, options);
+      deadline?.signal?.throwIfAborted();
+      this.#use();
+      const payload = this.#encode(value);
+      const mayTry = this.line.mayTry();
+      if (mayTry && payload.length <= this.#whole && this.#write(payload)) return sent;
+      return this.#wait(payload, mayTry, deadline);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+  async #wait(payload: Uint8Array, mayTry: boolean, deadline: Deadline | undefined): Promise<void> {
     // What waits is kept: the coder's memory is used again.
     const task = this.#task(payload.slice());
     if (mayTry) {
