@@ -1,5 +1,6 @@
 /** Shared-memory channels: as fast as memory between two processes, and safe against the death of anyone. */
 export type { Codec, CodecName, CustomCodec, ValueOf } from './codec/index.js';
 export * from './connection/index.js';
+export { type ChannelInfo, type ChannelParticipant, listChannels } from './discovery.js';
 export { FullError } from './full-error.js';
 export * from './queue/index.js';

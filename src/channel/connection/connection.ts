@@ -5,6 +5,7 @@ import { ClosedError } from '../../system/errors.js';
 import type { Credentials } from '../../system/socket-option.js';
 import type { Coder } from '../codec/index.js';
 import { FullError } from '../full-error.js';
+import type { Row } from '../place/row.js';
 import type { Spin } from '../spin.js';
 import type { Link } from './link.js';
 import type { Loan } from './loan.js';
@@ -41,6 +42,7 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
   readonly #link: Link;
   readonly #sender: Sender<T>;
   readonly #receiver: Receiver<T>;
+  #closed: () => void = () => {};
 
   /** @internal */
   constructor(link: Link, coder: Coder<T>, spin: Spin) {
@@ -62,6 +64,13 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
     const { messages: sent, bytes: sentBytes } = this.#sender;
     const { messages: received, bytes: receivedBytes } = this.#receiver;
     return { sent, sentBytes, received, receivedBytes };
+  }
+
+  /** @internal Has what passes written down, until it closes. */
+  account(row: Row, closed: () => void): void {
+    this.#sender.row = row;
+    this.#receiver.row = row;
+    this.#closed = closed;
   }
 
   /**
@@ -142,6 +151,8 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
   close(): void {
     if (this.#link.closed) return;
     open.delete(this);
+    this.#sender.row?.close();
+    this.#closed();
     this.#sender.close();
     this.#receiver.close();
     this.#link.close();

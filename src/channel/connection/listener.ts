@@ -4,8 +4,9 @@ import { type UnixServer, unix } from '../../socket/index.js';
 import { Deadline, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
 import { type Codec, coderOf } from '../codec/index.js';
-import type { ChannelKind } from '../place/control-file.js';
+import { type ChannelKind, SEATS } from '../place/control-file.js';
 import { Place } from '../place/place.js';
+import { Row } from '../place/row.js';
 import { Spin } from '../spin.js';
 import { Connection } from './connection.js';
 import { type LinkOptions, type LinkSettings, linkSettings, welcome } from './handshake.js';
@@ -45,6 +46,8 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
   readonly #ready: Connection<T>[] = [];
   readonly #waiters: Waiter<T>[] = [];
   readonly #over = new AbortController();
+  /** The lines of the control file that are about connections. */
+  readonly #lines: (Row | undefined)[] = new Array<Row | undefined>(SEATS).fill(undefined);
   #handshakes = 0;
   /** Ends the wait for the next stranger, while there is one. */
   #accepting: AbortController | undefined;
@@ -161,6 +164,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
       const options = { timeout: PATIENCE, signal: this.#over.signal };
       const link = await welcome(socket, this.name, this.#settings, options);
       const connection = new Connection<T>(link, coderOf(this.#options.codec), new Spin(this.#options.spin));
+      this.#writeDown(connection);
       if (this.closed) connection.close();
       else if (this.#waiters.length > 0) this.#waiters[0]!.resolve(connection);
       else this.#ready.push(connection);
@@ -170,6 +174,16 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
       this.#handshakes--;
       void this.#pump();
     }
+  }
+  /** For {@link listChannels}; beyond as many as there are lines for, connections are not listed. */
+  #writeDown(connection: Connection<T>): void {
+    const seat = this.#lines.indexOf(undefined, 1);
+    if (seat < 0 || this.closed) return;
+    const row = new Row(this.#place, seat, connection.peer.pid);
+    this.#lines[seat] = row;
+    connection.account(row, () => {
+      this.#lines[seat] = undefined;
+    });
   }
   #use(): void {
     if (this.closed) throw new ClosedError(`listener '${this.name}'`);

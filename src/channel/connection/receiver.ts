@@ -11,6 +11,7 @@ import { constants } from '../../system/native.js';
 import { pollOne } from '../../system/poll.js';
 import type { Coder } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
+import type { Row } from '../place/row.js';
 import type { RingConsumer } from '../ring/consumer.js';
 import { FIRST_PART, LAST_PART, MESSAGE } from '../ring/layout.js';
 import type { Spin } from '../spin.js';
@@ -28,6 +29,7 @@ export class Receiver<T> {
   readonly line: Line;
   messages = 0;
   bytes = 0;
+  row: Row | undefined;
   readonly #link: Link;
   readonly #ring: RingConsumer;
   readonly #coder: Coder<T>;
@@ -145,6 +147,7 @@ export class Receiver<T> {
           this.#parts = undefined; // given up by its sender
           this.messages++;
           this.bytes += length;
+          this.row?.received(this.messages, this.bytes);
           return this.#decode(undefined, offset, length);
         }
         const whole = this.#gather(offset, length, kind);
@@ -228,6 +231,7 @@ export class Receiver<T> {
     return parts;
   }
   #publish(): void {
+    this.row?.received(this.messages, this.bytes);
     if (this.#ring.publish()) this.#link.bell.ring();
   }
   #use(): void {

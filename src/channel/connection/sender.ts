@@ -11,6 +11,7 @@ import { Line, type Task } from '../../system/line.js';
 import { constants } from '../../system/native.js';
 import { pollOne } from '../../system/poll.js';
 import type { Coder } from '../codec/index.js';
+import type { Row } from '../place/row.js';
 import { FIRST_PART, LAST_PART, longestRecord, MESSAGE, MIDDLE_PART } from '../ring/layout.js';
 import type { RingProducer } from '../ring/producer.js';
 import type { Spin } from '../spin.js';
@@ -28,6 +29,7 @@ export class Sender<T> {
   /** Messages and bytes so far. */
   messages = 0;
   bytes = 0;
+  row: Row | undefined;
   readonly #link: Link;
   readonly #ring: RingProducer;
   readonly #coder: Coder<T>;
@@ -181,6 +183,7 @@ export class Sender<T> {
   #committed(length: number, quiet: boolean): void {
     this.messages++;
     this.bytes += length;
+    this.row?.sent(this.messages, this.bytes);
     if (!quiet) this.#alarm();
   }
   #alarm(): void {

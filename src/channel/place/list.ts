@@ -17,6 +17,7 @@ import {
   SEATS_OFFSET,
 } from './control-file.js';
 import { removeDead, UNLINKED } from './place.js';
+import { CONNECTION_ROLE } from './row.js';
 import { runtimeDirectory } from './runtime-directory.js';
 
 /** One who takes part, as he says. */
@@ -53,7 +54,11 @@ function look(name: string, folder: string): Found | undefined {
     fd = open(`${folder}/control`, constants['O_RDONLY']! | constants['O_NOFOLLOW']!);
     const description = readControl(fd, folder);
     mapping = mmap(fd, CONTROL_SIZE, { readOnly: true, name: folder });
-    return { name, folder, description, participants: participants(fd, mapping.buffer) };
+    const list = participants(fd, mapping.buffer);
+    if (list[0]?.seat === 0 && (description.kind === 'connection' || description.kind === 'service')) {
+      list.push(...connections(mapping.buffer));
+    }
+    return { name, folder, description, participants: list };
   } catch {
     return undefined; // gone meanwhile, or nothing of ours
   } finally {
@@ -62,21 +67,27 @@ function look(name: string, folder: string): Found | undefined {
   }
 }
 function participants(fd: number, buffer: ArrayBuffer): Participant[] {
-  const words = new Int32Array(buffer);
-  const doubles = new Float64Array(buffer);
   const list: Participant[] = [];
   for (let seat = 0; seat < SEATS; seat++) {
     const taken = testFileLock(fd, seat, SEATS - seat);
     if (taken < 0) break;
     seat = Math.max(seat, taken);
-    const index = (SEATS_OFFSET + seat * SEAT_SIZE) >> 2;
-    const first = (index >> 1) + SEAT_COUNTERS;
-    list.push({
-      seat,
-      pid: words[index + SEAT_PID]!,
-      role: words[index + SEAT_ROLE]!,
-      counters: Array.from(doubles.subarray(first, first + COUNTERS)),
-    });
+    list.push(participant(buffer, seat));
   }
   return list;
+}
+/** Those that a living listener has written down. */
+function connections(buffer: ArrayBuffer): Participant[] {
+  const list: Participant[] = [];
+  for (let seat = 1; seat < SEATS; seat++) {
+    const each = participant(buffer, seat);
+    if (each.role === CONNECTION_ROLE && each.pid > 0) list.push(each);
+  }
+  return list;
+}
+function participant(buffer: ArrayBuffer, seat: number): Participant {
+  const offset = SEATS_OFFSET + seat * SEAT_SIZE;
+  const words = new Int32Array(buffer, offset, SEAT_SIZE / 4);
+  const counters = new Float64Array(buffer, offset + SEAT_COUNTERS * 8, COUNTERS);
+  return { seat, pid: words[SEAT_PID]!, role: words[SEAT_ROLE]!, counters: Array.from(counters) };
 }

@@ -1,0 +1,59 @@
+/** What channels this user has, who takes part in them, and how much has passed through. */
+import type { ChannelKind } from './place/control-file.js';
+import { type Found, listPlaces, type Participant } from './place/list.js';
+
+/** Somebody who takes part in a channel. */
+export interface ChannelParticipant {
+  pid: number;
+  /** `listener` and `connection` (the process that has connected, as its listener counts), else `member`. */
+  role: 'listener' | 'connection' | 'member';
+  /** Totals by name; what there is depends on the kind. */
+  counters: Record<string, number>;
+}
+/** A channel that lives, or a queue, which lives until it is unlinked. */
+export interface ChannelInfo {
+  name: string;
+  kind: ChannelKind;
+  codec: string;
+  /** Sizes in bytes and counts, by name. */
+  geometry: Readonly<Record<string, number>>;
+  participants: ChannelParticipant[];
+}
+/** The names of the counters of a seat, in their order. */
+const counters: Record<ChannelKind, readonly string[]> = {
+  connection: ['sent', 'sentBytes', 'received', 'receivedBytes'],
+  service: ['sent', 'sentBytes', 'received', 'receivedBytes'],
+  topic: ['published', 'publishedBytes', 'received', 'receivedBytes', 'lost'],
+  queue: ['sent', 'received', 'acknowledged', 'returned'],
+};
+
+/**
+ * Lists the channels in this user's runtime folder, by name. What processes that died have left behind is removed on the way.
+ * What stands there about a participant is his own word; that he lives is the kernel's.
+ *
+ * @example
+ * ```ts
+ * import { listChannels, listen } from 'vecino';
+ *
+ * await using listener = await listen('example-listed', { codec: 'json' });
+ * const found = listChannels().find(({ name }) => name === listener.name);
+ * console.log(found?.kind, found?.codec, found?.participants.length); // connection json 1
+ * ```
+ */
+export function listChannels(): ChannelInfo[] {
+  return listPlaces().map(({ name, description: { kind, codec, geometry }, participants }: Found) => ({
+    name,
+    kind,
+    codec,
+    geometry,
+    participants: participants.map((each) => named(kind, each)),
+  }));
+}
+function named(kind: ChannelKind, { pid, role, seat, counters: values }: Participant): ChannelParticipant {
+  const connects = kind === 'connection' || kind === 'service';
+  return {
+    pid,
+    role: !connects ? 'member' : seat === 0 ? 'listener' : 'connection',
+    counters: connects && role === 0 ? {} : Object.fromEntries(counters[kind].map((name, i) => [name, values[i] ?? 0])),
+  };
+}
