@@ -17,7 +17,13 @@ import { constants } from '#src/system/native.js';
 import { socketpair } from '#src/system/socket.js';
 
 const CAPACITY = 4096;
-const terms: Terms = { listenerCapacity: CAPACITY, connectorCapacity: CAPACITY, peerTakes: 100_000, takes: 100_000 };
+const terms: Terms = {
+  listenerCapacity: CAPACITY,
+  connectorCapacity: CAPACITY,
+  peerTakes: 100_000,
+  takes: 100_000,
+  barriers: true,
+};
 const size = linkSize(terms);
 const peer = { pid: 1, uid: 0, gid: 0 };
 

@@ -1,8 +1,8 @@
 /**
  * How two processes agree, over a Unix socket that keeps message borders:
  *
- *     connector -> listener   { vecino: 1, codec, capacity, takes }
- *     listener -> connector   { vecino: 1, capacity, takes } and the descriptor of the memory, or { vecino: 1, error, message }
+ *     connector -> listener   { vecino: 1, codec, capacity, takes, barriers }
+ *     listener -> connector   { vecino: 1, capacity, takes, barriers } and the descriptor of the memory, or { vecino: 1, error, message }
  *
  * JSON, at most 4 KiB. Before anything is shared each side looks at who the other is, by the kernel's word. Nothing that comes is believed: the
  * connector checks that the memory is sealed and as large as the terms say.
@@ -13,6 +13,7 @@ import { checkInteger, checkOptions } from '../../system/arguments.js';
 import type { WaitOptions } from '../../system/deadline.js';
 import { CorruptError, errno, IpcError, MismatchError, PeerDiedError, SystemError } from '../../system/errors.js';
 import { close } from '../../system/file.js';
+import { barriersReachUs } from '../../system/membarrier.js';
 import { mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
 import { type Credentials, setsockopt } from '../../system/socket-option.js';
@@ -59,6 +60,7 @@ interface Message {
   codec?: unknown;
   capacity?: unknown;
   takes?: unknown;
+  barriers?: unknown;
   error?: unknown;
   message?: unknown;
 }
@@ -101,7 +103,7 @@ export async function welcome(
     if (!settings.allow(peer)) throw await refuse(socket, 'EACCES', `user ${peer.uid} may not connect`);
     const { message, descriptors } = await receiveMessage(socket, what, options);
     for (const fd of descriptors) close(fd);
-    const { codec, capacity, takes } = message;
+    const { codec, capacity, takes, barriers } = message;
     if (codec !== settings.codec) {
       throw await refuse(
         socket,
@@ -117,9 +119,10 @@ export async function welcome(
       connectorCapacity: capacity,
       peerTakes: takes,
       takes: settings.takes,
+      barriers: barriersReachUs && barriers === true,
     };
     memory = SharedMemory.anonymous(linkSize(terms));
-    await socket.send(encode({ capacity: settings.capacity, takes: settings.takes }), {
+    await socket.send(encode({ capacity: settings.capacity, takes: settings.takes, barriers: barriersReachUs }), {
       descriptors: [memory.fd],
       ...options,
     });
@@ -152,11 +155,14 @@ export async function introduce(
         hint: `It belongs to user ${peer.uid}: see the option allow`,
       });
     }
-    await socket.send(encode({ codec: settings.codec, capacity: settings.capacity, takes: settings.takes }), options);
+    await socket.send(
+      encode({ codec: settings.codec, capacity: settings.capacity, takes: settings.takes, barriers: barriersReachUs }),
+      options,
+    );
     const { message, descriptors } = await receiveMessage(socket, what, options);
     try {
       if (message.error !== undefined) throw refusal(name, message);
-      const { capacity, takes } = message;
+      const { capacity, takes, barriers } = message;
       if (!isCapacity(capacity) || !isSize(takes) || descriptors.length !== 1)
         throw new CorruptError(`${what}: its terms make no sense`);
       const terms: Terms = {
@@ -164,6 +170,7 @@ export async function introduce(
         connectorCapacity: settings.capacity,
         peerTakes: takes,
         takes: settings.takes,
+        barriers: barriersReachUs && barriers === true,
       };
       memory = SharedMemory.fromFd(descriptors[0]!, { size: linkSize(terms) });
       return attach(socket, 'connector', name, memory, terms, peer);

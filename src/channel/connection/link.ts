@@ -28,6 +28,8 @@ export interface Terms {
   readonly peerTakes: number;
   /** The longest message that this side takes. */
   readonly takes: number;
+  /** Whether barriers of this side reach the peer, see ring/layout.ts. */
+  readonly barriers: boolean;
 }
 
 /** How much memory that needs. */
@@ -77,6 +79,7 @@ export class Link {
       this.out = new RingProducer(buffer, CONTROL, dataOfSecond, connectorCapacity);
       this.in = new RingConsumer(buffer, 0, DATA, listenerCapacity);
     }
+    this.in.mayBeBusy = terms.barriers;
     this.bell = new Bell(fd);
     this.out.onDamage = this.in.onDamage = (error) => this.fail(error);
   }

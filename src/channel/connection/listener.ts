@@ -130,6 +130,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
     this.#accepting?.abort();
     for (const waiter of [...this.#waiters]) waiter.reject(error);
     for (const connection of this.#ready.splice(0)) connection.close();
+    for (const row of this.#lines) row?.close();
     this.#server.close();
     this.#place.close();
   }

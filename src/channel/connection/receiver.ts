@@ -20,7 +20,7 @@ import type { Link } from './link.js';
 const POLLIN = constants['POLLIN']!;
 const PREFIX = 8;
 /** Whoever only ever tries asks the kernel about the peer at every so many-th miss. */
-const RARELY = 64;
+const RARELY = 4096;
 
 /** Is handed a message where it lies: `length` bytes from `offset` of `memory`, which are the sender's again when it returns. */
 export type Visit = (memory: Uint8Array, offset: number, length: number) => void;

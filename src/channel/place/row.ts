@@ -9,6 +9,7 @@ export class Row {
   readonly #place: Place;
   readonly #word: number;
   readonly #counters: number;
+  #open = true;
 
   constructor(place: Place, seat: number, pid: number) {
     this.#place = place;
@@ -18,18 +19,23 @@ export class Row {
     place.words[this.#word + SEAT_ROLE] = CONNECTION_ROLE;
     place.words[this.#word + SEAT_PID] = pid;
   }
-  /** A message and all bytes so far have gone out. After the place is closed this does nothing. */
+  /** So many messages and bytes have gone out. After {@link close} it does nothing. */
   sent(messages: number, bytes: number): void {
+    if (!this.#open) return; // a store to memory that is gone would do nothing, slowly
     const { doubles } = this.#place;
     doubles[this.#counters] = messages;
     doubles[this.#counters + 1] = bytes;
   }
   received(messages: number, bytes: number): void {
+    if (!this.#open) return;
     const { doubles } = this.#place;
     doubles[this.#counters + 2] = messages;
     doubles[this.#counters + 3] = bytes;
   }
+  /** Before the place is closed. Idempotent. */
   close(): void {
+    if (!this.#open) return;
+    this.#open = false;
     this.#place.words[this.#word + SEAT_PID] = 0;
   }
 }

@@ -6,9 +6,11 @@
  * The payload can change while it is read, if the producer is hostile: who decodes it copies it first.
  */
 import { CorruptError } from '../../system/errors.js';
+import { barrier } from '../../system/membarrier.js';
 import {
   ASLEEP,
   AWAKE,
+  BUSY,
   CLOSED,
   CONSUMER,
   HEAD,
@@ -20,6 +22,9 @@ import {
   TAIL,
 } from './layout.js';
 import { loadAfterStore } from './ordering.js';
+
+/** After so many records without sleep the consumer is BUSY. */
+const LONG = 256;
 
 export class RingConsumer {
   readonly capacity: number;
@@ -39,6 +44,11 @@ export class RingConsumer {
   onDamage: (error: CorruptError) => void = () => {};
   /** Of the record that {@link next} has found. */
   #size = 0;
+  /** Whether the producer's process takes part in our barriers. */
+  mayBeBusy = false;
+  #busy = false;
+  /** Records read since the last sleep. */
+  #awakeFor = 0;
   /** Payload bytes of that record. */
   length = 0;
   /** What it is: MESSAGE or a part of one. */
@@ -93,6 +103,10 @@ export class RingConsumer {
   release(): boolean {
     this.#head = (this.#head + this.#size) | 0;
     this.#size = 0;
+    if (!this.#busy && this.mayBeBusy && ++this.#awakeFor === LONG) {
+      this.#busy = true;
+      Atomics.store(this.words, this.#control + CONSUMER, BUSY);
+    }
     const used = (this.#tail - this.#published) | 0;
     return used > this.capacity >> 1 || this.words[this.#control + PRODUCER] === ASLEEP;
   }
@@ -112,7 +126,10 @@ export class RingConsumer {
   }
   /** Announces that this side is about to sleep until something comes. Look again before sleeping: {@link next}. */
   announceSleep(): void {
-    Atomics.store(this.words, this.#control + CONSUMER, ASLEEP); // pairs with the load in RingProducer.commit
+    Atomics.store(this.words, this.#control + CONSUMER, ASLEEP); // pairs with the exchange in RingProducer.alarm
+    if (this.#busy) barrier(); // or, with BUSY, with nothing: see layout.ts
+    this.#busy = false;
+    this.#awakeFor = 0;
   }
   awake(): void {
     Atomics.store(this.words, this.#control + CONSUMER, AWAKE);

@@ -4,7 +4,7 @@
  *     the control block, each line on two cache lines of its own (the processor fetches them in pairs)
  *     byte    0  tail      producer: the position behind the last committed record
  *           128  head      consumer: the position of the next record that it will read
- *           256  consumer  AWAKE, ASLEEP (wants to be woken by the next record) or CLOSED (reads nothing any more)
+ *           256  consumer  AWAKE, ASLEEP (wants to be woken by the next record), BUSY (see below) or CLOSED (reads nothing any more)
  *           384  producer  AWAKE, ASLEEP (wants to be woken when there is room) or CLOSED (nothing follows what is committed)
  *
  *     the data: `capacity` bytes, a power of two; records begin at multiples of 8
@@ -14,6 +14,12 @@
  *
  * Positions count bytes since the beginning and wrap at 2^32; a record lies at `position & (capacity - 1)` and is never split: where
  * it does not fit before the end, a record of the kind PAD fills the rest.
+ *
+ * Sleeping: the consumer stores ASLEEP and looks once more; the producer stores `tail` and looks whether the consumer sleeps. Between
+ * its store and its load each needs a barrier, or both could miss the other. A barrier for each message would cost the producer more
+ * than the message (it waits until the reader's processor has given up the line of `tail`). So a consumer that has read much
+ * without sleeping says that it is BUSY: the producer then needs none, and the consumer makes up for both, by membarrier(2), before it
+ * next sleeps.
  *
  * Crash guarantee: a record exists once `tail` is behind it. A producer killed before has sent nothing, one killed after has
  * sent all of it; a consumer killed at any instruction has taken nothing away from memory that others rely on.
@@ -33,6 +39,7 @@ export const PRODUCER = 96;
 export const AWAKE = 0;
 export const ASLEEP = 1;
 export const CLOSED = 2;
+export const BUSY = 3;
 
 /** Bytes before the payload: its length and its kind. */
 export const RECORD_HEADER = 8;

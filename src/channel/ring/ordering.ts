@@ -6,3 +6,15 @@
  */
 export const loadAfterStore: (words: Int32Array, index: number) => number =
   process.arch === 'x64' ? (words, index) => words[index]! : (words, index) => Atomics.load(words, index);
+
+/**
+ * A store that no earlier store of this thread may follow: whoever reads it by `Atomics.load` reads what was written before it.
+ *
+ * On x86-64 that holds for every store, and a plain one does not wait until other processors have seen it, as `Atomics.store` does.
+ */
+export const publish: (words: Int32Array, index: number, value: number) => void =
+  process.arch === 'x64'
+    ? (words, index, value) => {
+        words[index] = value;
+      }
+    : (words, index, value) => void Atomics.store(words, index, value);

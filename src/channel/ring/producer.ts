@@ -6,8 +6,20 @@
  * because every position is masked and `tail` is kept in private memory.
  */
 import { CorruptError } from '../../system/errors.js';
-import { ASLEEP, AWAKE, CLOSED, CONSUMER, HEAD, PAD, PRODUCER, RECORD_HEADER, recordSize, TAIL } from './layout.js';
-import { loadAfterStore } from './ordering.js';
+import {
+  ASLEEP,
+  AWAKE,
+  BUSY,
+  CLOSED,
+  CONSUMER,
+  HEAD,
+  PAD,
+  PRODUCER,
+  RECORD_HEADER,
+  recordSize,
+  TAIL,
+} from './layout.js';
+import { publish } from './ordering.js';
 
 export class RingProducer {
   readonly capacity: number;
@@ -51,8 +63,7 @@ export class RingProducer {
     return this.#data + (pad === 0 ? at : 0) + RECORD_HEADER;
   }
   /**
-   * Publishes what was reserved, `length` bytes of it. False: the consumer does not look by itself; {@link alarm} tells what to
-   * do about it.
+   * Publishes what was reserved, `length` bytes of it. False: the consumer may be asleep, {@link alarm} tells.
    */
   commit(length: number, kind: number): boolean {
     const words = this.words;
@@ -70,12 +81,12 @@ export class RingProducer {
     words[index + 1] = kind;
     position = (position + recordSize(length)) | 0;
     this.#tail = position;
-    Atomics.store(words, control + TAIL, position); // pairs with the load in RingConsumer.#look
-    // As the consumer announces its sleep and then looks once more: one of both sees the other.
-    return loadAfterStore(words, control + CONSUMER) === AWAKE;
+    publish(words, control + TAIL, position); // pairs with the load in RingConsumer.#look
+    return words[control + CONSUMER] === BUSY;
   }
   /** After a commit that gave false: `'wake'`, the consumer sleeps and it is on the caller to wake it; `'closed'`, it reads nothing any more. */
   alarm(): 'none' | 'wake' | 'closed' {
+    // The exchange is the barrier between the store of `tail` and this look at the consumer.
     const state = Atomics.compareExchange(this.words, this.#control + CONSUMER, ASLEEP, AWAKE);
     return state === ASLEEP ? 'wake' : state === CLOSED ? 'closed' : 'none';
   }
