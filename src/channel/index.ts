@@ -2,3 +2,4 @@
 export type { Codec, CodecName, CustomCodec, ValueOf } from './codec/index.js';
 export * from './connection/index.js';
 export { FullError } from './full-error.js';
+export * from './topic/index.js';

@@ -30,6 +30,8 @@ const CONTROL = 'control';
 const { O_RDWR, O_TMPFILE, O_NOFOLLOW, O_DIRECTORY, O_PATH } = constants as Record<string, number>;
 /** Milliseconds for which somebody may be at removing or making what we open. Microseconds are normal. */
 const PATIENCE = 2000;
+/** A byte that no seat and no kind locks by itself. */
+const BEYOND = 2 ** 40;
 
 export interface PlaceOptions {
   /** It stays when nobody takes part, until it is removed by name. */
@@ -124,6 +126,9 @@ export class Place implements Disposable {
         control = found;
         if (options.persistent !== true && removeIfEmpty(control, directory, folder)) return undefined;
         seat = takeSeat(control, from, to);
+        // No seat may also mean that somebody has locked the whole file, to remove it.
+        if (seat < 0 && testFileLock(control, BEYOND, 1) >= 0) return undefined;
+        if (seat < 0) seat = takeSeat(control, from, to);
         if (!isCurrent(control, directory)) return undefined;
       }
       const description = readControl(control, `${folder}/${CONTROL}`);
