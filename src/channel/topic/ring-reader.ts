@@ -194,7 +194,9 @@ export class RingReader {
     const expected = sequenceOf(this.#low, this.#high);
     this.#begin('oldest');
     const lost = sequenceOf(this.#low, this.#high) - expected;
-    if (lost < 0 || this.#position === before) throw this.#damaged();
+    // With none lost, it was a pad that was overtaken. Never back: that could go on for ever.
+    const ahead = (this.#position - before) >>> 0;
+    if (lost < 0 || (lost === 0 && (ahead === 0 || ahead >= this.#units))) throw this.#damaged();
     this.#counts[LOST]! += lost;
   }
   #damaged(): CorruptError {

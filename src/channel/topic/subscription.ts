@@ -91,7 +91,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   }
   /** The next message if there is one (that no earlier {@link receive} waits for), `undefined` if not. */
   tryReceive(): T | undefined {
-    if (this.#closed) this.#checkOpen();
+    if (this.#closed || this.#visiting) this.#checkOpen();
     if (!this.#line.idle) return undefined;
     const value = this.#take();
     return value === NOTHING ? undefined : value;
