@@ -75,7 +75,8 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
    * The next message; waits for one in the event loop. Several calls are served in the order they were made. After a time-out or an
    * abort nothing is lost: the next call gets it.
    *
-   * @throws CorruptError if somebody has damaged the shared memory; the subscription is closed then
+   * @throws CorruptError if somebody has damaged the shared memory; the subscription is closed then. Also if the codec cannot decode
+   *   a message (`cause` is its error): then the next call gives the next one
    */
   async receive(options?: WaitOptions): Promise<T> {
     const deadline = options === undefined ? FOREVER : new Deadline('receive from a topic', options);
@@ -210,7 +211,17 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
         continue;
       }
       this.#show();
-      return shared ? (value as T) : coder.decode(value as Uint8Array, 0, length); // a copy, which nobody can change now
+      return shared ? (value as T) : this.#decode(value as Uint8Array, length);
+    }
+  }
+  /** The value of a private copy, which nobody can change any more. */
+  #decode(bytes: Uint8Array, length: number): T {
+    const { coder } = this.#parts;
+    try {
+      return coder.decode(bytes, 0, length);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new CorruptError(`${this.#what}: a message of ${length} bytes is no '${coder.name}': ${why}`, { cause });
     }
   }
   #check(): void {

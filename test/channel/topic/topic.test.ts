@@ -334,6 +334,19 @@ test(
   },
 );
 
+test('a message that the codec cannot decode is an error, and the next one arrives', limit, async () => {
+  using topic = await Topic.open(uniqueName(), { codec: 'json' });
+  using subscription = topic.subscribe();
+  using loan = topic.reserve(1);
+  loan.bytes[0] = 123;
+  loan.commit();
+  topic.tryPublish('next');
+  await assert.rejects(subscription.receive(), (error) => {
+    return error instanceof CorruptError && error.cause instanceof SyntaxError;
+  });
+  assert.equal(await subscription.receive(), 'next');
+});
+
 test('a subscriber cannot write: it spoils its own view only, and is told', limit, async () => {
   const name = uniqueName();
   using topic = await Topic.open(name, { codec: 'bytes' });
