@@ -12,9 +12,6 @@ interface Publication {
 export class Publications {
   readonly #waiting = new Set<Publication>();
 
-  get none(): boolean {
-    return this.#waiting.size === 0;
-  }
   /** Resolves when it was published. A time-out or an abort takes it out: it was not. */
   add(payload: Uint8Array, deadline: Deadline): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -138,7 +138,7 @@ export class Topic<T> implements Disposable, AsyncDisposable {
     deadline.signal?.throwIfAborted();
     const writer = this.#writer ?? this.#begin();
     const payload = this.#encode(value);
-    if (this.#loan !== undefined || !this.#waiting.none) return this.#waiting.add(payload.slice(), deadline);
+    if (this.#loan !== undefined) return this.#waiting.add(payload.slice(), deadline);
     this.#write(writer, payload);
     if (++this.#burst < BURST) return;
     this.#burst = 0;
@@ -148,7 +148,7 @@ export class Topic<T> implements Disposable, AsyncDisposable {
   tryPublish(value: T): boolean {
     const writer = this.#writer ?? this.#begin();
     const payload = this.#encode(value);
-    if (this.#loan !== undefined || !this.#waiting.none) return false;
+    if (this.#loan !== undefined) return false;
     this.#write(writer, payload);
     return true;
   }
