@@ -14,7 +14,7 @@ import { pinned } from '../harness/pinned.mjs';
 /** @typedef {import('../harness/row.js').Row} Row */
 const bench = fileURLToPath(new URL('..', import.meta.url));
 /** Room for the messages of some milliseconds, so that a subscriber that is interrupted for a moment loses nothing. */
-const CAPACITY = 2 ** 24;
+const CAPACITY = 2 ** 22;
 
 /** The two processors that this run has. */
 function processors() {
