@@ -265,7 +265,7 @@ test('a loan is filled in place; meanwhile publish() waits and tryPublish() says
   assert.throws(() => loan.commit(11), RangeError);
   loan.commit(5);
   await Promise.all([second, third]);
-  assert.throws(() => loan.commit(), ClosedError);
+  loan.commit();
   loan.discard();
   topic.reserve(3).discard();
   {
@@ -277,11 +277,12 @@ test('a loan is filled in place; meanwhile publish() waits and tryPublish() says
     ['first', 'second', 'third', undefined],
   );
   const last = topic.reserve(3);
+  const { bytes } = last;
   const never = topic.publish('never');
   topic.close();
   await assert.rejects(never, ClosedError);
   assert.throws(() => last.commit(), ClosedError);
-  assert.equal(last.bytes.length, 0);
+  assert.equal(bytes.length, 0);
 });
 
 test(
