@@ -147,6 +147,22 @@ test('what was published before its process ended arrives', limit, async () => {
   assert.equal(subscription.lost, 0);
 });
 
+test('processes that open and close one name all the time meet, or make it anew, and never fail', limit, async () => {
+  const source = `
+    import { Topic } from 'vecino/channel';
+    for (let i = 0; i < 1500; i++) {
+      const topic = await Topic.open(process.argv[1], { codec: 'text', capacity: 4096 });
+      const subscription = topic.subscribe();
+      if (i % 3 === 0) {
+        topic.tryPublish('mine');
+        if (subscription.tryReceive() === undefined) throw new Error('lost');
+      }
+      topic.close();
+    }`;
+  const name = uniqueName();
+  await Promise.all([1, 2, 3].map(() => runScript(source, [name])));
+});
+
 test('a full /dev/shm is ENOSPC for who would need a ring, and leaves the others at work', limit, async (t) => {
   const folder = join(temporaryFolder(), 'small');
   mkdirSync(folder);
