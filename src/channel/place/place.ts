@@ -30,6 +30,10 @@ const CONTROL = 'control';
 const { O_RDWR, O_TMPFILE, O_NOFOLLOW, O_DIRECTORY, O_PATH } = constants as Record<string, number>;
 /** Milliseconds for which somebody may be at removing or making what we open. Microseconds are normal. */
 const PATIENCE = 2000;
+/** How often it is tried at least: on a disk that is busy one try may take seconds. */
+const ATTEMPTS = 100;
+/** A byte that no seat and no kind locks by itself. */
+const BEYOND = 2 ** 40;
 
 export interface PlaceOptions {
   /** It stays when nobody takes part, until it is removed by name. */
@@ -94,10 +98,10 @@ export class Place implements Disposable {
     const plain = checkName('name', name);
     const folder = `${runtimeDirectory()}/${plain}`;
     const end = performance.now() + PATIENCE;
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
       const place = Place.#attempt(plain, folder, wanted, options);
       if (place !== undefined) return place;
-      if (performance.now() > end) {
+      if (performance.now() > end && attempt >= ATTEMPTS) {
         throw new SystemError(errno['EAGAIN']!, 'fcntl', {
           path: folder,
           hint: 'Somebody keeps making and removing it, or is stopped while doing so. Try again',
@@ -108,7 +112,7 @@ export class Place implements Disposable {
   }
   /** Undefined: somebody has made or removed it just now; again. */
   static #attempt(name: string, folder: string, wanted: Description, options: PlaceOptions): Place | undefined {
-    mkdirSync(folder, { mode: 0o700, recursive: true });
+    makeFolder(folder);
     let directory = -1;
     let control = -1;
     try {
@@ -117,13 +121,16 @@ export class Place implements Disposable {
       let seat: number;
       const found = openControl(directory);
       if (found === undefined) {
-        control = makeControl(folder, wanted, from);
+        control = makeControl(`/proc/self/fd/${directory}/.`, wanted, from);
         seat = from; // taken before it has its name, so that nobody finds it empty
         linkDescriptor(control, `/proc/self/fd/${directory}/${CONTROL}`);
       } else {
         control = found;
         if (options.persistent !== true && removeIfEmpty(control, directory, folder)) return undefined;
         seat = takeSeat(control, from, to);
+        // No seat may also mean that somebody has locked the whole file, to remove it.
+        if (seat < 0 && testFileLock(control, BEYOND, 1) >= 0) return undefined;
+        if (seat < 0) seat = takeSeat(control, from, to);
         if (!isCurrent(control, directory)) return undefined;
       }
       const description = readControl(control, `${folder}/${CONTROL}`);
@@ -135,6 +142,7 @@ export class Place implements Disposable {
       return place;
     } catch (error) {
       if (error instanceof SystemError && (error.code === 'ENOENT' || error.code === 'EEXIST')) return undefined;
+      if (directory >= 0 && !hasName(directory, folder)) return undefined; // what fails in a folder that is removed has many names
       throw error;
     } finally {
       if (control >= 0) close(control);
@@ -228,6 +236,23 @@ function folderNow(directory: number): string | undefined {
     return readlinkSync(`/proc/self/fd/${directory}`);
   } catch {
     return undefined;
+  }
+}
+/** Not recursive: that looks at what is there already, and fails if it has gone meanwhile. */
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+/** Whether the open folder is the one with the name; the number alone may be a new one's already. */
+function hasName(directory: number, folder: string): boolean {
+  try {
+    const { inode, links } = fstat(directory);
+    return links > 0 && statSync(folder).ino === inode;
+  } catch {
+    return false;
   }
 }
 function openControl(directory: number): number | undefined {

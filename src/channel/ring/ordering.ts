@@ -18,3 +18,25 @@ export const publish: (words: Int32Array, index: number, value: number) => void 
         words[index] = value;
       }
     : (words, index, value) => void Atomics.store(words, index, value);
+/**
+ * A store that no later plain store may overtake: "this will change", said before it is changed. On ARM a store-release holds back only
+ * what comes before it; the load-acquire behind it holds back what comes after, and the two keep their order.
+ */
+export const storeFirst: (words: Int32Array, index: number, value: number) => void =
+  process.arch === 'x64'
+    ? (words, index, value) => {
+        Atomics.store(words, index, value);
+      }
+    : (words, index, value) => {
+        Atomics.store(words, index, value);
+        Atomics.load(words, index);
+      };
+const fence = new Int32Array(new SharedArrayBuffer(4));
+/** A load that no earlier plain load may follow: "has it changed meanwhile?", asked after reading. The pair of {@link storeFirst}. */
+export const loadLast: (words: Int32Array, index: number) => number =
+  process.arch === 'x64'
+    ? (words, index) => Atomics.load(words, index)
+    : (words, index) => {
+        Atomics.store(fence, 0, 0);
+        return Atomics.load(words, index);
+      };

@@ -1,0 +1,110 @@
+/**
+ * The files of the rings: made, taken over, opened, found.
+ *
+ * Ring N belongs to whoever holds the lock of byte `FIRST_LOCK + N` of the control file, which the kernel takes back when he dies. The
+ * lowest ring that nobody has is taken, so there are never more rings than there were publishers at one time, and what a publisher has said
+ * stays when he is gone, until those that come after him have overwritten it or the last participant leaves.
+ *
+ * Crash guarantee: a file has its name when it is whole. Killed between the lock and the name, its maker leaves nothing.
+ */
+import { readdirSync } from 'node:fs';
+import { CorruptError, errnoName, SystemError } from '../../system/errors.js';
+import { close, fallocate, fstat, isKind, linkDescriptor, open } from '../../system/file.js';
+import { type Mapping, mmap } from '../../system/memory.js';
+import { constants } from '../../system/native.js';
+import { SEATS } from '../place/control-file.js';
+import type { Place } from '../place/place.js';
+import { DATA, MAGIC, VERSION, WORD_CAPACITY, WORD_MAGIC, WORD_VERSION } from './layout.js';
+
+const { O_RDONLY, O_RDWR, O_TMPFILE, O_NOFOLLOW } = constants as Record<string, number>;
+const FIRST_LOCK = 1024;
+/** Everybody who publishes has a seat, so there is always a ring to be had. */
+const RINGS = SEATS;
+
+/** A ring that is ours to write, until {@link giveRing}. */
+export interface OwnRing {
+  readonly number: number;
+  readonly mapping: Mapping;
+}
+/**
+ * Takes a ring that nobody writes, or makes one.
+ *
+ * @throws SystemError `ENOSPC` if `/dev/shm` has no room for it, `EMFILE`
+ */
+export function takeRing(place: Place, capacity: number): OwnRing {
+  for (let number = 0; number < RINGS; number++) {
+    if (!place.tryLock(FIRST_LOCK + number)) continue;
+    try {
+      return { number, mapping: map(place, number, capacity, false) ?? make(place, number, capacity) };
+    } catch (error) {
+      place.unlock(FIRST_LOCK + number);
+      throw error;
+    }
+  }
+  throw new CorruptError(`all rings of topic '${place.name}' are locked, by more than can take part in it`);
+}
+/** Unmaps it; the next publisher goes on where it ends. */
+export function giveRing(place: Place, { number, mapping }: OwnRing): void {
+  mapping.unmap();
+  place.unlock(FIRST_LOCK + number);
+}
+/** The numbers of the rings that there are. */
+export function ringNumbers(place: Place): number[] {
+  const numbers: number[] = [];
+  for (const name of readdirSync(place.path('.'))) {
+    const number = /^ring-(\d{1,3})$/.exec(name)?.[1];
+    if (number !== undefined && Number(number) < RINGS) numbers.push(Number(number));
+  }
+  return numbers.sort((a, b) => a - b);
+}
+/** Maps a ring for reading; undefined if there is none of that number. */
+export function openRing(place: Place, number: number, capacity: number): Mapping | undefined {
+  return map(place, number, capacity, true);
+}
+
+function map(place: Place, number: number, capacity: number, readOnly: boolean): Mapping | undefined {
+  const name = `ring ${number} of topic '${place.name}'`;
+  let fd: number;
+  try {
+    fd = open(place.path(`ring-${number}`), (readOnly ? O_RDONLY! : O_RDWR!) | O_NOFOLLOW!);
+  } catch (error) {
+    if (error instanceof SystemError && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const status = fstat(fd);
+    if (!isKind(status, 'S_IFREG') || status.size !== DATA + capacity) throw damaged(name, `${status.size} bytes`);
+    const mapping = mmap(fd, DATA + capacity, { readOnly, name });
+    const words = new Int32Array(mapping.buffer, 0, DATA >> 2);
+    if (words[WORD_MAGIC] === MAGIC && words[WORD_VERSION] === VERSION && words[WORD_CAPACITY] === capacity)
+      return mapping;
+    mapping.unmap();
+    throw damaged(name, 'another heading');
+  } finally {
+    close(fd);
+  }
+}
+function make(place: Place, number: number, capacity: number): Mapping {
+  const fd = open(place.path('.'), O_TMPFILE! | O_RDWR!, 0o600);
+  let mapping: Mapping | undefined;
+  try {
+    fallocate(fd, 0, DATA + capacity);
+    mapping = mmap(fd, DATA + capacity, { name: `ring ${number} of topic '${place.name}'` });
+    const words = new Int32Array(mapping.buffer, 0, DATA >> 2);
+    words[WORD_MAGIC] = MAGIC;
+    words[WORD_VERSION] = VERSION;
+    words[WORD_CAPACITY] = capacity;
+    linkDescriptor(fd, place.path(`ring-${number}`));
+    return mapping;
+  } catch (error) {
+    mapping?.unmap();
+    if (!(error instanceof SystemError) || errnoName(error.errno) !== 'ENOSPC') throw error;
+    const hint = `There is no room for a ring of ${capacity} bytes beside what is there. Take a smaller capacity, or a larger file system`;
+    throw new SystemError(error.errno, 'fallocate', { path: `${place.folder}/ring-${number}`, hint });
+  } finally {
+    close(fd);
+  }
+}
+function damaged(name: string, what: string): CorruptError {
+  return new CorruptError(`${name} has ${what}, which cannot be: somebody has damaged it`);
+}

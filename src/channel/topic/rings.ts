@@ -1,0 +1,112 @@
+/** All rings of a topic, for one who reads them: found as they appear, read in turn. */
+import type { Place } from '../place/place.js';
+import { openRing, ringNumbers } from './ring-file.js';
+import { type Beginning, RingReader } from './ring-reader.js';
+import type { Sleeper } from './sleepers.js';
+
+/** Messages of one ring that are taken in a row while others may have some too. */
+const TURN = 64;
+
+export class Rings {
+  readonly #place: Place;
+  readonly #sleeper: Sleeper;
+  readonly #capacity: number;
+  readonly #counts: Float64Array;
+  readonly #readers: RingReader[] = [];
+  readonly #known = new Set<number>();
+  #generation: number;
+  /** Whose turn it is, and how many it has had. */
+  #turn = 0;
+  #taken = 0;
+
+  constructor(place: Place, sleeper: Sleeper, capacity: number, counts: Float64Array, from: Beginning) {
+    this.#place = place;
+    this.#sleeper = sleeper;
+    this.#capacity = capacity;
+    this.#counts = counts;
+    this.#generation = sleeper.generation;
+    try {
+      this.#find(from);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+  /** A reader that has given a record, by {@link RingReader.next}, whose payload lies at {@link offset}; undefined: there is none. */
+  next(): RingReader | undefined {
+    do {
+      const readers = this.#readers;
+      for (let tries = readers.length; tries > 0; tries--) {
+        const reader = readers[this.#turn]!;
+        if (++this.#taken <= TURN) {
+          this.offset = reader.next();
+          if (this.offset >= 0) return reader;
+        } else tries++; // it may have more, but comes last now
+        this.#pass();
+      }
+    } while (this.#refresh());
+    return undefined;
+  }
+  offset = -1;
+  /** Visits up to `limit` records; gives how many it visited. */
+  drain(visit: (memory: Uint8Array, offset: number, length: number) => void, limit: number): number {
+    let count = 0;
+    do {
+      const readers = this.#readers;
+      for (let empty = 0; empty < readers.length && count < limit; ) {
+        const visited = readers[this.#turn]!.drain(visit, Math.min(limit - count, TURN));
+        if (readers.length === 0) return count + visited; // closed by the visitor
+        empty = visited === 0 ? empty + 1 : 0;
+        count += visited;
+        this.#pass();
+      }
+    } while (count < limit && this.#refresh());
+    return count;
+  }
+  /** During a visit: whether its record is still whole. */
+  get whole(): boolean {
+    return this.#readers[this.#turn]!.intact();
+  }
+  /** Whether there may be something to read. */
+  get ready(): boolean {
+    for (const reader of this.#readers) if (reader.ready) return true;
+    return this.#sleeper.generation !== this.#generation;
+  }
+  /** Throws if somebody has truncated a ring or written to our mapping. */
+  check(): void {
+    for (const { mapping } of this.#readers) mapping.check();
+  }
+  close(): void {
+    for (const { mapping } of this.#readers) mapping.unmap();
+    this.#readers.length = 0;
+  }
+
+  #pass(): void {
+    this.#taken = 0;
+    if (++this.#turn >= this.#readers.length) this.#turn = 0;
+  }
+  /** Looks for rings that have appeared. */
+  #refresh(): boolean {
+    const { generation } = this.#sleeper;
+    if (generation === this.#generation) return false;
+    this.#generation = generation;
+    return this.#find('first');
+  }
+  #find(from: Beginning): boolean {
+    let found = false;
+    for (const number of ringNumbers(this.#place)) {
+      if (this.#known.has(number)) continue;
+      const mapping = openRing(this.#place, number, this.#capacity);
+      if (mapping === undefined) continue;
+      try {
+        this.#readers.push(new RingReader(mapping, this.#capacity, this.#counts, from));
+      } catch (error) {
+        mapping.unmap();
+        throw error;
+      }
+      this.#known.add(number);
+      found = true;
+    }
+    return found;
+  }
+}

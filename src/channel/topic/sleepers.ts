@@ -1,0 +1,100 @@
+/**
+ * Who sleeps, and who wakes him, for any number of both sides.
+ *
+ *     of each seat         SLEEPS     odd: its owner sleeps, and this is the number of his sleep; even: he is awake, or was rung
+ *     of the topic's seat  ANNOUNCED  changes whenever somebody goes to sleep
+ *                          TICKETS    numbers of sleeps, each given once
+ *                          GENERATION changes whenever a ring has a new writer
+ *
+ * A sleeper stores his number, changes ANNOUNCED, looks at all rings once more, and waits for his bell. A publisher, after its `tail`,
+ * compares ANNOUNCED with what it saw when it last looked around: one load for each message, however many subscribe. If it has changed,
+ * somebody may sleep: it rings all whose number is odd.
+ *
+ * No wake-up is lost: of the sleeper's change and the publisher's tail, one comes first; either the publisher sees the change, or the sleeper the
+ * record. Nothing that one publisher does hides a sleeper from another: each compares for itself, and a number is made even only AFTER its
+ * bell was rung, by exchanging exactly that number. So a publisher that is killed in the middle has at worst rung once too often.
+ */
+import { SEAT_OWN, SEAT_SLEEPS, SEATS } from '../place/control-file.js';
+import type { Doorbell } from '../place/doorbell.js';
+import type { Place } from '../place/place.js';
+import { loadAfterStore } from '../ring/ordering.js';
+
+/** The seat that nobody takes, whose words are the topic's. */
+export const TOPIC_SEAT: number = SEATS - 1;
+const ANNOUNCED = SEAT_OWN;
+const TICKETS = SEAT_OWN + 1;
+const GENERATION = SEAT_OWN + 2;
+
+/** A sleeper's side. */
+export class Sleeper {
+  readonly #words: Int32Array;
+  readonly #seat: number;
+  readonly #topic: number;
+  #ticket = 0;
+  #asleep = false;
+
+  constructor(place: Place) {
+    this.#words = place.words;
+    this.#seat = place.wordOf(place.seat) + SEAT_SLEEPS;
+    this.#topic = place.wordOf(TOPIC_SEAT);
+  }
+  /** Announces that this side is about to wait for its bell. Look once more before. */
+  announce(): void {
+    // A number that was used before could be taken for asleep by who was about to make it even then.
+    this.#ticket = Atomics.add(this.#words, this.#topic + TICKETS, 2) | 1;
+    this.#asleep = true;
+    Atomics.store(this.#words, this.#seat, this.#ticket);
+    Atomics.add(this.#words, this.#topic + ANNOUNCED, 1); // pairs with the load in Waker.wake
+  }
+  /** Takes it back. */
+  awake(): void {
+    if (!this.#asleep) return;
+    this.#asleep = false;
+    Atomics.store(this.#words, this.#seat, (this.#ticket + 1) | 0);
+  }
+  /** What {@link Waker.appear} changes. */
+  get generation(): number {
+    return Atomics.load(this.#words, this.#topic + GENERATION);
+  }
+}
+
+/** A publisher's side. */
+export class Waker {
+  readonly #place: Place;
+  readonly #bell: Doorbell;
+  readonly #words: Int32Array;
+  readonly #announced: number;
+  readonly #sleeps: number;
+  /** Words from one seat to the next. */
+  readonly #step: number;
+  #seen: number;
+
+  constructor(place: Place, bell: Doorbell) {
+    this.#place = place;
+    this.#bell = bell;
+    this.#words = place.words;
+    this.#announced = place.wordOf(TOPIC_SEAT) + ANNOUNCED;
+    this.#sleeps = place.wordOf(0) + SEAT_SLEEPS;
+    this.#step = place.wordOf(1) - place.wordOf(0);
+    this.#seen = (this.#words[this.#announced]! - 1) | 0; // those who sleep already were not looked at
+  }
+  /** Wakes who sleeps. After each `Atomics.store` of a tail. */
+  wake(): void {
+    const announced = loadAfterStore(this.#words, this.#announced);
+    if (announced !== this.#seen) this.#lookAround(announced);
+  }
+  /** Tells everybody that a ring has a (new) writer. Before it publishes. */
+  appear(): void {
+    Atomics.add(this.#words, this.#place.wordOf(TOPIC_SEAT) + GENERATION, 1);
+  }
+  #lookAround(announced: number): void {
+    const words = this.#words;
+    for (let seat = 0, index = this.#sleeps; seat < TOPIC_SEAT; seat++, index += this.#step) {
+      const ticket = words[index]!;
+      if ((ticket & 1) === 0) continue;
+      this.#bell.ring(seat); // false: he is dead, and needs no waking any more
+      Atomics.compareExchange(words, index, ticket, (ticket + 1) | 0);
+    }
+    this.#seen = announced;
+  }
+}

@@ -1,0 +1,251 @@
+/** The receiving side of a topic. */
+import { checkInteger } from '../../system/arguments.js';
+import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
+import { ClosedError, CorruptError, invalidArgument } from '../../system/errors.js';
+import { Line } from '../../system/line.js';
+import type { Coder } from '../codec/coder.js';
+import { Scratch } from '../codec/scratch.js';
+import type { Visit } from '../connection/receiver.js';
+import type { Spin } from '../spin.js';
+import { LOST, OVERTAKEN, RECEIVED, RECEIVED_BYTES, type RingReader } from './ring-reader.js';
+import { Rings } from './rings.js';
+import { FIRST_RECEIVED, type Seat } from './seat.js';
+import { Sleeper } from './sleepers.js';
+
+/** What {@link Subscription} is made of. @internal */
+export interface SubscriptionParts<T> {
+  readonly seat: Seat;
+  readonly coder: Coder<T>;
+  readonly capacity: number;
+  readonly spin: Spin;
+  readonly from: 'now' | 'oldest';
+  /** Called once, when it is closed. */
+  readonly closed: (subscription: Subscription<T>) => void;
+}
+const NOTHING: unique symbol = Symbol('nothing');
+const FOREVER = new Deadline('receive from a topic');
+
+/**
+ * Everything that is published, from when it was made on (or from the oldest that is there), of each publisher in the order in which
+ * it was published. Between publishers there is no order; they are read in turn.
+ *
+ * Nobody waits for a subscription: what it does not fetch before the publisher comes round its ring is overwritten, and
+ * {@link Subscription.lost} says how many that were. A publisher's death changes nothing for it: what was published arrives.
+ */
+export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterable<T> {
+  readonly #parts: SubscriptionParts<T>;
+  readonly #what: string;
+  readonly #counts = new Float64Array(4);
+  readonly #scratch = new Scratch();
+  readonly #sleeper: Sleeper;
+  readonly #rings: Rings;
+  readonly #line: Line;
+  readonly #ready: () => boolean;
+  /** A visit is under way. */
+  #visiting = false;
+  #closed = false;
+  #failure: CorruptError | undefined;
+
+  /** @internal {@link Topic.subscribe} */
+  constructor(parts: SubscriptionParts<T>) {
+    const { seat, capacity, from } = parts;
+    this.#parts = parts;
+    this.#what = `subscription of topic '${seat.place.name}'`;
+    this.#sleeper = new Sleeper(seat.place);
+    const rings = new Rings(seat.place, this.#sleeper, capacity, this.#counts, from);
+    this.#rings = rings;
+    this.#ready = () => rings.ready;
+    this.#line = new Line(seat.bell.fd, this.#what, 'readable');
+  }
+
+  /** How many messages were overwritten before this subscription had read them. Exact, each publisher's numbers being without gaps. */
+  get lost(): number {
+    return this.#counts[LOST]!;
+  }
+  /** Of {@link lost}, those that were overwritten while {@link drain} showed them: what the visitor saw of them was not whole. */
+  get overtaken(): number {
+    return this.#counts[OVERTAKEN]!;
+  }
+  /** Messages received: those that {@link drain} has shown whole as well. */
+  get received(): number {
+    return this.#counts[RECEIVED]!;
+  }
+
+  /**
+   * The next message; waits for one in the event loop. Several calls are served in the order they were made. After a time-out or an
+   * abort nothing is lost: the next call gets it.
+   *
+   * @throws CorruptError if somebody has damaged the shared memory; the subscription is closed then. Also if the codec cannot decode
+   *   a message (`cause` is its error): then the next call gives the next one
+   */
+  async receive(options?: WaitOptions): Promise<T> {
+    const deadline = options === undefined ? FOREVER : new Deadline('receive from a topic', options);
+    deadline.signal?.throwIfAborted();
+    this.#checkOpen();
+    if (this.#line.mayTry()) {
+      let value = this.#take();
+      if (value === NOTHING && this.#parts.spin.until(this.#ready)) value = this.#take();
+      if (value === NOTHING) value = this.#lastLook();
+      if (value !== NOTHING) return value;
+    }
+    return (await this.#line.join(this.#attempt, deadline))[0];
+  }
+  /** The next message if there is one (that no earlier {@link receive} waits for), `undefined` if not. */
+  tryReceive(): T | undefined {
+    if (this.#closed || this.#visiting) this.#checkOpen();
+    if (!this.#line.idle) return undefined;
+    const value = this.#take();
+    return value === NOTHING ? undefined : value;
+  }
+  /** As {@link receive}, blocking the thread. Calls that wait already are served first. */
+  receiveSync(options?: SyncWaitOptions): T {
+    const deadline = options === undefined ? FOREVER : new Deadline('receive from a topic', options);
+    this.#checkOpen();
+    if (!this.#line.idle) this.#line.finishSync(deadline);
+    const { bell } = this.#parts.seat;
+    for (;;) {
+      let value = this.#take();
+      if (value === NOTHING && this.#parts.spin.until(this.#ready)) value = this.#take();
+      if (value === NOTHING) value = this.#lastLook();
+      if (value !== NOTHING) return value;
+      try {
+        bell.waitSync(deadline);
+      } finally {
+        this.#sleeper.awake();
+        bell.quiet();
+      }
+    }
+  }
+  /**
+   * Shows up to `limit` messages (all that are there, if not given) to `visit`, without copying or decoding them; gives how many.
+   *
+   * The bytes are shared memory: the publisher overwrites them when it comes round. Whether that happened during a visit is known only
+   * after it; {@link overtaken} counts them, and {@link whole} tells it of the message being visited. What `visit` throws goes through; its message counts as received.
+   *
+   * Messages that an earlier {@link receive} waits for are not shown: then the answer is 0.
+   */
+  drain(visit: Visit, limit: number = Number.MAX_SAFE_INTEGER): number {
+    if (typeof visit !== 'function') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'visit', 'a function', visit);
+    if (limit !== Number.MAX_SAFE_INTEGER) checkInteger('limit', limit, 1);
+    this.#checkOpen();
+    if (!this.#line.idle) return 0;
+    this.#visiting = true;
+    try {
+      return this.#rings.drain(visit, limit);
+    } catch (error) {
+      throw this.#failed(error);
+    } finally {
+      this.#visiting = false;
+      if (!this.#closed) this.#show();
+    }
+  }
+  /** During a visit of {@link drain}: whether all that was read of the message so far is as it was published. */
+  get whole(): boolean {
+    return this.#visiting && !this.#closed && this.#rings.whole;
+  }
+  /** Messages as they come, until the subscription is closed. Leaving the loop closes nothing and loses nothing. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    try {
+      for (;;) yield await this.receive();
+    } catch (error) {
+      if (!(this.#closed && error instanceof ClosedError)) throw error;
+    }
+  }
+  /** Ends calls that wait with {@link ClosedError}. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#show();
+    this.#closed = true;
+    this.#line.close();
+    this.#sleeper.awake();
+    this.#rings.close();
+    this.#parts.closed(this);
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closed) throw new ClosedError(this.#what);
+    if (this.#visiting) throw new Error('receive() and drain() cannot be called while drain() shows a message');
+  }
+  /** One try of those who wait in the line. Boxed, because a value may be undefined. */
+  readonly #attempt = (): [T] | undefined => {
+    this.#parts.seat.bell.quiet();
+    let value = this.#take();
+    if (value === NOTHING) value = this.#lastLook();
+    else this.#sleeper.awake();
+    return value === NOTHING ? undefined : [value];
+  };
+  /** Announces the sleep and looks once more; what is found calls it off. */
+  #lastLook(): T | typeof NOTHING {
+    this.#sleeper.announce();
+    const value = this.#take();
+    if (value === NOTHING) this.#check();
+    else this.#sleeper.awake();
+    return value;
+  }
+  #take(): T | typeof NOTHING {
+    if (this.#failure !== undefined) throw this.#failure;
+    const { coder } = this.#parts;
+    const { shared } = coder;
+    const rings = this.#rings;
+    for (;;) {
+      let reader: RingReader | undefined;
+      try {
+        reader = rings.next();
+      } catch (error) {
+        throw this.#failed(error);
+      }
+      if (reader === undefined) return NOTHING;
+      const { length } = reader;
+      const value = shared
+        ? coder.decode(reader.bytes, rings.offset, length)
+        : reader.copy(rings.offset, this.#scratch);
+      if (!reader.intact()) {
+        reader.disown(false);
+        continue;
+      }
+      this.#show();
+      return shared ? (value as T) : this.#decode(value as Uint8Array, length);
+    }
+  }
+  /** The value of a private copy, which nobody can change any more. */
+  #decode(bytes: Uint8Array, length: number): T {
+    const { coder } = this.#parts;
+    try {
+      return coder.decode(bytes, 0, length);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new CorruptError(`${this.#what}: a message of ${length} bytes is no '${coder.name}': ${why}`, { cause });
+    }
+  }
+  #check(): void {
+    try {
+      this.#parts.seat.place.check();
+      this.#rings.check();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+  /** Damage ends the subscription; what a codec throws does not. */
+  #failed(error: unknown): unknown {
+    if (error instanceof CorruptError && this.#failure === undefined && !this.#closed) {
+      this.#failure = error;
+      queueMicrotask(() => this.close()); // not now: the line may be in the middle of serving those who wait
+    }
+    return error;
+  }
+  /** Lets others see what was counted. */
+  #show(): void {
+    const { shown } = this.#parts.seat;
+    const counts = this.#counts;
+    shown[FIRST_RECEIVED] = counts[RECEIVED]!;
+    shown[FIRST_RECEIVED + 1] = counts[RECEIVED_BYTES]!;
+    shown[FIRST_RECEIVED + 2] = counts[LOST]!;
+  }
+}

@@ -1,0 +1,289 @@
+/** One to many: what one process publishes all that subscribe get. */
+import { checkInteger, checkOptions } from '../../system/arguments.js';
+import { Deadline, type WaitOptions } from '../../system/deadline.js';
+import {
+  ClosedError,
+  CorruptError,
+  errno,
+  invalidArgument,
+  MessageTooLargeError,
+  SystemError,
+} from '../../system/errors.js';
+import { type Codec, type Coder, coderOf, type ValueOf } from '../codec/index.js';
+import { Loan } from '../connection/loan.js';
+import type { Description } from '../place/control-file.js';
+import { Spin } from '../spin.js';
+import { checkCapacity, DEFAULT_CAPACITY, isCapacity, longestMessage } from './layout.js';
+import { Publications } from './publications.js';
+import { giveRing, type OwnRing, takeRing } from './ring-file.js';
+import { RingWriter } from './ring-writer.js';
+import { PUBLISHED, PUBLISHES, Seat, SUBSCRIBES } from './seat.js';
+import { Waker } from './sleepers.js';
+import { Subscription } from './subscription.js';
+
+export interface TopicOptions {
+  /**
+   * Bytes of the ring that each publisher has: the messages that are kept, with 16 bytes and up to 15 of padding for each. A power of two from
+   * 4096 to 2^30; 1 MiB if not given. Given, a topic that is there with another one is refused.
+   */
+  capacity?: number;
+  /** Microseconds for which a subscription looks before it sleeps; by default it adapts, and is 0 on one core. */
+  spin?: number;
+}
+export interface SubscribeOptions {
+  /** Begin with what is published from now on (the default), or with the oldest message that is still there. */
+  from?: 'now' | 'oldest';
+}
+
+/** How many publications of one topic object may follow one another before the event loop gets its turn. */
+const BURST = 64;
+const AT_ONCE = new Deadline('publish');
+
+/**
+ * A named topic of this user on this machine. Any number publish and subscribe, and come and go in any order. Publishing never waits
+ * for subscribers and costs the same for one and for many: each publisher writes a ring of its own, and overwrites its oldest
+ * messages. A subscriber that is too slow loses those, and knows exactly how many.
+ *
+ * The ring is the history: who subscribes `from: 'oldest'` reads what it still holds, also of publishers that are gone. It all goes when
+ * the last participant closes or dies.
+ *
+ * A participant that is killed at any instruction hurts nobody: what it had published arrives, what it had not is not seen, and its ring is
+ * taken over by the next that publishes.
+ *
+ * @example
+ * ```ts
+ * import { Topic } from 'vecino';
+ *
+ * await using prices = await Topic.open<{ name: string; price: number }>('example-prices');
+ * using subscription = prices.subscribe(); // in any process
+ * await prices.publish({ name: 'bread', price: 3 });
+ * const { name, price } = await subscription.receive();
+ * console.log(name, price, subscription.lost); // bread 3 0
+ * ```
+ */
+export class Topic<T> implements Disposable, AsyncDisposable {
+  readonly name: string;
+  /** Bytes of each publisher's ring. */
+  readonly capacity: number;
+  /** Bytes of the longest message, encoded: half of the ring less 16. */
+  readonly longest: number;
+  readonly #seat: Seat;
+  readonly #codec: Codec;
+  readonly #coder: Coder<T>;
+  readonly #spin: number | undefined;
+  readonly #waiting = new Publications();
+  readonly #subscriptions = new Set<Subscription<T>>();
+  /** The topic's own seat is a subscription's. The others have one each. */
+  #seatSubscribes = false;
+  #ring: OwnRing | undefined;
+  #writer: RingWriter | undefined;
+  #waker: Waker | undefined;
+  #loan: Loan | undefined;
+  #burst = 0;
+  #closed = false;
+
+  private constructor(seat: Seat, codec: Codec, coder: Coder<T>, spin: number | undefined) {
+    this.name = seat.place.name;
+    this.#seat = seat;
+    const capacity = seat.place.description.geometry['capacity'] ?? 0;
+    if (!isCapacity(capacity)) throw new CorruptError(`topic '${this.name}' says that its capacity is ${capacity}`);
+    this.capacity = capacity;
+    this.longest = longestMessage(capacity);
+    this.#codec = codec;
+    this.#coder = coder;
+    this.#spin = spin;
+  }
+
+  /**
+   * Opens a topic, which is made if nobody has it open.
+   *
+   * @param name `[A-Za-z0-9._-]{1,200}`
+   * @param options `codec`: how values become bytes, `'msgpack'` if not given; all must use the same
+   * @throws MismatchError if the name is in use by another kind of channel, or with another codec or capacity
+   * @throws SystemError `EADDRINUSE` if it has 255 participants, `ENOSPC`, `EMFILE`, `EACCES`
+   */
+  static open<T = unknown>(
+    name: string,
+    options?: TopicOptions & { codec?: 'msgpack' | 'json' | 'structured' },
+  ): Promise<Topic<T>>;
+  static open<C extends Codec>(name: string, options: TopicOptions & { codec: C }): Promise<Topic<ValueOf<C>>>;
+  static async open(name: string, options: TopicOptions & { codec?: Codec } = {}): Promise<Topic<unknown>> {
+    const { codec = 'msgpack', capacity, spin } = checkOptions('options', options)!;
+    const coder = coderOf<unknown>(codec);
+    new Spin(spin); // checks it
+    const geometry = {
+      capacity: capacity === undefined ? DEFAULT_CAPACITY : checkCapacity('options.capacity', capacity),
+    };
+    const wanted: Description = { kind: 'topic', codec: coder.name, geometry };
+    const seat = new Seat(name, wanted, capacity === undefined ? [] : ['capacity']);
+    try {
+      return new Topic(seat, codec, coder, spin);
+    } catch (error) {
+      seat.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Publishes a value: when the call returns, every subscription can read it. It waits only for a {@link Loan} of this object that is not
+   * ended yet, and then in the order of the calls; and it gives the event loop its turn now and then.
+   *
+   * The first publication takes or makes this object's ring.
+   *
+   * @throws MessageTooLargeError if it is longer than {@link longest} when encoded
+   * @throws SystemError `ENOSPC` or `EMFILE`, when there is no ring to be had
+   */
+  async publish(value: T, options?: WaitOptions): Promise<void> {
+    const deadline = options === undefined ? AT_ONCE : new Deadline('publish', options);
+    deadline.signal?.throwIfAborted();
+    const writer = this.#writer ?? this.#begin();
+    const payload = this.#encode(value);
+    if (this.#loan !== undefined) return this.#waiting.add(payload.slice(), deadline);
+    this.#write(writer, payload);
+    if (++this.#burst < BURST) return;
+    this.#burst = 0;
+    await new Promise(setImmediate);
+  }
+  /** Publishes a value at once; false if a {@link Loan} of this object is not ended yet. Throws what {@link publish} throws. */
+  tryPublish(value: T): boolean {
+    const writer = this.#writer ?? this.#begin();
+    const payload = this.#encode(value);
+    if (this.#loan !== undefined) return false;
+    this.#write(writer, payload);
+    return true;
+  }
+  /**
+   * Memory of the ring for a message of `length` bytes, to be filled in place and published by {@link Loan.commit}. There is one at a time;
+   * meanwhile `publish()` waits and `tryPublish()` says false. Reserving has overwritten the oldest messages already.
+   *
+   * The codec is not asked: the bytes are the message, as subscribers' codecs and `drain()` will see it.
+   *
+   * @throws SystemError `EBUSY` if there is one already
+   */
+  reserve(length: number): Loan {
+    const writer = this.#writer ?? this.#begin();
+    checkInteger('length', length, 0);
+    if (length > this.longest) throw this.#tooLarge(length);
+    if (this.#loan !== undefined) {
+      const hint = 'A loan of this object is not ended yet: commit or discard it first';
+      throw new SystemError(errno['EBUSY']!, 'reserve', { path: this.name, hint });
+    }
+    const offset = writer.reserve(length);
+    this.#loan = new Loan(writer.buffer, offset, length, (loan, used) => this.#endLoan(writer, loan, used));
+    return this.#loan;
+  }
+  /**
+   * Subscribes. What is published from this call on arrives, whoever publishes it, by this object too. Each subscription counts as a participant;
+   * closing the topic closes it.
+   *
+   * @throws SystemError `EADDRINUSE` if the topic has 255 participants, `EMFILE`
+   */
+  subscribe(options: SubscribeOptions = {}): Subscription<T> {
+    this.#checkOpen();
+    const { from = 'now' } = checkOptions('options', options)!;
+    if (from !== 'now' && from !== 'oldest')
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.from', "'now' or 'oldest'", from);
+    const { description } = this.#seat.place;
+    const own = this.#seatSubscribes;
+    const seat = own ? new Seat(this.name, description, ['capacity']) : this.#seat;
+    try {
+      const subscription = new Subscription<T>({
+        seat,
+        // Coders have scratch memory of their own.
+        coder: coderOf<T>(this.#codec),
+        capacity: this.capacity,
+        spin: new Spin(this.#spin),
+        from,
+        closed: (subscription) => {
+          this.#subscriptions.delete(subscription);
+          if (own) return seat.close();
+          this.#seatSubscribes = false;
+          seat.plays(SUBSCRIBES, false);
+        },
+      });
+      this.#subscriptions.add(subscription);
+      if (!own) this.#seatSubscribes = true;
+      seat.plays(SUBSCRIBES, true);
+      return subscription;
+    } catch (error) {
+      if (own) seat.close();
+      throw error;
+    }
+  }
+  /** Closes the subscriptions too; a loan that is not committed is discarded, and publications that wait for it end with {@link ClosedError}. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#waiting.close(this.#what);
+    this.#loan?.discard();
+    for (const subscription of this.#subscriptions) subscription.close();
+    this.#writer = undefined;
+    if (this.#ring !== undefined) giveRing(this.#seat.place, this.#ring);
+    this.#seat.close();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  get #what(): string {
+    return `topic '${this.name}'`;
+  }
+  #checkOpen(): void {
+    if (this.#closed) throw new ClosedError(this.#what);
+  }
+  /** Takes a ring: from now on this object publishes. */
+  #begin(): RingWriter {
+    this.#checkOpen();
+    const { place, bell } = this.#seat;
+    place.check();
+    const ring = takeRing(place, this.capacity);
+    try {
+      this.#writer = new RingWriter(ring.mapping.buffer, this.capacity);
+    } catch (error) {
+      giveRing(place, ring);
+      throw error;
+    }
+    this.#ring = ring;
+    this.#seat.plays(PUBLISHES, true);
+    this.#waker = new Waker(place, bell);
+    this.#waker.appear();
+    return this.#writer;
+  }
+  #encode(value: T): Uint8Array {
+    const payload = this.#coder.encode(value);
+    if (payload.length > this.longest) throw this.#tooLarge(payload.length);
+    return payload;
+  }
+  #write(writer: RingWriter, payload: Uint8Array): void {
+    writer.write(payload);
+    this.#published(payload.length);
+  }
+  /** After each message that has become visible. */
+  #published(length: number): void {
+    const { shown } = this.#seat;
+    shown[PUBLISHED]!++;
+    shown[PUBLISHED + 1]! += length;
+    this.#waker!.wake();
+  }
+  #endLoan(writer: RingWriter, loan: Loan, length: number): void {
+    if (loan !== this.#loan) {
+      if (this.#closed && length >= 0) throw new ClosedError(this.#what);
+      return; // ended before
+    }
+    this.#loan = undefined;
+    if (length >= 0) {
+      writer.commit(length);
+      this.#published(length);
+    }
+    this.#waiting.flush((payload) => this.#write(writer, payload));
+  }
+  #tooLarge(length: number): MessageTooLargeError {
+    return new MessageTooLargeError(
+      `a message of ${length} bytes is too large for topic '${this.name}': its capacity of ${this.capacity} bytes takes ${this.longest}. ` +
+        'Open it with a larger capacity, everywhere',
+    );
+  }
+}
