@@ -56,7 +56,7 @@ export function missing(command: string, ...args: string[]): string | false {
 
 /** Runs a script under a command that sets limits, and gives what it printed. `attempt(call)` there prints the error of a call. */
 export async function limited(command: readonly string[], source: string): Promise<string> {
-  const program = `import { MessageQueue, SysVMessageQueue } from 'vecino';
+  const program = `import { MessageQueue, SysVMessageQueue } from 'vecino/mailbox';
     const attempt = (call) => { try { return call(); } catch (error) { console.log(error.code + ' ' + error.message); } };
     ${source}`;
   const [tool, ...args] = [...command, process.execPath, '--input-type=module', '--eval', program];
