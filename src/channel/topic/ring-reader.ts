@@ -127,13 +127,15 @@ export class RingReader {
     } else memory.set(this.bytes.subarray(offset, offset + length));
     return memory;
   }
-  /** What {@link next} gave was not whole any more: it counts as lost. `visited`: somebody has seen it. */
+  /** What {@link next} gave was not whole any more: it counts as lost, and what was lost with it. `visited`: somebody has seen it. */
   disown(visited: boolean): void {
     const counts = this.#counts;
     counts[RECEIVED]!--;
     counts[RECEIVED_BYTES]! -= this.length;
     counts[LOST]!++;
     if (visited) counts[OVERTAKEN]!++;
+    // What comes next may look whole still, but is given up too: room is made for many messages at a time.
+    if (!this.#isAhead(this.#position)) this.#resume();
   }
   /** Whether there is something to read, without reading it. */
   get ready(): boolean {

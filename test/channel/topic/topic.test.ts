@@ -310,7 +310,8 @@ test(
       for (let i = 0; i < 200; i++) topic.tryPublish(new Uint8Array(48));
       whole = subscription.whole;
     }, 1);
-    assert.deepEqual([count, whole, subscription.overtaken, subscription.lost], [1, false, 1, 1]);
+    assert.deepEqual([count, whole, subscription.overtaken], [1, false, 1]);
+  assert.ok(subscription.lost > 1 && subscription.lost < 200); // it, and those that went with it
     const rest = subscription.drain(() => {});
     assert.equal(subscription.received + subscription.lost, 10 + 1 + 200);
     assert.equal(rest, subscription.received - 10);
