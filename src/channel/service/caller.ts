@@ -233,9 +233,9 @@ export class Caller implements CallOwner {
         call.succeed(undefined);
         break;
       case FAILURE: {
-        this.#landed(call);
         const { text } = frame;
         decodeError(text); // nonsense ends the connection
+        this.#landed(call);
         call.fail(() => decodeError(text));
         break;
       }
@@ -264,15 +264,17 @@ export class Caller implements CallOwner {
   #ready(): Wire | undefined {
     const wire = this.#wire;
     if (wire === undefined || wire.retired) return undefined;
-    if (this.#flying.size === 0) {
-      // Nobody has listened: it may have died long ago, and a call that is sent now would have to fail.
-      const now = performance.now();
-      if (now - wire.heard > SILENCE) {
-        wire.heard = now;
-        if (wire.connection.isOver) return this.#bury(wire);
-      }
-    }
-    return wire;
+    const idle = this.#flying.size === 0;
+    if (!idle && !this.#reconnect) return wire; // whose intake will find out
+    // It may have died long ago without anybody having noticed, and a call that is sent to it would have to fail.
+    const now = performance.now();
+    if (now - wire.heard <= SILENCE) return wire;
+    wire.heard = now;
+    if (!wire.connection.isOver) return wire;
+    if (idle) return this.#bury(wire);
+    wire.retired = true;
+    wire.intake.start();
+    return undefined;
   }
   /** Hears what the dead had to say last. */
   #bury(wire: Wire): undefined {
