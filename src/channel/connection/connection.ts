@@ -59,6 +59,10 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
   get closed(): boolean {
     return this.#link.closed;
   }
+  /** @internal Ends the receives that wait, with `error`: for an owner who needs no signal for it, which costs each of them something. */
+  dismissReceivers(error: unknown): void {
+    if (!this.#link.closed) this.#receiver.line.dismiss(error);
+  }
   /** @internal Asks the kernel whether the peer is still there. What it had sent may still be received. */
   get isOver(): boolean {
     if (this.#link.closed) return true;

@@ -35,7 +35,10 @@ export class Answer {
     try {
       result = handler.apply(this.context, args);
       if (isThenable(result)) {
-        (result instanceof Promise ? result : Promise.resolve(result)).then(this.#give, this.#fail);
+        (result instanceof Promise ? result : Promise.resolve(result)).then(
+          (value) => this.#give(value),
+          (error) => this.#fail(error),
+        );
         return;
       }
     } catch (error) {
@@ -62,7 +65,7 @@ export class Answer {
     if (this.#credit > 0) this.#wake?.();
   }
 
-  readonly #give = (value: unknown): void => {
+  #give(value: unknown): void {
     let make: (() => AsyncIterator<unknown>) | undefined;
     try {
       make = iteration(value);
@@ -82,12 +85,12 @@ export class Answer {
       return;
     }
     this.#end(frame);
-  };
-  readonly #fail = (error: unknown): void => {
+  }
+  #fail(error: unknown): void {
     if (this.#ended) return;
     const { method } = this.context;
     this.#end(this.#session.writer.text(FAILURE, this.id, encodeError(error, `${method}()`)));
-  };
+  }
   #unfit(what: string, cause: unknown): IpcError {
     const why = cause instanceof Error ? cause.message : String(cause);
     return new IpcError(
@@ -102,9 +105,14 @@ export class Answer {
     this.#ended = true;
     const sent = this.#session.post(frame);
     if (sent === true) this.#session.done(this);
-    else sent.then(() => this.#session.done(this), this.#notSent);
+    else {
+      sent.then(
+        () => this.#session.done(this),
+        (error) => this.#notSent(error),
+      );
+    }
   }
-  readonly #notSent = (error: unknown): void => {
+  #notSent(error: unknown): void {
     if (!(error instanceof MessageTooLargeError)) {
       this.#session.fail(error);
       return;
@@ -114,7 +122,7 @@ export class Answer {
       () => this.#session.done(this),
       (reason) => this.#session.fail(reason),
     );
-  };
+  }
 
   async #pour(make: () => AsyncIterator<unknown>): Promise<void> {
     let last: unknown;

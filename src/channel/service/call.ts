@@ -19,8 +19,38 @@ export interface CallOwner {
   readonly name: string;
 }
 interface Waiter {
-  resolve(give: () => IteratorResult<unknown, void>): void;
+  resolve(result: IteratorResult<unknown, void> | Promise<IteratorResult<unknown, void>>): void;
   callOff: (() => void) | undefined;
+}
+/** A stream's values that nobody has asked for yet, and those who have asked. One of both is empty. */
+class Inflow {
+  readonly waiters: Waiter[] = [];
+  readonly #values: unknown[] = [];
+  readonly #costs: number[] = [];
+  #first = 0;
+  /** What the value took that was last taken. */
+  cost = 0;
+
+  get empty(): boolean {
+    return this.#first === this.#values.length;
+  }
+  put(value: unknown, cost: number): void {
+    this.#values.push(value);
+    this.#costs.push(cost);
+  }
+  take(): unknown {
+    const at = this.#first++;
+    const value = this.#values[at];
+    this.cost = this.#costs[at]!;
+    this.#values[at] = undefined;
+    if (this.empty) this.forget();
+    return value;
+  }
+  forget(): void {
+    this.#values.length = 0;
+    this.#costs.length = 0;
+    this.#first = 0;
+  }
 }
 const DONE: IteratorResult<unknown, void> = { done: true, value: undefined };
 const nothing = () => {};
@@ -46,14 +76,9 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
   #settled = false;
   #failure: (() => Error) | undefined;
   #value: unknown;
-  #gate: Promise<void> | undefined;
-  #open: () => void = nothing;
   #promise: Promise<unknown> | undefined;
-  /** A stream's values that nobody has asked for yet, and those who have asked. One of both is empty. */
-  #ready: unknown[] = [];
-  #costs: number[] = [];
-  #first = 0;
-  #waiters: Waiter[] = [];
+  #resolve: (value: unknown) => void = nothing;
+  #inflow: Inflow | undefined;
   #iterated = false;
 
   constructor(owner: CallOwner, method: string, options: CallOptions | undefined) {
@@ -64,7 +89,7 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     if (options === undefined) return;
     const deadline = new Deadline(this.#what, options);
     if (options.signal?.aborted) this.#interrupt(options.signal.reason);
-    else this.#callOff = deadline.onEnd(this.#interrupt);
+    else this.#callOff = deadline.onEnd((error) => this.#interrupt(error));
   }
   get settled(): boolean {
     return this.#settled;
@@ -97,7 +122,8 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     this.#kind = 'stream';
     this.#callOff();
     const { signal } = this.#options ?? {};
-    this.#callOff = signal === undefined ? nothing : new Deadline(this.#what, { signal }).onEnd(this.#interrupt);
+    this.#callOff =
+      signal === undefined ? nothing : new Deadline(this.#what, { signal }).onEnd((error) => this.#interrupt(error));
     if (this.#promise !== undefined) {
       this.#owner.cancel(this);
       this.fail(() => this.#misused('gives a stream of values: use `for await`, or `next()`'));
@@ -110,15 +136,15 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
   }
   item(value: unknown, cost: number): void {
     if (this.#settled) return;
-    const waiter = this.#waiters.shift();
+    const inflow = (this.#inflow ??= new Inflow());
+    const waiter = inflow.waiters.shift();
     if (waiter === undefined) {
-      this.#ready.push(value);
-      this.#costs.push(cost);
+      inflow.put(value, cost);
       return;
     }
-    this.#wants();
+    if (inflow.waiters.length === 0) this.#wants();
     waiter.callOff?.();
-    waiter.resolve(() => ({ done: false, value }));
+    waiter.resolve({ done: false, value });
     this.#owner.consumed(this, cost);
   }
 
@@ -142,9 +168,14 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
   }
   next(): Promise<IteratorResult<unknown, void>> {
     this.#iterated = true;
-    if (this.#first < this.#ready.length) return Promise.resolve({ done: false, value: this.#shift() });
-    if (this.#settled) return Promise.resolve().then(this.#last);
-    return this.#later();
+    const inflow = (this.#inflow ??= new Inflow());
+    if (!inflow.empty) {
+      const value = inflow.take();
+      this.#owner.consumed(this, inflow.cost);
+      return Promise.resolve({ done: false, value });
+    }
+    if (this.#settled) return inReaction(() => this.#last());
+    return this.#later(inflow);
   }
   async return(): Promise<IteratorResult<unknown, void>> {
     this.#iterated = true;
@@ -154,7 +185,7 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     }
     this.#kind = 'stream';
     this.#failure = undefined;
-    this.#forget();
+    this.#inflow?.forget();
     return DONE;
   }
   async throw(error?: unknown): Promise<IteratorResult<unknown, void>> {
@@ -171,82 +202,65 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
       void this.return();
       this.#failure = () => this.#misused('gives a stream of values: use `for await`, or `next()`');
     }
-    this.#gate = this.#settled
-      ? Promise.resolve()
-      : new Promise((resolve) => {
-          this.#open = resolve;
-        });
-    return (this.#promise = this.#gate.then(this.#result));
+    if (this.#settled) this.#promise = this.#failure === undefined ? Promise.resolve(this.#value) : this.#rejection();
+    else {
+      this.#promise = new Promise((resolve) => {
+        this.#resolve = resolve;
+      });
+    }
+    return this.#promise;
   }
-  readonly #result = (): unknown => {
-    if (this.#failure === undefined) return this.#value;
-    throw placed(this.#failure(), this.#result);
-  };
+  #rejection(): Promise<unknown> {
+    const below = (): never => {
+      throw placed(this.#failure!(), below);
+    };
+    return inReaction(below);
+  }
   /** What a stream gives that has ended. An error once. */
-  readonly #last = (): IteratorResult<unknown, void> => {
+  #last(): IteratorResult<unknown, void> {
     const failure = this.#failure;
-    if (failure !== undefined) {
-      this.#failure = undefined;
-      this.#kind = 'stream';
-      throw placed(failure(), this.#last);
-    }
-    if (this.#kind === 'value') {
-      this.#kind = 'stream';
-      throw placed(this.#misused('gives one value: use `await`'), this.#last);
-    }
-    return DONE;
-  };
-  #later(): Promise<IteratorResult<unknown, void>> {
+    if (failure === undefined && this.#kind !== 'value') return DONE;
+    const error = failure === undefined ? this.#misused('gives one value: use `await`') : failure();
+    this.#failure = undefined;
+    this.#kind = 'stream';
+    throw placed(error, this.#last);
+  }
+  #later(inflow: Inflow): Promise<IteratorResult<unknown, void>> {
     const waiter: Waiter = { resolve: nothing, callOff: undefined };
-    const promise = new Promise<() => IteratorResult<unknown, void>>((resolve) => {
+    const promise = new Promise<IteratorResult<unknown, void>>((resolve) => {
       waiter.resolve = resolve;
-    }).then(take);
-    this.#waiters.push(waiter);
+    });
+    inflow.waiters.push(waiter);
     const { timeout } = this.#options ?? {};
-    if (timeout !== undefined && this.#kind === 'stream')
-      waiter.callOff = new Deadline(`the next value of ${this.#what}`, { timeout }).onEnd(this.#interrupt);
+    if (timeout !== undefined && this.#kind === 'stream') {
+      const deadline = new Deadline(`the next value of ${this.#what}`, { timeout });
+      waiter.callOff = deadline.onEnd((error) => this.#interrupt(error));
+    }
     this.#wants();
     return promise;
   }
-  #shift(): unknown {
-    const at = this.#first++;
-    const value = this.#ready[at];
-    const cost = this.#costs[at]!;
-    this.#ready[at] = undefined;
-    if (this.#first === this.#ready.length) {
-      this.#ready.length = 0;
-      this.#costs.length = 0;
-      this.#first = 0;
-    }
-    this.#owner.consumed(this, cost);
-    return value;
-  }
-  readonly #interrupt = (error: unknown): void => {
+  #interrupt(error: unknown): void {
     if (this.#settled) return;
     if (error instanceof Error && error === this.#options?.signal?.reason) given.add(error);
     this.#owner.cancel(this);
-    this.#forget();
+    this.#inflow?.forget();
     this.fail(() => error as Error);
-  };
-  #forget(): void {
-    this.#ready.length = 0;
-    this.#costs.length = 0;
-    this.#first = 0;
   }
   #settle(): void {
     this.#settled = true;
     this.frame = undefined;
     this.#callOff();
     this.#wants();
-    this.#open();
-    if (this.#waiters.length === 0) return;
-    for (const waiter of this.#waiters.splice(0)) {
+    if (this.#promise !== undefined) this.#resolve(this.#failure === undefined ? this.#value : this.#rejection());
+    const inflow = this.#inflow;
+    if (inflow === undefined) return;
+    for (const waiter of inflow.waiters.splice(0)) {
       waiter.callOff?.();
-      waiter.resolve(this.#last);
+      waiter.resolve(inReaction(() => this.#last()));
     }
   }
   #wants(): void {
-    const wants = !this.#settled && (this.#kind === 'unknown' || this.#waiters.length > 0);
+    const wants = !this.#settled && (this.#kind === 'unknown' || (this.#inflow?.waiters.length ?? 0) > 0);
     if (wants === this.#wanting) return;
     this.#wanting = wants;
     this.#owner.want(wants ? 1 : -1);
@@ -255,8 +269,10 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     return Object.assign(new TypeError(`${this.#what} ${how}`), { code: 'ERR_VECINO_WRONG_CALL' });
   }
 }
-const take = (give: () => IteratorResult<unknown, void>): IteratorResult<unknown, void> => give();
-
+/** What `make` gives or throws, when the promise that is given back has been adopted by the one that is waited for. */
+function inReaction<T>(make: () => T): Promise<T> {
+  return Promise.resolve().then(nothing).then(make);
+}
 /** Says in the error's stack who waits for the call, instead of how its answer came. */
 function placed(error: unknown, below: () => unknown): unknown {
   if (error instanceof Error && !given.has(error)) {

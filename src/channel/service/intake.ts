@@ -1,7 +1,7 @@
 /**
  * Reads frames from a connection, as long as somebody wants them: takes what is there, looks for a while, then sleeps.
  *
- * While it looks, what the frames have set in motion goes on: between any few looks promises get their turn, and after
+ * While it looks, what the frames have set in motion goes on: between looks promises get their turn, and after
  * {@link STREAK} frames without a sleep the event loop does, so that timers and sockets are served under any load.
  */
 import { setImmediate as turn } from 'node:timers/promises';
@@ -10,8 +10,8 @@ import type { Spin } from '../spin.js';
 import type { Frame } from './frame.js';
 
 const STREAK = 128;
-/** Looks before promises get their turn. */
-const LOOKS = 8;
+/** How often promises get their turn between two looks at the clock. */
+const ROUNDS = 8;
 
 export interface Reader {
   /** Whether anybody waits for a frame. */
@@ -30,8 +30,7 @@ export class Intake {
   #streak = 0;
   #running = false;
   #stopped = false;
-  /** Ends the sleep. */
-  #park: AbortController | undefined;
+  /** It sleeps. */
   #parked = false;
 
   constructor(connection: Connection<unknown>, spin: Spin, reader: Reader) {
@@ -43,16 +42,23 @@ export class Intake {
   start(): void {
     if (this.#running || this.#stopped) return;
     this.#running = true;
-    queueMicrotask(this.#run);
+    void this.#run();
   }
   get running(): boolean {
     return this.#running;
   }
   /** Nobody wants frames any more. Those that come stay where they are, and a sleep does not keep the program running. */
   rest(): void {
-    if (!this.#parked) return;
-    this.#park?.abort();
-    this.#park = undefined;
+    if (this.#parked) this.#connection.dismissReceivers(nobodyWaits);
+  }
+  /** Deals now with what has come, at most so many frames. */
+  sweep(limit: number): void {
+    this.rest();
+    for (let i = 0; i < limit && !this.#stopped; i++) {
+      const frame = this.#connection.tryReceive() as Frame | undefined;
+      if (frame === undefined) return;
+      this.#reader.received(frame);
+    }
   }
   /** For good. */
   stop(): void {
@@ -60,7 +66,8 @@ export class Intake {
     this.rest();
   }
 
-  readonly #run = async (): Promise<void> => {
+  async #run(): Promise<void> {
+    await undefined;
     const connection = this.#connection;
     const reader = this.#reader;
     try {
@@ -72,15 +79,17 @@ export class Intake {
           if (budget > 0) {
             const end = performance.now() + budget / 1000;
             do {
-              await undefined;
-              for (let i = 0; i < LOOKS && frame === undefined && !this.#stopped; i++)
-                frame = connection.tryReceive() as Frame | undefined;
+              for (let i = 0; i < ROUNDS && frame === undefined && !this.#stopped && reader.wanted; i++) {
+                await undefined;
+                frame = this.#look();
+              }
             } while (frame === undefined && !this.#stopped && reader.wanted && performance.now() < end);
             this.#spin.learn(frame !== undefined);
-            if (frame === undefined && performance.now() < end) continue;
+            if (frame === undefined && !reader.wanted) continue;
           }
           frame ??= await this.#sleep();
           if (frame === undefined) continue;
+          if (this.#stopped) break; // meanwhile
         }
         reader.received(frame);
         if (++this.#streak >= STREAK && !this.#stopped) {
@@ -96,19 +105,24 @@ export class Intake {
     } finally {
       this.#running = false;
     }
-  };
+  }
+  /** A few looks. Few, because whatever else goes on in promises has to wait for them. */
+  #look(): Frame | undefined {
+    if (this.#stopped) return undefined;
+    const connection = this.#connection;
+    return (connection.tryReceive() ?? connection.tryReceive()) as Frame | undefined;
+  }
   async #sleep(): Promise<Frame | undefined> {
-    this.#park ??= new AbortController();
-    const { signal } = this.#park;
     this.#parked = true;
     this.#streak = 0;
     try {
-      return (await this.#connection.receive({ signal })) as Frame;
+      return (await this.#connection.receive()) as Frame;
     } catch (error) {
-      if (signal.aborted) return undefined;
+      if (error === nobodyWaits) return undefined;
       throw error;
     } finally {
       this.#parked = false;
     }
   }
 }
+const nobodyWaits = new Error('nobody waits for frames any more');

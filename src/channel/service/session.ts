@@ -109,11 +109,7 @@ export class Session implements Reader {
   /** Calls that have come meanwhile were not executed, and are told so. */
   #leave(): void {
     try {
-      for (let i = 0; i < this.#offer.maxCalls; i++) {
-        const frame = this.#connection.tryReceive() as Frame | undefined;
-        if (frame === undefined) break;
-        this.received(frame);
-      }
+      this.#intake.sweep(this.#offer.maxCalls);
     } catch {
       // It is over anyway.
     }
