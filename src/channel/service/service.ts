@@ -157,7 +157,7 @@ export const frameCoder = (codec: Codec | undefined): Coder<unknown> => new Fram
  *
  * using calculator = await client<typeof handlers>('example-calculator'); // usually in another process
  * console.log(await calculator.add(1, 2)); // 3
- * for await (const i of calculator.range(3)) console.log(i); // 0, 1, 2
+ * for await (const i of calculator.range(3)) console.log(i);
  * ```
  */
 export async function serve<H extends object>(
