@@ -4,7 +4,8 @@
  * Exactly one frame ends it on the client's side, cancelled or not, and then its number is free there. A stream pulls the next value
  * from the handler only once the one before is in the ring, and only while the client has given credit.
  */
-import { ClosedError, CorruptError, IpcError, MessageTooLargeError } from '../../system/errors.js';
+import { CorruptError, type IpcError, MessageTooLargeError } from '../../system/errors.js';
+import { notEncodable } from './call-errors.js';
 import { CallContext } from './context.js';
 import { CREDIT, END, FAILURE, ITEM, ITEM_COST, RESULT, STREAM } from './frame.js';
 import type { Handler } from './names.js';
@@ -92,12 +93,7 @@ export class Answer {
     this.#end(this.#session.writer.text(FAILURE, this.id, encodeError(error, `${method}()`)));
   }
   #unfit(what: string, cause: unknown): IpcError {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    return new IpcError(
-      'ERR_VECINO_NOT_ENCODABLE',
-      `${what} of ${this.context.method}() cannot be encoded as ${this.#session.codec}: ${why}`,
-      { cause },
-    );
+    return notEncodable(`${what} of ${this.context.method}()`, this.#session.codec, cause);
   }
   /** Sends the last frame. The call counts until that is in the ring, so that a client that does not read cannot pile them up. */
   #end(frame: Uint8Array): void {
@@ -190,9 +186,6 @@ export class Answer {
     this.#stopped.catch(() => {}); // told where it is awaited, if anybody waits
   }
 }
-
-export const cancelled = (): DOMException => new DOMException('The caller has cancelled the call', 'AbortError');
-export const serviceClosed = (name: string): ClosedError => new ClosedError(`service '${name}'`);
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';

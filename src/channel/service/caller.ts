@@ -8,23 +8,14 @@
  */
 import { checkBoolean, checkInteger, checkName, checkOptions } from '../../system/arguments.js';
 import { Deadline } from '../../system/deadline.js';
-import {
-  ClosedError,
-  CorruptError,
-  IpcError,
-  MessageTooLargeError,
-  PeerDiedError,
-  SystemError,
-  TimeoutError,
-} from '../../system/errors.js';
+import { ClosedError, CorruptError, IpcError, MessageTooLargeError, PeerDiedError } from '../../system/errors.js';
 import type { Coder } from '../codec/index.js';
-import { connectTo } from '../connection/connect.js';
 import type { Connection } from '../connection/index.js';
-import { runtimeDirectory } from '../place/runtime-directory.js';
 import { Spin } from '../spin.js';
-import { Appearance } from './appearance.js';
 import { Call, type CallOwner } from './call.js';
+import { gone, notDecodable, notEncodable } from './call-errors.js';
 import { valueCoder } from './coder.js';
+import { dial, dialUntilThere, type Greeted } from './dial.js';
 import {
   CALL,
   CANCEL,
@@ -34,7 +25,6 @@ import {
   type Frame,
   FrameWriter,
   GOODBYE,
-  HELLO,
   ITEM,
   ITEM_COST,
   REFUSED,
@@ -45,13 +35,11 @@ import {
 import { Intake, type Reader } from './intake.js';
 import { post } from './post.js';
 import { decodeError } from './remote-error.js';
-import { frameCoder } from './service.js';
 import type { CallOptions, ClientOptions } from './types.js';
 
 const PATIENCE = 30_000;
 const WINDOW = 65_536;
 const LARGEST_WINDOW: number = 2 ** 30;
-const MOST_CALLS: number = 2 ** 20;
 /** Milliseconds without a word from the service after which a call first makes sure that it is there. */
 const SILENCE = 2;
 
@@ -132,7 +120,7 @@ export class Caller implements CallOwner {
     const aborted = new AbortController();
     const callOff = deadline.onEnd((error) => aborted.abort(error));
     try {
-      this.#adopt(await this.#find(aborted.signal));
+      this.#adopt(await this.#dial(aborted.signal));
     } finally {
       callOff();
     }
@@ -146,7 +134,9 @@ export class Caller implements CallOwner {
       args.unshift(method);
       frame = this.#writer.value(CALL, 0, args);
     } catch (error) {
-      call.fail(() => (error instanceof IpcError ? error : this.#unfit(method, error)));
+      call.fail(() =>
+        error instanceof IpcError ? error : notEncodable(`the arguments of ${method}()`, this.#coder.name, error),
+      );
       return call;
     }
     const wire = this.#ready();
@@ -196,7 +186,7 @@ export class Caller implements CallOwner {
 
   received(wire: Wire, frame: Frame): void {
     if (wire !== this.#wire) return;
-    const { kind } = frame;
+    const { kind, problem } = frame;
     if (kind === GOODBYE) {
       wire.retired = true;
       return;
@@ -207,8 +197,8 @@ export class Caller implements CallOwner {
       case RESULT:
         if (call.isStream && !call.settled) throw this.#damage('a result for a stream');
         this.#landed(call);
-        if (frame.problem === undefined) call.succeed(frame.value);
-        else call.fail(this.#undecodable(call, frame.problem));
+        if (problem === undefined) call.succeed(frame.value);
+        else call.fail(() => notDecodable(`what ${call.method}() gave`, this.#coder.name, problem));
         break;
       case STREAM:
         if (call.isStream && !call.settled) throw this.#damage('the beginning of a stream twice');
@@ -220,10 +210,10 @@ export class Caller implements CallOwner {
         const cost = frame.length + ITEM_COST;
         if (!call.isStream || call.credit <= 0) throw this.#damage('a value that nobody has asked for');
         call.credit -= cost;
-        if (frame.problem === undefined) call.item(frame.value, cost);
+        if (problem === undefined) call.item(frame.value, cost);
         else {
           this.cancel(call);
-          call.fail(this.#undecodable(call, frame.problem));
+          call.fail(() => notDecodable(`what ${call.method}() gave`, this.#coder.name, problem));
         }
         return;
       }
@@ -246,7 +236,7 @@ export class Caller implements CallOwner {
         if (this.#reconnect && call.frame !== undefined) {
           call.id = 0;
           this.#queue.add(call);
-        } else call.fail(() => this.#gone(new ClosedError(''), call.method));
+        } else call.fail(() => gone(this.name, new ClosedError(''), call.method));
         break;
       default:
         throw this.#damage(`a frame of kind ${kind}`);
@@ -256,7 +246,7 @@ export class Caller implements CallOwner {
   lost(wire: Wire, error: unknown): void {
     if (wire !== this.#wire) return;
     this.#loss = error;
-    this.#drop((call) => this.#gone(error, call.method));
+    this.#drop((call) => gone(this.name, error, call.method));
     if (this.#queue.size > 0) this.#advance();
   }
 
@@ -301,7 +291,7 @@ export class Caller implements CallOwner {
     }
     if (!this.#reconnect) {
       const loss = this.#wire?.retired ? new ClosedError('') : this.#loss;
-      this.#failQueue((call) => this.#gone(loss, call.method));
+      this.#failQueue((call) => gone(this.name, loss, call.method));
       return;
     }
     if (this.#wire !== undefined) {
@@ -315,9 +305,9 @@ export class Caller implements CallOwner {
     this.#connecting = aborted;
     let failure: unknown;
     try {
-      const wire = await this.#find(aborted.signal);
-      if (this.#closed) wire.connection.close();
-      else this.#adopt(wire);
+      const line = await this.#dial(aborted.signal);
+      if (this.#closed) line.connection.close();
+      else this.#adopt(line);
     } catch (error) {
       failure = error;
     }
@@ -328,41 +318,11 @@ export class Caller implements CallOwner {
       this.#failQueue(() => error as Error);
     } else this.#advance();
   }
-  /** Connects; with `reconnect` it waits until there is somebody to connect to. */
-  async #find(signal: AbortSignal): Promise<Wire> {
-    if (!this.#reconnect) return await this.#attempt(signal);
-    const appearance = new Appearance(runtimeDirectory(), this.name);
-    try {
-      for (;;) {
-        try {
-          return await this.#attempt(signal);
-        } catch (error) {
-          if (signal.aborted || !isAbsence(error)) throw signal.aborted ? signal.reason : error;
-        }
-        await appearance.wait(signal);
-        signal.throwIfAborted();
-      }
-    } finally {
-      appearance.close();
-    }
+  #dial(signal: AbortSignal): Promise<Greeted> {
+    return this.#reconnect ? dialUntilThere(this.name, this.#options, signal) : dial(this.name, this.#options, signal);
   }
-  async #attempt(signal: AbortSignal): Promise<Wire> {
-    const { codec, capacity, maxMessageSize, allow, spin } = this.#options;
-    const options = Object.fromEntries(
-      Object.entries({ codec, capacity, maxMessageSize, allow }).filter(([, value]) => value !== undefined),
-    );
-    const rest = { timeout: PATIENCE, signal };
-    const connection = await connectTo('service', this.name, { ...options, ...rest, spin: 0 }, frameCoder);
-    try {
-      const { kind, number } = (await connection.receive(rest)) as Frame;
-      if (kind !== HELLO || number < 1 || number > MOST_CALLS) throw this.#damage('no greeting that makes sense');
-      return new Wire(this, connection, number, new Spin(spin));
-    } catch (error) {
-      connection.close();
-      throw error;
-    }
-  }
-  #adopt(wire: Wire): void {
+  #adopt({ connection, limit }: Greeted): void {
+    const wire = new Wire(this, connection, limit, new Spin(this.#options.spin));
     this.#wire = wire;
     this.#loss = undefined;
     wire.heard = performance.now();
@@ -430,42 +390,7 @@ export class Caller implements CallOwner {
   #closedError(): ClosedError {
     return new ClosedError(`the client of service '${this.name}'`);
   }
-  /** The error of a call whose service is gone. */
-  #gone(error: unknown, method: string): Error {
-    const what = `${method}() of service '${this.name}'`;
-    if (error instanceof PeerDiedError) {
-      return new PeerDiedError(
-        `${what}: the process that served it is gone without closing. The call may have been executed or not`,
-        { cause: error },
-      );
-    }
-    if (error instanceof ClosedError) return new ClosedError(`${what}: the service`);
-    return error instanceof Error ? error : new ClosedError(what);
-  }
-  #unfit(method: string, cause: unknown): IpcError {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    return new IpcError(
-      'ERR_VECINO_NOT_ENCODABLE',
-      `the arguments of ${method}() cannot be encoded as ${this.#coder.name}: ${why}`,
-      { cause },
-    );
-  }
-  #undecodable(call: Call, cause: unknown): () => Error {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const message = `what ${call.method}() gave cannot be decoded as ${this.#coder.name}: ${why}`;
-    return () => new IpcError('ERR_VECINO_NOT_DECODABLE', message, { cause });
-  }
   #damage(what: string): CorruptError {
     return new CorruptError(`service '${this.name}' has sent ${what}`);
   }
-}
-
-/** Whether an attempt to connect has failed because nobody serves there now. */
-function isAbsence(error: unknown): boolean {
-  return (
-    (error instanceof SystemError && ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(error.code)) ||
-    error instanceof PeerDiedError ||
-    error instanceof ClosedError ||
-    error instanceof TimeoutError
-  );
 }

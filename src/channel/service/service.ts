@@ -6,7 +6,7 @@ import { Deadline } from '../../system/deadline.js';
 import type { Codec, Coder } from '../codec/index.js';
 import { Listener } from '../connection/index.js';
 import { Spin } from '../spin.js';
-import { serviceClosed } from './answer.js';
+import { serviceClosed } from './call-errors.js';
 import { valueCoder } from './coder.js';
 import type { CallContext } from './context.js';
 import { FrameCoder, FrameWriter } from './frame.js';

@@ -9,7 +9,8 @@ import { CorruptError, IpcError } from '../../system/errors.js';
 import type { Credentials } from '../../system/socket-option.js';
 import type { Connection } from '../connection/index.js';
 import type { Spin } from '../spin.js';
-import { Answer, cancelled, serviceClosed } from './answer.js';
+import { Answer } from './answer.js';
+import { cancelled, notDecodable, serviceClosed } from './call-errors.js';
 import { CALL, CANCEL, CREDIT, type Frame, type FrameWriter, GOODBYE, HELLO, REFUSED } from './frame.js';
 import { Intake, type Reader } from './intake.js';
 import type { Handler } from './names.js';
@@ -131,9 +132,7 @@ export class Session implements Reader {
     if (problem !== undefined) {
       const answer = new Answer(this, id, '');
       this.#answers.set(id, answer);
-      const why = problem instanceof Error ? problem.message : String(problem);
-      const message = `the arguments cannot be decoded as ${this.#offer.codec}: ${why}`;
-      answer.refuse(new IpcError('ERR_VECINO_NOT_DECODABLE', message));
+      answer.refuse(notDecodable('the arguments of a call', this.#offer.codec, problem));
       return;
     }
     if (!Array.isArray(request) || typeof request[0] !== 'string')
