@@ -4,4 +4,5 @@ export * from './connection/index.js';
 export { type ChannelInfo, type ChannelParticipant, listChannels } from './discovery.js';
 export { FullError } from './full-error.js';
 export * from './queue/index.js';
+export * from './service/index.js';
 export * from './topic/index.js';

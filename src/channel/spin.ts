@@ -26,20 +26,27 @@ export class Spin {
   }
   /** Calls `ready` again and again: true once it gives true, false when the time is over. */
   until(ready: () => boolean): boolean {
-    const budget = this.#fixed ?? this.#budget();
+    const budget = this.budget();
     if (budget === 0) return false;
     const end = performance.now() + budget / 1000;
     do {
       for (let i = 0; i < LOOKS; i++) {
         if (!ready()) continue;
-        if (this.#credit < PATIENCE) this.#credit = Math.min(PATIENCE, this.#credit + 2);
+        this.learn(true);
         return true;
       }
     } while (performance.now() < end);
-    if (this.#credit > 0) this.#credit--;
+    this.learn(false);
     return false;
   }
-  #budget(): number {
+  /** For those who look by themselves: whether that paid. */
+  learn(paid: boolean): void {
+    if (!paid) this.#credit = Math.max(0, this.#credit - 1);
+    else if (this.#credit < PATIENCE) this.#credit = Math.min(PATIENCE, this.#credit + 2);
+  }
+  /** For those who look by themselves: for how many microseconds to do so this time. */
+  budget(): number {
+    if (this.#fixed !== undefined) return this.#fixed;
     if (this.#credit > 0) return LOOK;
     // Asleep on both sides, neither would ever find the other awake: a trial is longer than a wake-up.
     return ++this.#waits % RARELY === 0 ? LOOK * TRIAL : 0;

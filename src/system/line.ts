@@ -115,6 +115,10 @@ export class Line implements Waiter {
     this.#serve();
     this.#wait();
   }
+  /** Ends every wait with `error`. Others may join afterwards. */
+  dismiss(error: unknown): void {
+    this.#fail(error);
+  }
   /** Ends every wait with {@link ClosedError}. Before the descriptor is closed. */
   close(): void {
     this.#fail(new ClosedError(this.#what));

@@ -1,6 +1,6 @@
 /** Import this in every test file: when its tests are over, descriptors, mappings and child processes must be what they were. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, watch } from 'node:fs';
 import { after, before } from 'node:test';
 import { native } from '#src/system/native.js';
 import { releaseWordKernel } from '#src/system/word-wait.js';
@@ -29,6 +29,7 @@ let start: string[];
 let mappings: number;
 before(() => {
   // Whatever libuv, the test runner and the ICU open lazily is opened by the time the first test begins.
+  watch('/tmp').close(); // libuv keeps the descriptor of a loop's first watch
   start = descriptors();
   mappings = native.mappingCount();
 });

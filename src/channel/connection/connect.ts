@@ -6,7 +6,7 @@ import { Deadline } from '../../system/deadline.js';
 import { errno, MismatchError, SystemError } from '../../system/errors.js';
 import { close, open } from '../../system/file.js';
 import { constants } from '../../system/native.js';
-import { coderOf } from '../codec/index.js';
+import { type Codec, type Coder, coderOf } from '../codec/index.js';
 import { type ChannelKind, readControl } from '../place/control-file.js';
 import { runtimeDirectory } from '../place/runtime-directory.js';
 import { Spin } from '../spin.js';
@@ -32,10 +32,11 @@ export async function connectTo<T>(
   kind: ChannelKind,
   name: string,
   options: ConnectOptions<T>,
+  makeCoder: (codec: Codec<T> | undefined) => Coder<T> = coderOf,
 ): Promise<Connection<T>> {
   const plain = checkName('name', name);
   checkOptions('options', options);
-  const coder = coderOf(options.codec);
+  const coder = makeCoder(options.codec);
   const spin = new Spin(options.spin);
   const settings = linkSettings(coder.name, options);
   const { timeout = PATIENCE, signal } = options;

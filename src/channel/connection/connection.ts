@@ -59,6 +59,20 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
   get closed(): boolean {
     return this.#link.closed;
   }
+  /** @internal Ends the receives that wait, with `error`: for an owner who needs no signal for it, which costs each of them something. */
+  dismissReceivers(error: unknown): void {
+    if (!this.#link.closed) this.#receiver.line.dismiss(error);
+  }
+  /** @internal Asks the kernel whether the peer is still there. What it had sent may still be received. */
+  get isOver(): boolean {
+    if (this.#link.closed) return true;
+    const { bell } = this.#link;
+    bell.quiet();
+    const over = bell.ended || this.#link.in.producerClosed;
+    this.#sender.line.retry();
+    this.#receiver.line.retry();
+    return over;
+  }
   /** Messages and bytes (of payload) that this side has sent and received. */
   get counters(): { sent: number; sentBytes: number; received: number; receivedBytes: number } {
     const { messages: sent, bytes: sentBytes } = this.#sender;

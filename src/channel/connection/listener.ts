@@ -3,7 +3,7 @@ import { unlinkSync } from 'node:fs';
 import { type UnixServer, unix } from '../../socket/index.js';
 import { Deadline, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
-import { type Codec, coderOf } from '../codec/index.js';
+import { type Codec, type Coder, coderOf } from '../codec/index.js';
 import { type ChannelKind, SEATS } from '../place/control-file.js';
 import { Place } from '../place/place.js';
 import { Row } from '../place/row.js';
@@ -39,6 +39,7 @@ interface Waiter<T> {
 export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, AsyncDisposable {
   readonly name: string;
   readonly #options: ListenOptions<T>;
+  readonly #makeCoder: (codec: Codec<T> | undefined) => Coder<T>;
   readonly #settings: LinkSettings;
   readonly #place: Place;
   readonly #server: UnixServer;
@@ -53,10 +54,16 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
   #accepting: AbortController | undefined;
 
   /** @internal */
-  constructor(name: string, options: ListenOptions<T>, kind: ChannelKind) {
+  constructor(
+    name: string,
+    options: ListenOptions<T>,
+    kind: ChannelKind,
+    makeCoder: (codec: Codec<T> | undefined) => Coder<T> = coderOf,
+  ) {
     this.name = name;
     this.#options = options;
-    const { name: codec } = coderOf(options.codec);
+    this.#makeCoder = makeCoder;
+    const { name: codec } = makeCoder(options.codec);
     new Spin(options.spin);
     this.#settings = linkSettings(codec, options);
     this.#place = Place.open(name, { kind, codec, geometry: {} }, { seats: [LISTENER_SEAT, LISTENER_SEAT + 1] });
@@ -164,7 +171,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
     try {
       const options = { timeout: PATIENCE, signal: this.#over.signal };
       const link = await welcome(socket, this.name, this.#settings, options);
-      const connection = new Connection<T>(link, coderOf(this.#options.codec), new Spin(this.#options.spin));
+      const connection = new Connection<T>(link, this.#makeCoder(this.#options.codec), new Spin(this.#options.spin));
       this.#writeDown(connection);
       if (this.closed) connection.close();
       else if (this.#waiters.length > 0) this.#waiters[0]!.resolve(connection);

@@ -362,3 +362,16 @@ test('undefined cannot be sent where it would pass for no message', async () => 
 test('nothing is left in the runtime folder', () => {
   assert.ok(!existsSync(runtime) || readdirSync(runtime).length === 0);
 });
+
+test('without any spin, messages longer than the ring go both ways at once', { timeout: 60_000 }, async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096, spin: 0 });
+  const message = bytes(100_000);
+  for (let i = 0; i < 20; i++) {
+    const waits = i % 2 === 0 ? [a.receive(), b.receive()] : [];
+    await Promise.all(
+      [a.send(message), b.send(message), ...waits].concat(i % 2 === 0 ? [] : [a.receive(), b.receive()]),
+    );
+  }
+  a.close();
+  b.close();
+});

@@ -1,0 +1,144 @@
+// @ts-check
+/** Calls of a service in another process, and the values of its streams. */
+import { randomUUID } from 'node:crypto';
+import { client, serve } from 'vecino';
+
+/**
+ * @typedef {import('../harness/row.js').Row} Row
+ * @typedef {import('../harness/row.js').Message} Message
+ */
+const group = 'service';
+/** Spinning: longer than anything that the harness does between two calls. In microseconds. */
+const ALWAYS = 1000;
+
+/**
+ * A call is the round trip: asked with the message, answered with it. One who has a message to send waits for it here.
+ *
+ * @param {string} name @param {string} about @param {number} spin @param {Partial<Row>} more @returns {Row}
+ */
+function unary(name, about, spin, more) {
+  return {
+    name,
+    group,
+    about,
+    kinds: ['round-trip'],
+    sizes: [64],
+    async ask(side) {
+      const service = await start(side);
+      const c = await client(service, { spin, reconnect: true });
+      /** @type {Promise<Message>} */
+      let answer;
+      return {
+        voice: 'async',
+        send(message) {
+          answer = c.echo(message);
+        },
+        receive: () => answer,
+        close: () => c.close(),
+      };
+    },
+    async answer(side) {
+      /** @type {(message: Message) => void} */
+      let arrived = () => {};
+      /** @type {Message} */
+      let reply;
+      await begin(side, spin, {
+        /** @param {Message} message */
+        echo(message) {
+          arrived(message);
+          return reply;
+        },
+      });
+      return {
+        voice: 'events',
+        send(message) {
+          reply = message;
+          return true;
+        },
+        drained() {},
+        listen(callback) {
+          arrived = callback;
+        },
+      };
+    },
+    ...more,
+  };
+}
+/** @type {Row} */
+const stream = {
+  name: 'service-stream',
+  group,
+  about: 'the values of an async generator, by for await',
+  kinds: ['one-way'],
+  sizes: [64],
+  against: ['connection-await', 'process-send-advanced'],
+  // The one who asks sends: it serves here, and the other consumes.
+  async ask(side) {
+    const name = `bench-${process.pid}-${randomUUID()}`;
+    process.env['VECINO_RUNTIME_DIR'] = side.folder;
+    /** @type {Message[]} */
+    const queue = [];
+    let wake = () => {};
+    let room = () => {};
+    await serve(name, {
+      async *messages() {
+        for (;;) {
+          if (queue.length === 0) {
+            room();
+            await /** @type {Promise<void>} */ (
+              new Promise((resolve) => {
+                wake = resolve;
+              })
+            );
+          }
+          for (const message of queue.splice(0)) yield message;
+        }
+      },
+    });
+    side.startPeer({ arguments: [name] });
+    return {
+      voice: 'async',
+      send(message) {
+        queue.push(message);
+        if (queue.length === 1) wake();
+        if (queue.length < 256) return undefined;
+        return new Promise((resolve) => {
+          room = resolve;
+        });
+      },
+      receive: () => new Promise(() => {}),
+    };
+  },
+  async answer(side) {
+    process.env['VECINO_RUNTIME_DIR'] = side.folder;
+    const c = await client(/** @type {string} */ (side.arguments[0]));
+    const values = c.messages();
+    return { voice: 'async', send() {}, receive: async () => (await values.next()).value };
+  },
+};
+
+/** Names a service and starts the process that will offer it. @param {import('../harness/row.js').AskSide} side */
+async function start(side) {
+  const name = `bench-${process.pid}-${randomUUID()}`;
+  process.env['VECINO_RUNTIME_DIR'] = side.folder;
+  side.startPeer({ arguments: [name] });
+  return name;
+}
+/** @param {import('../harness/row.js').AnswerSide} side @param {number} spin @param {object} handlers */
+async function begin(side, spin, handlers) {
+  process.env['VECINO_RUNTIME_DIR'] = side.folder;
+  await serve(/** @type {string} */ (side.arguments[0]), handlers, { spin });
+}
+
+/** @type {Row[]} */
+export default [
+  unary('service-spin', 'a call, both sides looking', ALWAYS, {
+    against: ['connection-spin', 'process-send-advanced'],
+    targets: [{ kind: 'round-trip', at: 64, metric: 'p50', atMost: 5000 }],
+  }),
+  unary('service-sleep', 'a call, sleeping at once', 0, {
+    against: ['process-send-advanced'],
+    targets: [{ kind: 'round-trip', at: 64, against: 'connection-sleep', atMost: 1.3 }],
+  }),
+  stream,
+];

@@ -1,0 +1,198 @@
+/**
+ * One call, on the side of the service: runs the handler and sends what it gives.
+ *
+ * Exactly one frame ends it on the client's side, cancelled or not, and then its number is free there. A stream pulls the next value
+ * from the handler only once the one before is in the ring, and only while the client has given credit.
+ */
+import { CorruptError, type IpcError, MessageTooLargeError } from '../../system/errors.js';
+import { notEncodable } from './call-errors.js';
+import { CallContext } from './context.js';
+import { CREDIT, END, FAILURE, ITEM, ITEM_COST, RESULT, STREAM } from './frame.js';
+import type { Handler } from './names.js';
+import { encodeError } from './remote-error.js';
+import type { Session } from './session.js';
+
+/** Bytes that a client may have asked for ahead. */
+const MOST_CREDIT = 2 ** 31;
+
+export class Answer {
+  readonly id: number;
+  readonly context: CallContext;
+  readonly #session: Session;
+  #cancelled = false;
+  #ended = false;
+  /** Of a stream. */
+  #iterator: AsyncIterator<unknown> | undefined;
+  #credit = 0;
+  #wake: (() => void) | undefined;
+
+  constructor(session: Session, id: number, method: string) {
+    this.#session = session;
+    this.id = id;
+    this.context = new CallContext(method, session.peer);
+  }
+  run(handler: Handler, args: unknown[]): void {
+    let result: unknown;
+    try {
+      result = handler.apply(this.context, args);
+      if (isThenable(result)) {
+        (result instanceof Promise ? result : Promise.resolve(result)).then(
+          (value) => this.#give(value),
+          (error) => this.#fail(error),
+        );
+        return;
+      }
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    this.#give(result);
+  }
+  /** What could not even begin. */
+  refuse(error: unknown): void {
+    this.#fail(error);
+  }
+  /** Nobody waits for it any more. */
+  cancel(reason: unknown): void {
+    if (this.#cancelled || this.#ended) return;
+    this.#cancelled = true;
+    CallContext.abort(this.context, reason);
+    this.#stopIterator();
+    this.#wake?.();
+  }
+  grant(bytes: number): void {
+    this.#credit += bytes;
+    if (this.#credit > MOST_CREDIT) throw new CorruptError(`a credit of ${this.#credit} bytes (frame ${CREDIT})`);
+    if (this.#credit > 0) this.#wake?.();
+  }
+
+  #give(value: unknown): void {
+    let make: (() => AsyncIterator<unknown>) | undefined;
+    try {
+      make = iteration(value);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (make !== undefined) {
+      void this.#pour(make);
+      return;
+    }
+    let frame: Uint8Array;
+    try {
+      frame = this.#session.writer.value(RESULT, this.id, value);
+    } catch (error) {
+      this.#fail(this.#unfit('the result', error));
+      return;
+    }
+    this.#end(frame);
+  }
+  #fail(error: unknown): void {
+    if (this.#ended) return;
+    const { method } = this.context;
+    this.#end(this.#session.writer.text(FAILURE, this.id, encodeError(error, `${method}()`)));
+  }
+  #unfit(what: string, cause: unknown): IpcError {
+    return notEncodable(`${what} of ${this.context.method}()`, this.#session.codec, cause);
+  }
+  /** Sends the last frame. The call counts until that is in the ring, so that a client that does not read cannot pile them up. */
+  #end(frame: Uint8Array): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const sent = this.#session.post(frame);
+    if (sent === true) this.#session.done(this);
+    else {
+      sent.then(
+        () => this.#session.done(this),
+        (error) => this.#notSent(error),
+      );
+    }
+  }
+  #notSent(error: unknown): void {
+    if (!(error instanceof MessageTooLargeError)) {
+      this.#session.fail(error);
+      return;
+    }
+    const frame = this.#session.writer.text(FAILURE, this.id, encodeError(error, ''));
+    Promise.resolve(this.#session.post(frame)).then(
+      () => this.#session.done(this),
+      (reason) => this.#session.fail(reason),
+    );
+  }
+
+  async #pour(make: () => AsyncIterator<unknown>): Promise<void> {
+    let last: unknown;
+    try {
+      const iterator = make();
+      this.#iterator = iterator;
+      if (this.#cancelled) this.#stopIterator();
+      else await this.#session.post(this.#session.writer.bare(STREAM, this.id));
+      while (!this.#cancelled) {
+        if (this.#credit <= 0) {
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+          this.#wake = undefined;
+          continue;
+        }
+        let step: IteratorResult<unknown>;
+        try {
+          step = await iterator.next();
+        } catch (error) {
+          this.#iterator = undefined; // it has ended by itself
+          throw error;
+        }
+        if (this.#cancelled) break;
+        if (typeof step !== 'object' || step === null)
+          throw new TypeError(`${String(step)} is not an iterator's result`);
+        if (step.done) {
+          last = step.value;
+          this.#iterator = undefined;
+          break;
+        }
+        let frame: Uint8Array;
+        try {
+          frame = this.#session.writer.value(ITEM, this.id, step.value);
+        } catch (error) {
+          throw this.#unfit('a value', error);
+        }
+        this.#credit -= frame.length + ITEM_COST;
+        const sent = this.#session.post(frame);
+        if (sent !== true) await sent;
+      }
+      await this.#stopped;
+      let frame: Uint8Array;
+      try {
+        frame = this.#session.writer.value(END, this.id, this.#cancelled ? undefined : last);
+      } catch (error) {
+        throw this.#unfit('what the stream returns', error);
+      }
+      this.#end(frame);
+    } catch (error) {
+      this.#stopIterator();
+      this.#fail(error);
+    }
+  }
+  /** What {@link #stopIterator} has begun. */
+  #stopped: Promise<unknown> | undefined;
+  /** At once, also while a value is being waited for: there are iterators that end that wait by it. */
+  #stopIterator(): void {
+    const iterator = this.#iterator;
+    if (iterator === undefined) return;
+    this.#iterator = undefined;
+    this.#stopped = (async () => {
+      await iterator.return?.();
+    })();
+    this.#stopped.catch(() => {}); // told where it is awaited, if anybody waits
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
+/** How to begin it, if it is something that gives values one after the other, asynchronously. */
+function iteration(value: unknown): (() => AsyncIterator<unknown>) | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const method = (value as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator];
+  return typeof method === 'function' ? () => method.call(value) : undefined;
+}

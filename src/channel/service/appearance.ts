@@ -1,0 +1,77 @@
+/**
+ * Waiting for a name to be served: the kernel tells of what happens in the runtime folder (inotify(7)).
+ *
+ * It tells of files, and a service that has its socket's file does not listen yet for some microseconds: after each event we
+ * look several times, at growing distance. Where the kernel cannot tell (no watches left), and for whatever it might have
+ * missed, we look once a second.
+ */
+import { type FSWatcher, watch } from 'node:fs';
+
+/** Milliseconds between the looks after an event, then in general. */
+const SOON = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+const LATER = 1000;
+
+export class Appearance {
+  readonly #root: string;
+  readonly #name: string;
+  #parent: FSWatcher | undefined;
+  #folder: FSWatcher | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #look: (() => void) | undefined;
+  #soon = 0;
+  /** Something has happened since the last look. */
+  #news = false;
+
+  constructor(root: string, name: string) {
+    this.#root = root;
+    this.#name = name;
+    this.#parent = this.#watch(root, (file) => file === null || file === name);
+    this.#enter();
+  }
+  /** Resolves when it is worth looking, or `signal` aborts. */
+  wait(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        clearTimeout(this.#timer);
+        signal.removeEventListener('abort', look);
+        this.#look = undefined;
+        this.#news = false;
+        this.#enter();
+        resolve();
+      };
+      if (signal.aborted || this.#news) {
+        this.#news = false;
+        resolve();
+        return;
+      }
+      this.#look = look;
+      signal.addEventListener('abort', look);
+      this.#timer = setTimeout(look, SOON[this.#soon++] ?? LATER);
+    });
+  }
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#parent?.close();
+    this.#folder?.close();
+  }
+
+  /** The channel's folder, which may be another one by now. */
+  #enter(): void {
+    this.#folder?.close();
+    this.#folder = this.#watch(`${this.#root}/${this.#name}`, () => true);
+  }
+  #watch(path: string, concerns: (file: string | null) => boolean): FSWatcher | undefined {
+    try {
+      const watcher = watch(path, (_event, file) => {
+        if (!concerns(file)) return;
+        this.#soon = 0;
+        this.#news = true;
+        this.#look?.();
+      });
+      watcher.on('error', () => watcher.close());
+      return watcher;
+    } catch {
+      return undefined; // not there, or no watches left
+    }
+  }
+}

@@ -1,0 +1,396 @@
+/**
+ * What all views of one client share: its connection, the calls in flight by their numbers, and those that wait to be sent.
+ *
+ * A call waits while as many are in flight as the service takes, and, with `reconnect`, while there is no service. It is in flight
+ * until the service has ended it, even if nobody waits for it any more: only then its number can be used again.
+ *
+ * Hostility: what a service sends for no call in flight, out of turn or beyond a stream's credit ends the connection.
+ */
+import { checkBoolean, checkInteger, checkName, checkOptions } from '../../system/arguments.js';
+import { Deadline } from '../../system/deadline.js';
+import { ClosedError, CorruptError, IpcError, MessageTooLargeError, PeerDiedError } from '../../system/errors.js';
+import type { Coder } from '../codec/index.js';
+import type { Connection } from '../connection/index.js';
+import { Spin } from '../spin.js';
+import { Call, type CallOwner } from './call.js';
+import { gone, notDecodable, notEncodable } from './call-errors.js';
+import { valueCoder } from './coder.js';
+import { dial, dialUntilThere, type Greeted } from './dial.js';
+import {
+  CALL,
+  CANCEL,
+  CREDIT,
+  END,
+  FAILURE,
+  type Frame,
+  FrameWriter,
+  GOODBYE,
+  ITEM,
+  ITEM_COST,
+  REFUSED,
+  RESULT,
+  renumber,
+  STREAM,
+} from './frame.js';
+import { Intake, type Reader } from './intake.js';
+import { post } from './post.js';
+import { decodeError } from './remote-error.js';
+import type { CallOptions, ClientOptions } from './types.js';
+
+const PATIENCE = 30_000;
+const WINDOW = 65_536;
+const LARGEST_WINDOW: number = 2 ** 30;
+/** Milliseconds without a word from the service after which a call first makes sure that it is there. */
+const SILENCE = 2;
+
+/** A connection that has said hello. */
+class Wire implements Reader {
+  readonly connection: Connection<unknown>;
+  readonly intake: Intake;
+  /** Calls that the service takes at a time. */
+  readonly limit: number;
+  /** It takes no calls any more. */
+  retired = false;
+  /** When something was last received. */
+  heard = 0;
+  readonly #caller: Caller;
+
+  constructor(caller: Caller, connection: Connection<unknown>, limit: number, spin: Spin) {
+    this.#caller = caller;
+    this.connection = connection;
+    this.limit = limit;
+    this.intake = new Intake(connection, spin, this);
+  }
+  get wanted(): boolean {
+    return this.#caller.wanted > 0;
+  }
+  received(frame: Frame): void {
+    this.#caller.received(this, frame);
+  }
+  lost(error: unknown): void {
+    this.#caller.lost(this, error);
+  }
+}
+
+export class Caller implements CallOwner {
+  readonly name: string;
+  /** How many calls wait for a frame. */
+  wanted = 0;
+  readonly #options: ClientOptions;
+  readonly #reconnect: boolean;
+  readonly #window: number;
+  readonly #coder: Coder<unknown>;
+  readonly #writer: FrameWriter;
+  #wire: Wire | undefined;
+  readonly #flying = new Map<number, Call>();
+  readonly #queue = new Set<Call>();
+  #nextId = 0;
+  #closed = false;
+  /** Why there is no connection. */
+  #loss: unknown;
+  #connecting: AbortController | undefined;
+
+  constructor(name: string, options: ClientOptions) {
+    this.name = checkName('name', name);
+    checkOptions('options', options);
+    const { reconnect = false, window = WINDOW, codec, spin } = options;
+    this.#options = options;
+    this.#reconnect = checkBoolean('options.reconnect', reconnect);
+    this.#window = checkInteger('options.window', window, 1, LARGEST_WINDOW);
+    this.#coder = valueCoder(codec);
+    this.#writer = new FrameWriter(this.#coder);
+    new Spin(spin);
+  }
+  get closed(): boolean {
+    return this.#closed;
+  }
+  get pid(): number | undefined {
+    return this.#wire?.connection.peer.pid;
+  }
+  get pending(): number {
+    let pending = this.#queue.size;
+    for (const call of this.#flying.values()) if (!call.settled) pending++;
+    return pending;
+  }
+  /** The first connection. */
+  async open(): Promise<void> {
+    const { timeout = this.#reconnect ? undefined : PATIENCE, signal } = this.#options;
+    const deadline = new Deadline(`connect to service '${this.name}'`, { timeout, signal });
+    signal?.throwIfAborted();
+    const aborted = new AbortController();
+    const callOff = deadline.onEnd((error) => aborted.abort(error));
+    try {
+      this.#adopt(await this.#dial(aborted.signal));
+    } finally {
+      callOff();
+    }
+  }
+  call(method: string, args: unknown[], options: CallOptions | undefined): Call {
+    const call = new Call(this, method, options);
+    if (call.settled) return call;
+    let frame: Uint8Array;
+    try {
+      if (this.#closed) throw this.#closedError();
+      args.unshift(method);
+      frame = this.#writer.value(CALL, 0, args);
+    } catch (error) {
+      call.fail(() =>
+        error instanceof IpcError ? error : notEncodable(`the arguments of ${method}()`, this.#coder.name, error),
+      );
+      return call;
+    }
+    const wire = this.#ready();
+    if (wire !== undefined && this.#queue.size === 0 && this.#flying.size < wire.limit) {
+      if (this.#reconnect) call.frame = frame.slice();
+      this.#launch(wire, call, frame);
+    } else {
+      call.frame = frame.slice();
+      this.#queue.add(call);
+      this.#advance();
+    }
+    return call;
+  }
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#connecting?.abort();
+    this.#drop(() => this.#closedError());
+    this.#failQueue(() => this.#closedError());
+  }
+
+  // What calls tell.
+
+  want(change: 1 | -1): void {
+    this.wanted += change;
+    if (change > 0) {
+      if (this.wanted === 1) this.#wire?.intake.start();
+    } else if (this.wanted === 0) this.#wire?.intake.rest();
+  }
+  cancel(call: Call): void {
+    if (this.#queue.delete(call)) {
+      if (this.#queue.size === 0) this.#connecting?.abort();
+      return;
+    }
+    const wire = this.#wire;
+    if (wire !== undefined && this.#flying.get(call.id) === call) this.#post(wire, this.#writer.bare(CANCEL, call.id));
+  }
+  consumed(call: Call, bytes: number): void {
+    call.owed += bytes;
+    const wire = this.#wire;
+    if (call.owed < this.#window >> 1 || wire === undefined || this.#flying.get(call.id) !== call) return;
+    this.#grant(wire, call, call.owed);
+    call.owed = 0;
+  }
+
+  // What the connection tells.
+
+  received(wire: Wire, frame: Frame): void {
+    if (wire !== this.#wire) return;
+    const { kind, problem } = frame;
+    if (kind === GOODBYE) {
+      wire.retired = true;
+      return;
+    }
+    const call = this.#flying.get(frame.call);
+    if (call === undefined) throw this.#damage(`a frame of kind ${kind} for no call in flight`);
+    switch (kind) {
+      case RESULT:
+        if (call.isStream && !call.settled) throw this.#damage('a result for a stream');
+        this.#landed(call);
+        if (problem === undefined) call.succeed(frame.value);
+        else call.fail(() => notDecodable(`what ${call.method}() gave`, this.#coder.name, problem));
+        break;
+      case STREAM:
+        if (call.isStream && !call.settled) throw this.#damage('the beginning of a stream twice');
+        call.stream();
+        if (!call.settled) this.#grant(wire, call, this.#window);
+        return;
+      case ITEM: {
+        if (call.settled) return; // it was cancelled
+        const cost = frame.length + ITEM_COST;
+        if (!call.isStream || call.credit <= 0) throw this.#damage('a value that nobody has asked for');
+        call.credit -= cost;
+        if (problem === undefined) call.item(frame.value, cost);
+        else {
+          this.cancel(call);
+          call.fail(() => notDecodable(`what ${call.method}() gave`, this.#coder.name, problem));
+        }
+        return;
+      }
+      case END:
+        if (!call.isStream && !call.settled) throw this.#damage('the end of no stream');
+        this.#landed(call);
+        call.succeed(undefined);
+        break;
+      case FAILURE: {
+        const { text } = frame;
+        decodeError(text); // nonsense ends the connection
+        this.#landed(call);
+        call.fail(() => decodeError(text));
+        break;
+      }
+      case REFUSED:
+        this.#landed(call);
+        wire.retired = true;
+        if (call.settled) break;
+        if (this.#reconnect && call.frame !== undefined) {
+          call.id = 0;
+          this.#queue.add(call);
+        } else call.fail(() => gone(this.name, new ClosedError(''), call.method));
+        break;
+      default:
+        throw this.#damage(`a frame of kind ${kind}`);
+    }
+    if (this.#queue.size > 0) this.#advance();
+  }
+  lost(wire: Wire, error: unknown): void {
+    if (wire !== this.#wire) return;
+    this.#loss = error;
+    this.#drop((call) => gone(this.name, error, call.method));
+    if (this.#queue.size > 0) this.#advance();
+  }
+
+  /** The connection, if it can take a call. */
+  #ready(): Wire | undefined {
+    const wire = this.#wire;
+    if (wire === undefined || wire.retired) return undefined;
+    const idle = this.#flying.size === 0;
+    if (!idle && !this.#reconnect) return wire; // whose intake will find out
+    // It may have died long ago without anybody having noticed, and a call that is sent to it would have to fail.
+    const now = performance.now();
+    if (now - wire.heard <= SILENCE) return wire;
+    wire.heard = now;
+    if (!wire.connection.isOver) return wire;
+    if (idle) return this.#bury(wire);
+    wire.retired = true;
+    wire.intake.start();
+    return undefined;
+  }
+  /** Hears what the dead had to say last. */
+  #bury(wire: Wire): undefined {
+    let error: unknown;
+    try {
+      while (wire.connection.tryReceive() !== undefined);
+      return undefined;
+    } catch (reason) {
+      error = reason;
+    }
+    this.lost(wire, error);
+    return undefined;
+  }
+  /** Sends what waits, as far as that is possible; connects if need be. */
+  #advance(): void {
+    const wire = this.#ready();
+    if (wire !== undefined) {
+      for (const call of this.#queue) {
+        if (this.#flying.size >= wire.limit || wire !== this.#wire) return;
+        this.#queue.delete(call);
+        this.#launch(wire, call, call.frame!);
+      }
+      return;
+    }
+    if (!this.#reconnect) {
+      const loss = this.#wire?.retired ? new ClosedError('') : this.#loss;
+      this.#failQueue((call) => gone(this.name, loss, call.method));
+      return;
+    }
+    if (this.#wire !== undefined) {
+      if (this.#flying.size > 0) return; // it takes no more, but answers those that it has taken
+      this.#drop(() => this.#closedError());
+    }
+    if (this.#connecting === undefined) void this.#connectAgain();
+  }
+  async #connectAgain(): Promise<void> {
+    const aborted = new AbortController();
+    this.#connecting = aborted;
+    let failure: unknown;
+    try {
+      const line = await this.#dial(aborted.signal);
+      if (this.#closed) line.connection.close();
+      else this.#adopt(line);
+    } catch (error) {
+      failure = error;
+    }
+    this.#connecting = undefined;
+    if (this.#queue.size === 0 || this.#closed) return;
+    if (failure !== undefined && !aborted.signal.aborted) {
+      const error = failure;
+      this.#failQueue(() => error as Error);
+    } else this.#advance();
+  }
+  #dial(signal: AbortSignal): Promise<Greeted> {
+    return this.#reconnect ? dialUntilThere(this.name, this.#options, signal) : dial(this.name, this.#options, signal);
+  }
+  #adopt({ connection, limit }: Greeted): void {
+    const wire = new Wire(this, connection, limit, new Spin(this.#options.spin));
+    this.#wire = wire;
+    this.#loss = undefined;
+    wire.heard = performance.now();
+    if (this.wanted > 0) wire.intake.start();
+  }
+  #launch(wire: Wire, call: Call, frame: Uint8Array): void {
+    const id = this.#number();
+    renumber(frame, id);
+    call.id = id;
+    this.#flying.set(id, call);
+    wire.intake.start();
+    this.#post(wire, frame, call);
+    if (!this.#reconnect) call.frame = undefined;
+  }
+  #number(): number {
+    do this.#nextId = (this.#nextId + 1) >>> 0;
+    while (this.#flying.has(this.#nextId));
+    return this.#nextId;
+  }
+  #landed(call: Call): void {
+    this.#flying.delete(call.id);
+    if (this.#flying.size === 0 && this.#wire !== undefined) this.#wire.heard = performance.now();
+  }
+  #grant(wire: Wire, call: Call, bytes: number): void {
+    call.credit += bytes;
+    this.#post(wire, this.#writer.number(CREDIT, call.id, bytes));
+  }
+  #post(wire: Wire, frame: Uint8Array, call?: Call): void {
+    try {
+      const sent = post(wire.connection, frame);
+      if (sent === true) return;
+      sent.catch((error) => {
+        if (call === undefined || !(error instanceof MessageTooLargeError)) return this.#broken(wire, error);
+        if (this.#flying.get(call.id) !== call) return;
+        this.#landed(call);
+        call.fail(() => error);
+        if (this.#queue.size > 0) this.#advance();
+      });
+    } catch (error) {
+      this.#broken(wire, error);
+    }
+  }
+  /** Nothing can be sent any more. What the service had said before it went is still received; at the end of that is the loss. */
+  #broken(wire: Wire, error: unknown): void {
+    if (wire !== this.#wire) return;
+    if (error instanceof ClosedError || error instanceof PeerDiedError) wire.intake.start();
+    else this.lost(wire, error);
+  }
+  /** Ends the connection and what was in flight. */
+  #drop(make: (call: Call) => Error): void {
+    const wire = this.#wire;
+    if (wire === undefined) return;
+    this.#wire = undefined;
+    wire.intake.stop();
+    wire.connection.close();
+    const calls = [...this.#flying.values()];
+    this.#flying.clear();
+    for (const call of calls) call.fail(() => make(call));
+  }
+  #failQueue(make: (call: Call) => Error): void {
+    const calls = [...this.#queue];
+    this.#queue.clear();
+    for (const call of calls) call.fail(() => make(call));
+  }
+  #closedError(): ClosedError {
+    return new ClosedError(`the client of service '${this.name}'`);
+  }
+  #damage(what: string): CorruptError {
+    return new CorruptError(`service '${this.name}' has sent ${what}`);
+  }
+}

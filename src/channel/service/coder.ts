@@ -1,0 +1,11 @@
+/** Which codecs can carry the arguments of a call: any that takes arrays of values. */
+import { Layout } from '../../memory/index.js';
+import { invalidArgument } from '../../system/errors.js';
+import { type Codec, type Coder, coderOf } from '../codec/index.js';
+
+export function valueCoder(codec: Codec | undefined): Coder<unknown> {
+  if (codec !== 'bytes' && codec !== 'text' && !(codec instanceof Layout)) return coderOf(codec);
+  const expected =
+    "'msgpack', 'structured', 'json' or a codec of your own: what a service carries are arrays of values";
+  throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.codec', expected, codec);
+}

@@ -1,0 +1,52 @@
+/** What a handler knows about the call that it answers: its `this`. */
+import type { Credentials } from '../../system/socket-option.js';
+
+/**
+ * `this` of a handler while it answers a call. (Not of arrow functions: they have none.)
+ *
+ * @example
+ * ```ts
+ * import { type CallContext, serve } from 'vecino';
+ * import { setTimeout } from 'node:timers/promises';
+ *
+ * await using service = await serve('example-sleeper', {
+ *   async sleep(this: CallContext, milliseconds: number) {
+ *     await setTimeout(milliseconds, undefined, { signal: this.signal }); // ends early if the caller gives up or dies
+ *   },
+ * });
+ * ```
+ */
+export class CallContext {
+  /** The method's name. */
+  readonly method: string;
+  /** Who calls, by the kernel's word. */
+  readonly peer: Credentials;
+  #controller: AbortController | undefined;
+  #reason: unknown;
+  #aborted = false;
+
+  /** @internal */
+  constructor(method: string, peer: Credentials) {
+    this.method = method;
+    this.peer = peer;
+  }
+  /**
+   * Aborts when nobody waits for the answer any more: the caller has cancelled, has left its loop, ran out of time, has closed or is
+   * dead, or the service closes. Its reason says which.
+   */
+  get signal(): AbortSignal {
+    // Made when it is asked for: most handlers never do, and it costs more than the rest of a call.
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+  /** @internal */
+  static abort(context: CallContext, reason: unknown): void {
+    if (context.#aborted) return;
+    context.#aborted = true;
+    context.#reason = reason;
+    context.#controller?.abort(reason);
+  }
+}

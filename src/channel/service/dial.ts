@@ -1,0 +1,61 @@
+/** From a name to a connection whose service has said hello. */
+import { ClosedError, CorruptError, PeerDiedError, SystemError, TimeoutError } from '../../system/errors.js';
+import { connectTo } from '../connection/connect.js';
+import type { Connection } from '../connection/index.js';
+import { runtimeDirectory } from '../place/runtime-directory.js';
+import { Appearance } from './appearance.js';
+import { type Frame, HELLO } from './frame.js';
+import { frameCoder } from './service.js';
+import type { ClientOptions } from './types.js';
+
+/** Milliseconds for one attempt: whoever serves there may be stopped. */
+const PATIENCE = 30_000;
+const MOST_CALLS: number = 2 ** 20;
+
+export interface Greeted {
+  readonly connection: Connection<unknown>;
+  /** Calls that the service takes at a time. */
+  readonly limit: number;
+}
+
+export async function dial(name: string, options: ClientOptions, signal: AbortSignal): Promise<Greeted> {
+  const { reconnect: _, window: __, ...rest } = options;
+  const wait = { timeout: PATIENCE, signal };
+  // The intake does the looking: the connection itself shall not.
+  const connection = await connectTo('service', name, { ...rest, ...wait, spin: 0 }, frameCoder);
+  try {
+    const { kind, number } = (await connection.receive(wait)) as Frame;
+    if (kind === HELLO && number >= 1 && number <= MOST_CALLS) return { connection, limit: number };
+    throw new CorruptError(`service '${name}' has sent no greeting that makes sense`);
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+/** Waits until there is somebody. */
+export async function dialUntilThere(name: string, options: ClientOptions, signal: AbortSignal): Promise<Greeted> {
+  const appearance = new Appearance(runtimeDirectory(), name);
+  try {
+    for (;;) {
+      try {
+        return await dial(name, options, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!isAbsence(error)) throw error;
+      }
+      await appearance.wait(signal);
+      signal.throwIfAborted();
+    }
+  } finally {
+    appearance.close();
+  }
+}
+/** Whether an attempt has failed because nobody serves there now. */
+function isAbsence(error: unknown): boolean {
+  return (
+    (error instanceof SystemError && ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(error.code)) ||
+    error instanceof PeerDiedError ||
+    error instanceof ClosedError ||
+    error instanceof TimeoutError
+  );
+}

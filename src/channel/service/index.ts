@@ -1,0 +1,5 @@
+/** Services: requests and answers, one by one or as streams. */
+export { client } from './client.js';
+export { CallContext } from './context.js';
+export { type Service, serve } from './service.js';
+export type { CallOptions, Client, ClientBase, ClientOptions, RemoteStream, ServeOptions } from './types.js';

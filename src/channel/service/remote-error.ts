@@ -1,0 +1,148 @@
+/**
+ * Errors on their way to another process, as JSON: what they are called, what they say, and where they come from.
+ *
+ * The class goes as its name, and those that it derives from. One that the receiver has too, JavaScript's or vecino's, is that
+ * class there as well; of others the nearest of their bases that it has, under their own name. Nothing of what comes is executed or
+ * looked up anywhere but in the list below.
+ */
+import { inspect } from 'node:util';
+import * as errors from '../../system/errors.js';
+import { FullError } from '../full-error.js';
+
+type Class = new (...args: never[]) => Error;
+const classes = new Map<string, Class>();
+for (const each of [Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, AggregateError])
+  classes.set(each.name, each as Class);
+const builtIn = new Set(classes.keys());
+for (const each of Object.values(errors))
+  if (typeof each === 'function' && each.prototype instanceof Error) classes.set(each.name, each as Class);
+classes.set(FullError.name, FullError);
+
+/** What else is taken along, if it is a string or a number. */
+const DETAILS = ['code', 'errno', 'syscall', 'path', 'dest'] as const;
+/** Causes of causes, errors of an AggregateError, characters of a text. */
+const DEEPEST = 8;
+const MOST = 32;
+const LONGEST = 16_384;
+
+interface Told {
+  classes?: unknown;
+  name?: unknown;
+  message?: unknown;
+  stack?: unknown;
+  cause?: unknown;
+  errors?: unknown;
+  [detail: string]: unknown;
+}
+
+/** @param where what to say of a thing that was thrown and is no error */
+export function encodeError(error: unknown, where: string): string {
+  return JSON.stringify(tell(error, where, 0));
+}
+function tell(error: unknown, where: string, depth: number): Told {
+  if (!(error instanceof Error)) {
+    return { classes: ['Error'], name: 'Error', message: `${where} threw what is no error: ${shown(error)}` };
+  }
+  const told: Told = { classes: ancestry(error), name: nameOf(error), message: text(() => error.message) };
+  const stack = text(() => error.stack);
+  if (stack !== '') told.stack = stack;
+  for (const detail of DETAILS) {
+    const value = read(() => (error as unknown as Record<string, unknown>)[detail]);
+    if (typeof value === 'number' || typeof value === 'string') told[detail] = value;
+  }
+  if (depth >= DEEPEST) return told;
+  const cause = read(() => error.cause);
+  if (cause instanceof Error) told.cause = tell(cause, where, depth + 1);
+  const all = read(() => (error as AggregateError).errors);
+  if (error instanceof AggregateError && Array.isArray(all))
+    told.errors = all.slice(0, MOST >> depth).map((each) => tell(each, where, depth + 1));
+  return told;
+}
+/** The names of its classes, its own first. */
+function ancestry(error: Error): string[] {
+  const names: string[] = [];
+  let prototype: object | null = Object.getPrototypeOf(error);
+  for (; prototype !== null && prototype !== Object.prototype && names.length < MOST; ) {
+    const maker = read(() => (prototype as { constructor?: unknown }).constructor);
+    if (typeof maker === 'function' && typeof maker.name === 'string') names.push(maker.name.slice(0, 200));
+    prototype = Object.getPrototypeOf(prototype);
+  }
+  return names;
+}
+/** Its name, or its class's where it has only inherited that of a built-in one. */
+function nameOf(error: Error): string {
+  const name = text(() => error.name);
+  const [own = name] = ancestry(error);
+  // Node's own errors are of a class NodeError that nobody sees.
+  return builtIn.has(name) && own !== '' && own !== 'NodeError' && !Object.hasOwn(error, 'name') ? own : name;
+}
+function read(get: () => unknown): unknown {
+  try {
+    return get();
+  } catch {
+    return undefined; // a getter that throws
+  }
+}
+function text(get: () => unknown): string {
+  const value = read(get);
+  return typeof value === 'string' ? value.slice(0, LONGEST) : value === undefined ? '' : shown(value);
+}
+function shown(value: unknown): string {
+  try {
+    return inspect(value, { depth: 1, maxStringLength: 1000, maxArrayLength: 20 }).slice(0, LONGEST);
+  } catch {
+    return 'something that cannot be shown';
+  }
+}
+
+/** What came from another process, made an error of this one. `stack` is filled in where it is thrown. */
+export function decodeError(json: string): Error {
+  let told: unknown;
+  try {
+    told = JSON.parse(json);
+  } catch {}
+  if (typeof told !== 'object' || told === null) throw new errors.CorruptError('an error that cannot be read');
+  return revive(told as Told, 0);
+}
+function revive(told: Told, depth: number): Error {
+  const message = string(told.message);
+  const name = string(told.name) || 'Error';
+  const names = Array.isArray(told.classes) ? told.classes : [];
+  const known = names.find((each) => typeof each === 'string' && (classes.has(each) || each === 'DOMException'));
+  const error = known === 'DOMException' ? exception(message, name) : new Error(message);
+  const type = classes.get(known);
+  if (type !== undefined) Object.setPrototypeOf(error, type.prototype);
+  if (error.name !== name) define(error, 'name', name, false);
+  for (const detail of DETAILS) {
+    const value = told[detail];
+    if (typeof value !== 'number' && typeof value !== 'string') continue;
+    if (!(error instanceof DOMException)) define(error, detail, value, true);
+  }
+  if (depth < DEEPEST) {
+    if (typeof told.cause === 'object' && told.cause !== null)
+      define(error, 'cause', revive(told.cause as Told, depth + 1), false);
+    if (error instanceof AggregateError) {
+      const all = Array.isArray(told.errors) ? told.errors.slice(0, MOST) : [];
+      const objects = all.filter((each) => typeof each === 'object' && each !== null);
+      define(
+        error,
+        'errors',
+        objects.map((each) => revive(each, depth + 1)),
+        false,
+      );
+    }
+  }
+  const stack = string(told.stack);
+  if (stack !== '') define(error, 'remoteStack', stack, true);
+  if (depth > 0 && stack !== '') define(error, 'stack', stack, false);
+  return error;
+}
+function exception(message: string, name: string): Error {
+  return new DOMException(message, name);
+}
+function string(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+function define(error: Error, name: string, value: unknown, enumerable: boolean): void {
+  Object.defineProperty(error, name, { value, enumerable, writable: true, configurable: true });
+}

@@ -1,0 +1,170 @@
+/** The side that answers: a listener of its own kind, and a session for each client. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { checkInteger, checkOptions } from '../../system/arguments.js';
+import type { SyncWaitOptions } from '../../system/deadline.js';
+import { Deadline } from '../../system/deadline.js';
+import type { Codec, Coder } from '../codec/index.js';
+import { Listener } from '../connection/index.js';
+import { Spin } from '../spin.js';
+import { serviceClosed } from './call-errors.js';
+import { valueCoder } from './coder.js';
+import type { CallContext } from './context.js';
+import { FrameCoder, FrameWriter } from './frame.js';
+import { type Handler, methodsOf } from './names.js';
+import { type Offer, Session } from './session.js';
+import type { ServeOptions } from './types.js';
+
+/** Calls in flight for each client, unless told otherwise. */
+const CALLS = 1024;
+const MOST_CALLS = 65_536;
+/** Milliseconds that `await using` leaves to calls that run. */
+const PATIENCE = 5000;
+/** Milliseconds after which accepting is tried again when it failed: no descriptors left, say. */
+const PAUSE = 100;
+
+/**
+ * A service that runs; made by {@link serve}. It keeps the program running until it is closed.
+ *
+ * If its process is killed, every call in flight fails with PeerDiedError at once, and the name is free for the next one.
+ */
+export class Service implements Disposable, AsyncDisposable {
+  readonly name: string;
+  readonly #listener: Listener<unknown>;
+  readonly #sessions = new Set<Session>();
+  readonly #offer: Offer;
+  readonly #spin: number | undefined;
+  #closing = false;
+  #closed = false;
+  #drained: (() => void) | undefined;
+
+  /** @internal */
+  constructor(name: string, methods: ReadonlyMap<string, Handler>, options: ServeOptions) {
+    const { maxCalls = CALLS, spin, codec } = options;
+    const coder = valueCoder(codec);
+    checkInteger('options.maxCalls', maxCalls, 1, MOST_CALLS);
+    new Spin(spin);
+    this.name = name;
+    this.#spin = spin;
+    this.#offer = {
+      name,
+      codec: coder.name,
+      methods,
+      maxCalls,
+      writer: new FrameWriter(coder),
+      over: (session) => {
+        this.#sessions.delete(session);
+        if (this.#closing && this.#sessions.size === 0) this.#drained?.();
+      },
+    };
+    // The intake does the looking: the connection itself shall not.
+    this.#listener = new Listener<unknown>(name, { ...options, spin: 0 }, 'service', frameCoder);
+    void this.#accept();
+  }
+  get closed(): boolean {
+    return this.#closed;
+  }
+  /** Clients that are connected. */
+  get clients(): number {
+    return this.#sessions.size;
+  }
+  /** Calls that run. */
+  get calls(): number {
+    let calls = 0;
+    for (const session of this.#sessions) calls += session.calls;
+    return calls;
+  }
+  /**
+   * Frees the name, aborts the handlers that run and closes all connections: calls in flight fail with ClosedError. Idempotent.
+   * See {@link shutdown} for the gentle way.
+   */
+  close(): void {
+    if (this.#closed) return;
+    this.#closing = true;
+    this.#closed = true;
+    this.#listener.close();
+    const reason = serviceClosed(this.name);
+    for (const session of [...this.#sessions]) session.fail(reason);
+    this.#drained?.();
+  }
+  /**
+   * Frees the name, takes no further calls, and closes once those that run are answered. Those that have no answer within `timeout` milliseconds (for
+   * ever, if not given) are aborted.
+   */
+  async shutdown(options?: SyncWaitOptions): Promise<void> {
+    const deadline = new Deadline(`shut down service '${this.name}'`, options);
+    if (this.#closed) return;
+    this.#closing = true;
+    this.#listener.close();
+    await new Promise<void>((resolve) => {
+      const others = this.#drained;
+      const callOff = deadline.onEnd(() => this.close());
+      this.#drained = () => {
+        callOff();
+        others?.();
+        resolve();
+      };
+      for (const session of [...this.#sessions]) session.retire();
+      if (this.#sessions.size === 0) this.#drained();
+    });
+    this.close();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+  /** As {@link shutdown} within 5 seconds. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown({ timeout: PATIENCE });
+  }
+
+  async #accept(): Promise<void> {
+    while (!this.#closing) {
+      try {
+        const connection = await this.#listener.accept();
+        const session = new Session(this.#offer, connection, new Spin(this.#spin));
+        this.#sessions.add(session);
+        session.start();
+        if (this.#closing) session.retire();
+      } catch {
+        if (!this.#closing) await sleep(PAUSE);
+      }
+    }
+  }
+}
+
+export const frameCoder = (codec: Codec | undefined): Coder<unknown> => new FrameCoder(valueCoder(codec));
+
+/**
+ * Offers the functions of `handlers` to other processes under `name`, in this user's runtime folder.
+ *
+ * A handler gets the caller's arguments; what it returns, or its promise gives, is the answer; an async generator (or any
+ * other async iterable) is a stream. What it throws is thrown at the caller. Its `this` is a {@link CallContext}.
+ * Only functions that are properties of `handlers` itself now can be called, never what it inherits.
+ *
+ * @param name `[A-Za-z0-9._-]{1,200}`
+ * @throws SystemError `EADDRINUSE` if a living process serves there; MismatchError if the name is another kind of channel's
+ *
+ * @example
+ * ```ts
+ * import { client, serve } from 'vecino';
+ *
+ * const handlers = {
+ *   add: (a: number, b: number) => a + b,
+ *   async *range(count: number) {
+ *     for (let i = 0; i < count; i++) yield i;
+ *   },
+ * };
+ * await using service = await serve('example-calculator', handlers);
+ *
+ * using calculator = await client<typeof handlers>('example-calculator'); // usually in another process
+ * console.log(await calculator.add(1, 2)); // 3
+ * for await (const i of calculator.range(3)) console.log(i);
+ * ```
+ */
+export async function serve<H extends object>(
+  name: string,
+  handlers: H & ThisType<CallContext>,
+  options: ServeOptions = {},
+): Promise<Service> {
+  checkOptions('options', options);
+  return new Service(name, methodsOf(handlers), options);
+}

@@ -1,0 +1,154 @@
+/**
+ * One client, on the side of the service: its connection, and its calls.
+ *
+ * Hostility: a frame that no client of ours would send (an impossible one, a number twice, more calls than were granted) ends
+ * this connection and no other. What belongs to no call is passed over: it has crossed that call's end on the way.
+ */
+
+import { CorruptError, IpcError } from '../../system/errors.js';
+import type { Credentials } from '../../system/socket-option.js';
+import type { Connection } from '../connection/index.js';
+import type { Spin } from '../spin.js';
+import { Answer } from './answer.js';
+import { cancelled, notDecodable, serviceClosed } from './call-errors.js';
+import { CALL, CANCEL, CREDIT, type Frame, type FrameWriter, GOODBYE, HELLO, REFUSED } from './frame.js';
+import { Intake, type Reader } from './intake.js';
+import type { Handler } from './names.js';
+import { post } from './post.js';
+
+/** What the sessions of a service have in common. */
+export interface Offer {
+  readonly name: string;
+  readonly codec: string;
+  readonly methods: ReadonlyMap<string, Handler>;
+  readonly maxCalls: number;
+  readonly writer: FrameWriter;
+  over(session: Session): void;
+}
+
+export class Session implements Reader {
+  readonly peer: Credentials;
+  readonly wanted = true;
+  readonly #offer: Offer;
+  readonly #connection: Connection<unknown>;
+  readonly #intake: Intake;
+  readonly #answers = new Map<number, Answer>();
+  #retired = false;
+  #over = false;
+
+  constructor(offer: Offer, connection: Connection<unknown>, spin: Spin) {
+    this.#offer = offer;
+    this.#connection = connection;
+    this.peer = connection.peer;
+    this.#intake = new Intake(connection, spin, this);
+  }
+  get writer(): FrameWriter {
+    return this.#offer.writer;
+  }
+  get codec(): string {
+    return this.#offer.codec;
+  }
+  /** Calls that have not ended. */
+  get calls(): number {
+    return this.#answers.size;
+  }
+  start(): void {
+    this.#tell(this.writer.number(HELLO, 0, this.#offer.maxCalls));
+    this.#intake.start();
+  }
+  received(frame: Frame): void {
+    switch (frame.kind) {
+      case CALL:
+        this.#call(frame);
+        break;
+      case CANCEL:
+        this.#answers.get(frame.call)?.cancel(cancelled());
+        break;
+      case CREDIT:
+        this.#answers.get(frame.call)?.grant(frame.number);
+        break;
+      default:
+        throw new CorruptError(`a client has sent a frame of kind ${frame.kind}`);
+    }
+  }
+  lost(error: unknown): void {
+    this.fail(error);
+  }
+  /** True: it is in the ring. Otherwise it waits for room, with a copy of the frame. */
+  post(frame: Uint8Array): true | Promise<void> {
+    if (this.#over) return true; // nobody is there
+    try {
+      return post(this.#connection, frame);
+    } catch (error) {
+      this.fail(error);
+      return true;
+    }
+  }
+  done(answer: Answer): void {
+    if (!this.#answers.delete(answer.id) || !this.#retired || this.#answers.size > 0) return;
+    this.#leave();
+  }
+  /** Takes no further calls, and ends when those that run have ended. */
+  retire(): void {
+    if (this.#retired || this.#over) return;
+    this.#retired = true;
+    this.#tell(this.writer.bare(GOODBYE, 0));
+    if (this.#answers.size === 0) this.#leave();
+  }
+  /** Ends everything now. */
+  fail(reason: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#intake.stop();
+    this.#connection.close();
+    const answers = [...this.#answers.values()];
+    this.#answers.clear();
+    for (const answer of answers) answer.cancel(reason);
+    this.#offer.over(this);
+  }
+
+  /** Calls that have come meanwhile were not executed, and are told so. */
+  #leave(): void {
+    try {
+      this.#intake.sweep(this.#offer.maxCalls);
+    } catch {
+      // It is over anyway.
+    }
+    this.fail(serviceClosed(this.#offer.name));
+  }
+  #tell(frame: Uint8Array): void {
+    const sent = this.post(frame);
+    if (sent !== true) sent.catch((error) => this.fail(error));
+  }
+  #call(frame: Frame): void {
+    const { call: id, value: request, problem } = frame;
+    if (this.#answers.has(id)) throw new CorruptError(`a client has used the number ${id} for two calls at a time`);
+    const { maxCalls, methods } = this.#offer;
+    if (this.#answers.size >= maxCalls) throw new CorruptError(`a client has more than ${maxCalls} calls in flight`);
+    if (this.#retired) {
+      this.#tell(this.writer.bare(REFUSED, id));
+      return;
+    }
+    if (problem !== undefined) {
+      const answer = new Answer(this, id, '');
+      this.#answers.set(id, answer);
+      answer.refuse(notDecodable('the arguments of a call', this.#offer.codec, problem));
+      return;
+    }
+    if (!Array.isArray(request) || typeof request[0] !== 'string')
+      throw new CorruptError('a client has sent a call without a method');
+    const method = request.shift() as string;
+    const answer = new Answer(this, id, method);
+    this.#answers.set(id, answer);
+    const handler = methods.get(method);
+    if (handler !== undefined) answer.run(handler, request);
+    else answer.refuse(this.#unknown(method));
+  }
+  #unknown(method: string): IpcError {
+    const known = [...this.#offer.methods.keys()].slice(0, 20).join(', ');
+    return new IpcError(
+      'ERR_VECINO_UNKNOWN_METHOD',
+      `service '${this.#offer.name}' has no method '${method.slice(0, 100)}'. It has: ${known}`,
+    );
+  }
+}
