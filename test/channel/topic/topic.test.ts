@@ -311,7 +311,7 @@ test(
       whole = subscription.whole;
     }, 1);
     assert.deepEqual([count, whole, subscription.overtaken], [1, false, 1]);
-  assert.ok(subscription.lost > 1 && subscription.lost < 200); // it, and those that went with it
+    assert.ok(subscription.lost > 1 && subscription.lost < 200); // it, and those that went with it
     const rest = subscription.drain(() => {});
     assert.equal(subscription.received + subscription.lost, 10 + 1 + 200);
     assert.equal(rest, subscription.received - 10);
