@@ -169,10 +169,10 @@ export class Mutex implements Disposable {
       if (result !== EBUSY && result !== EDEADLK) return this.#guard(result);
     }
     this.#use();
-    return this.#line.join(this.#attempt(), deadline);
+    return this.#line.join(this.#attempt(deadline), deadline);
   }
-  #attempt(): Attempt<Guard> {
-    const contender = new Contender(this.#lock);
+  #attempt(deadline: Deadline): Attempt<Guard> {
+    const contender = new Contender(this.#lock, deadline.remaining());
     return {
       try: () => {
         const result = this.#held ? EBUSY : contender.try();
@@ -213,7 +213,7 @@ export class Mutex implements Disposable {
     throw this.#lock.error(result);
   }
   #enterSlowly(deadline: Deadline): boolean {
-    const contender = new Contender(this.#lock);
+    const contender = new Contender(this.#lock, deadline.remaining());
     try {
       for (;;) {
         const result = contender.try();

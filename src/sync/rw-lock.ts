@@ -142,19 +142,21 @@ export class RwLock implements Disposable {
 
   /** Waits, without blocking the event loop, until nobody writes. Errors as {@link Mutex.lock}. */
   async read(options?: WaitOptions): Promise<Guard> {
-    return this.#join(this.#readAttempt(), new Deadline(`read-lock ${this.#what}`, options));
+    const deadline = new Deadline(`read-lock ${this.#what}`, options);
+    return this.#join(this.#readAttempt(deadline.remaining()), deadline);
   }
   /** Waits, without blocking the event loop, until nobody reads or writes. Errors as {@link Mutex.lock}. */
   async write(options?: WaitOptions): Promise<Guard> {
-    return this.#join(this.#writeAttempt(), new Deadline(`write-lock ${this.#what}`, options));
+    const deadline = new Deadline(`write-lock ${this.#what}`, options);
+    return this.#join(this.#writeAttempt(deadline.remaining()), deadline);
   }
   /** Null if somebody writes or waits to write. */
   tryRead(): Guard | null {
-    return this.#quickRead() ?? this.#once(this.#readAttempt());
+    return this.#quickRead() ?? this.#once(this.#readAttempt(0));
   }
   /** Null if somebody reads or writes. */
   tryWrite(): Guard | null {
-    return this.#once(this.#writeAttempt());
+    return this.#once(this.#writeAttempt(0));
   }
   /**
    * Waits until nobody writes, blocking the thread.
@@ -162,8 +164,11 @@ export class RwLock implements Disposable {
    * @throws SystemError `EDEADLK` if this thread writes
    */
   readSync(options?: SyncWaitOptions): Guard {
-    const deadline = options === undefined ? undefined : new Deadline(`read-lock ${this.#what}`, options);
-    return this.#quickRead() ?? this.#block(this.#readAttempt(), deadline ?? new Deadline(`read-lock ${this.#what}`));
+    const given = options === undefined ? undefined : new Deadline(`read-lock ${this.#what}`, options);
+    const guard = this.#quickRead();
+    if (guard !== undefined) return guard;
+    const deadline = given ?? new Deadline(`read-lock ${this.#what}`);
+    return this.#block(this.#readAttempt(deadline.remaining()), deadline);
   }
   /**
    * Waits until nobody reads or writes, blocking the thread.
@@ -171,8 +176,8 @@ export class RwLock implements Disposable {
    * @throws SystemError `EDEADLK` if this thread reads or writes
    */
   writeSync(options?: SyncWaitOptions): Guard {
-    const deadline = options === undefined ? undefined : new Deadline(`write-lock ${this.#what}`, options);
-    return this.#block(this.#writeAttempt(), deadline ?? new Deadline(`write-lock ${this.#what}`));
+    const deadline = new Deadline(`write-lock ${this.#what}`, options);
+    return this.#block(this.#writeAttempt(deadline.remaining()), deadline);
   }
   /** Ends the use of this object; the lock stays. If it is held, its guards can still release it. Idempotent. */
   close(): void {
@@ -224,8 +229,8 @@ export class RwLock implements Disposable {
     const free = this.#writers.open && !this.#writing && this.#words[this.#writers.index] === 0;
     return free && this.#beginRead() ? new LockGuard(this.#readGuarded, false) : undefined;
   }
-  #readAttempt(): Attempt<Guard> {
-    const contender = new Contender(this.#writers);
+  #readAttempt(patience: number): Attempt<Guard> {
+    const contender = new Contender(this.#writers, patience);
     let full = false;
     return {
       try: () => {
@@ -324,8 +329,8 @@ export class RwLock implements Disposable {
 
   // ---- writing
 
-  #writeAttempt(): Attempt<Guard> {
-    const contender = new Contender(this.#writers);
+  #writeAttempt(patience: number): Attempt<Guard> {
+    const contender = new Contender(this.#writers, patience);
     /** Whether the writers' lock is ours, and readers must go. */
     let inside = false;
     let died = false;

@@ -338,3 +338,15 @@ test('bad arguments are refused', async () => {
   await assert.rejects(it.mutex.lock({ signal: {} as AbortSignal }), code('ERR_INVALID_ARG_TYPE'));
   it.mutex.lockSync().release(); // nothing was taken by those
 });
+
+test('a claim to be first that outlives its process keeps nobody out who cannot wait', limit, async () => {
+  using it = fresh();
+  it.words[5] = 0x3fffffff; // as of one that was killed
+  it.mutex.lockSync({ timeout: 0 }).release();
+  it.mutex.lockSync({ timeout: 3 }).release();
+  (await it.mutex.lock({ timeout: 0 })).release();
+  (await it.mutex.lock({ timeout: 3 })).release();
+  assert.equal(it.words[5], 0x3fffffff);
+  (await it.mutex.lock({ timeout: 10_000 })).release(); // gives way, and sees that nobody comes
+  assert.equal(it.words[5], 0);
+});

@@ -293,3 +293,25 @@ test('bad arguments are refused', () => {
   assert.throws(() => lock.writeSync({ timeout: '1' as unknown as number }), code('ERR_INVALID_ARG_TYPE'));
   lock.writeSync().release();
 });
+
+test('a claim to be first that outlives its process keeps nobody out who cannot wait', limit, async () => {
+  using it = fresh();
+  const words = new Int32Array(it.memory.buffer);
+  words[WRITERS + 5] = 0x3fffffff; // as of one that was killed
+  const short = { timeout: 3 };
+  for (const take of [
+    () => it.lock.tryRead(),
+    () => it.lock.tryWrite(),
+    () => it.lock.readSync({ timeout: 0 }),
+    () => it.lock.writeSync({ timeout: 0 }),
+    () => it.lock.read(short),
+    () => it.lock.write(short),
+  ]) {
+    const guard = await take();
+    assert.notEqual(guard, null);
+    guard!.release();
+  }
+  assert.equal(words[WRITERS + 5], 0x3fffffff);
+  it.lock.writeSync({ timeout: 10_000 }).release(); // gives way, and sees that nobody comes
+  assert.equal(words[WRITERS + 5], 0);
+});
