@@ -119,7 +119,7 @@ export class Mutex implements Disposable {
   }
   /** Takes it if it is free: null if it is not, also if this thread holds it. */
   tryLock(): Guard | null {
-    if (!this.#lock.open) this.#use();
+    if (this.#closed || !this.#lock.open) this.#use();
     const result = this.#held ? EBUSY : this.#take();
     return result === EBUSY || result === EDEADLK ? null : this.#guard(result);
   }

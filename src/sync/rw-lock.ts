@@ -226,7 +226,7 @@ export class RwLock implements Disposable {
 
   /** What a reader gets when nothing stands in its way. */
   #quickRead(): Guard | undefined {
-    const free = this.#writers.open && !this.#writing && this.#words[this.#writers.index] === 0;
+    const free = !this.#closed && this.#writers.open && !this.#writing && this.#words[this.#writers.index] === 0;
     return free && this.#beginRead() ? new LockGuard(this.#readGuarded, false) : undefined;
   }
   #readAttempt(patience: number): Attempt<Guard> {

@@ -350,3 +350,14 @@ test('a claim to be first that outlives its process keeps nobody out who cannot 
   (await it.mutex.lock({ timeout: 10_000 })).release(); // gives way, and sees that nobody comes
   assert.equal(it.words[5], 0);
 });
+
+test('closed while it is held, it gives nothing more', async () => {
+  using it = fresh();
+  const guard = it.mutex.lockSync();
+  it.mutex.close();
+  assert.throws(() => it.mutex.tryLock(), ClosedError);
+  assert.throws(() => it.mutex.lockSync(), ClosedError);
+  await assert.rejects(it.mutex.lock(), ClosedError);
+  guard.release();
+  assert.throws(() => it.mutex.tryLock(), ClosedError);
+});

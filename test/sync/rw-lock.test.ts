@@ -315,3 +315,21 @@ test('a claim to be first that outlives its process keeps nobody out who cannot 
   it.lock.writeSync({ timeout: 10_000 }).release(); // gives way, and sees that nobody comes
   assert.equal(words[WRITERS + 5], 0);
 });
+
+test('a closed lock gives nothing, in no voice', async () => {
+  using it = fresh();
+  const { lock } = it;
+  const reader = lock.readSync();
+  const closed = async () => {
+    assert.throws(() => lock.tryRead(), ClosedError);
+    assert.throws(() => lock.tryWrite(), ClosedError);
+    assert.throws(() => lock.readSync(), ClosedError);
+    assert.throws(() => lock.writeSync(), ClosedError);
+    await assert.rejects(lock.read(), ClosedError);
+    await assert.rejects(lock.write(), ClosedError);
+  };
+  lock.close();
+  await closed();
+  reader.release();
+  await closed();
+});
