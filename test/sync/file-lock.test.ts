@@ -501,3 +501,10 @@ test('a signal that ends several waits ends no other', { timeout: 60_000 }, asyn
   lock.close();
   other.close();
 });
+
+test('options that are none are refused', () => {
+  const path = fresh();
+  for (const options of [null, 5, 'soon', () => {}]) {
+    assert.throws(() => FileLock.open(path, bad(options)), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+});

@@ -551,3 +551,13 @@ test('a program that only operates still lets its timers run', async () => {
   }, 1);
   while (!fired) await set.operate([...take(), ...give()]);
 });
+
+test('options that are none are refused in every voice', async () => {
+  using set = fresh(1);
+  for (const options of [null, 5, 'soon', () => {}].map((value) => bad<object>(value))) {
+    assert.throws(() => set.operateSync(take(), options), { code: 'ERR_INVALID_ARG_TYPE' });
+    await assert.rejects(set.operate(take(), options), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => SysVSemaphore.create('private', [1], options), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  assert.deepEqual(set.values(), [1]);
+});
