@@ -42,6 +42,8 @@ const KIND = WRITERS / 4 + 4;
 const OWNER = WRITERS / 4 + 2;
 /** What the owner's field says when the lock can never be had again. */
 const NOT_RECOVERABLE = 0x7ffffffe;
+/** And when its owner has been told of a death, and has not repaired yet. */
+const INCONSISTENT = 0x7fffffff;
 
 /**
  * A lock for many readers or one writer, between threads and processes. Writers go first: once one waits, new readers wait
@@ -392,7 +394,9 @@ export class RwLock implements Disposable {
   }
   #endWrite(): void {
     this.#writing = false;
-    if (this.#words.length !== 0) Atomics.store(this.#words, this.#base + WRITING, 0);
+    // Not after a death that was not repaired: if we are killed before we have given it up, the next one is told again.
+    const repaired = this.#words.length !== 0 && this.#words[this.#base + OWNER] !== INCONSISTENT;
+    if (repaired) Atomics.store(this.#words, this.#base + WRITING, 0);
     this.#end(this.#writers.give(), this.#writers);
   }
 
