@@ -53,11 +53,12 @@ static void discard(struct helper *helper) {
   struct operator *operator = (struct operator *)helper;
   struct sembuf *reverse = operator->result == 0 ? malloc(operator->number * sizeof *reverse) : NULL;
   if (reverse != NULL) {
+    size_t count = 0;
     for (size_t i = 0; i < operator->number; i++) {
       struct sembuf done = operator->operations[operator->number - 1 - i];
-      reverse[i] = (struct sembuf){done.sem_num, (short)-done.sem_op, (short)(done.sem_flg | IPC_NOWAIT)};
+      if (done.sem_op != 0) reverse[count++] = (struct sembuf){done.sem_num, (short)-done.sem_op, (short)(done.sem_flg | IPC_NOWAIT)};
     }
-    semtimedop(operator->id, reverse, operator->number, NULL);
+    if (count > 0) semtimedop(operator->id, reverse, count, NULL);
     free(reverse);
   }
   free(operator);

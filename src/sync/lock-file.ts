@@ -1,5 +1,5 @@
 /** The file of a {@link FileLock}: opened for nothing but locking. */
-import { checkMode, checkPath } from '../system/arguments.js';
+import { checkMode, checkOptions, checkPath } from '../system/arguments.js';
 import { errno, errnoName, invalidArgument, SystemError } from '../system/errors.js';
 import { close, fchmod, fstat, isKind, open } from '../system/file.js';
 import { constants } from '../system/native.js';
@@ -16,7 +16,7 @@ export interface FileLockOpenOptions {
 /** Its descriptor. */
 export function openLockFile(path: string, options: FileLockOpenOptions): number {
   checkPath('path', path);
-  const { create = false, readOnly = false, mode = 0o600 } = options;
+  const { create = false, readOnly = false, mode = 0o600 } = checkOptions('options', options)!;
   for (const [name, value] of Object.entries({ create, readOnly })) {
     if (typeof value !== 'boolean')
       throw invalidArgument('ERR_INVALID_ARG_TYPE', `options.${name}`, 'a boolean', value);

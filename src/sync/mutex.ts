@@ -119,7 +119,7 @@ export class Mutex implements Disposable {
   }
   /** Takes it if it is free: null if it is not, also if this thread holds it. */
   tryLock(): Guard | null {
-    if (!this.#lock.open) this.#use();
+    if (this.#closed || !this.#lock.open) this.#use();
     const result = this.#held ? EBUSY : this.#take();
     return result === EBUSY || result === EDEADLK ? null : this.#guard(result);
   }
@@ -169,10 +169,10 @@ export class Mutex implements Disposable {
       if (result !== EBUSY && result !== EDEADLK) return this.#guard(result);
     }
     this.#use();
-    return this.#line.join(this.#attempt(), deadline);
+    return this.#line.join(this.#attempt(deadline), deadline);
   }
-  #attempt(): Attempt<Guard> {
-    const contender = new Contender(this.#lock);
+  #attempt(deadline: Deadline): Attempt<Guard> {
+    const contender = new Contender(this.#lock, deadline.remaining());
     return {
       try: () => {
         const result = this.#held ? EBUSY : contender.try();
@@ -213,7 +213,7 @@ export class Mutex implements Disposable {
     throw this.#lock.error(result);
   }
   #enterSlowly(deadline: Deadline): boolean {
-    const contender = new Contender(this.#lock);
+    const contender = new Contender(this.#lock, deadline.remaining());
     try {
       for (;;) {
         const result = contender.try();

@@ -148,10 +148,12 @@ export class Contender {
   #claimed = false;
   /** Who is let go first; 0: nobody, or that was done. */
   #letFirst = 0;
-  #courteous = false;
+  #courteous: boolean;
 
-  constructor(lock: RobustLock) {
+  /** @param patience milliseconds that it can wait at most; who has not the time to let others go first does not */
+  constructor(lock: RobustLock, patience: number) {
     this.#lock = lock;
+    this.#courteous = patience <= 2 * COURTESY;
   }
   /** One try, as {@link RobustLock.take}; by `otherwise`, if it is not the lock itself that is wanted. */
   try(otherwise?: () => number): number {

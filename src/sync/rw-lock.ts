@@ -42,6 +42,8 @@ const KIND = WRITERS / 4 + 4;
 const OWNER = WRITERS / 4 + 2;
 /** What the owner's field says when the lock can never be had again. */
 const NOT_RECOVERABLE = 0x7ffffffe;
+/** And when its owner has been told of a death, and has not repaired yet. */
+const INCONSISTENT = 0x7fffffff;
 
 /**
  * A lock for many readers or one writer, between threads and processes. Writers go first: once one waits, new readers wait
@@ -142,19 +144,21 @@ export class RwLock implements Disposable {
 
   /** Waits, without blocking the event loop, until nobody writes. Errors as {@link Mutex.lock}. */
   async read(options?: WaitOptions): Promise<Guard> {
-    return this.#join(this.#readAttempt(), new Deadline(`read-lock ${this.#what}`, options));
+    const deadline = new Deadline(`read-lock ${this.#what}`, options);
+    return this.#join(this.#readAttempt(deadline.remaining()), deadline);
   }
   /** Waits, without blocking the event loop, until nobody reads or writes. Errors as {@link Mutex.lock}. */
   async write(options?: WaitOptions): Promise<Guard> {
-    return this.#join(this.#writeAttempt(), new Deadline(`write-lock ${this.#what}`, options));
+    const deadline = new Deadline(`write-lock ${this.#what}`, options);
+    return this.#join(this.#writeAttempt(deadline.remaining()), deadline);
   }
   /** Null if somebody writes or waits to write. */
   tryRead(): Guard | null {
-    return this.#quickRead() ?? this.#once(this.#readAttempt());
+    return this.#quickRead() ?? this.#once(this.#readAttempt(0));
   }
   /** Null if somebody reads or writes. */
   tryWrite(): Guard | null {
-    return this.#once(this.#writeAttempt());
+    return this.#once(this.#writeAttempt(0));
   }
   /**
    * Waits until nobody writes, blocking the thread.
@@ -162,8 +166,11 @@ export class RwLock implements Disposable {
    * @throws SystemError `EDEADLK` if this thread writes
    */
   readSync(options?: SyncWaitOptions): Guard {
-    const deadline = options === undefined ? undefined : new Deadline(`read-lock ${this.#what}`, options);
-    return this.#quickRead() ?? this.#block(this.#readAttempt(), deadline ?? new Deadline(`read-lock ${this.#what}`));
+    const given = options === undefined ? undefined : new Deadline(`read-lock ${this.#what}`, options);
+    const guard = this.#quickRead();
+    if (guard !== undefined) return guard;
+    const deadline = given ?? new Deadline(`read-lock ${this.#what}`);
+    return this.#block(this.#readAttempt(deadline.remaining()), deadline);
   }
   /**
    * Waits until nobody reads or writes, blocking the thread.
@@ -171,8 +178,8 @@ export class RwLock implements Disposable {
    * @throws SystemError `EDEADLK` if this thread reads or writes
    */
   writeSync(options?: SyncWaitOptions): Guard {
-    const deadline = options === undefined ? undefined : new Deadline(`write-lock ${this.#what}`, options);
-    return this.#block(this.#writeAttempt(), deadline ?? new Deadline(`write-lock ${this.#what}`));
+    const deadline = new Deadline(`write-lock ${this.#what}`, options);
+    return this.#block(this.#writeAttempt(deadline.remaining()), deadline);
   }
   /** Ends the use of this object; the lock stays. If it is held, its guards can still release it. Idempotent. */
   close(): void {
@@ -221,11 +228,11 @@ export class RwLock implements Disposable {
 
   /** What a reader gets when nothing stands in its way. */
   #quickRead(): Guard | undefined {
-    const free = this.#writers.open && !this.#writing && this.#words[this.#writers.index] === 0;
+    const free = !this.#closed && this.#writers.open && !this.#writing && this.#words[this.#writers.index] === 0;
     return free && this.#beginRead() ? new LockGuard(this.#readGuarded, false) : undefined;
   }
-  #readAttempt(): Attempt<Guard> {
-    const contender = new Contender(this.#writers);
+  #readAttempt(patience: number): Attempt<Guard> {
+    const contender = new Contender(this.#writers, patience);
     let full = false;
     return {
       try: () => {
@@ -324,8 +331,8 @@ export class RwLock implements Disposable {
 
   // ---- writing
 
-  #writeAttempt(): Attempt<Guard> {
-    const contender = new Contender(this.#writers);
+  #writeAttempt(patience: number): Attempt<Guard> {
+    const contender = new Contender(this.#writers, patience);
     /** Whether the writers' lock is ours, and readers must go. */
     let inside = false;
     let died = false;
@@ -387,7 +394,9 @@ export class RwLock implements Disposable {
   }
   #endWrite(): void {
     this.#writing = false;
-    if (this.#words.length !== 0) Atomics.store(this.#words, this.#base + WRITING, 0);
+    // Not after a death that was not repaired: if we are killed before we have given it up, the next one is told again.
+    const repaired = this.#words.length !== 0 && this.#words[this.#base + OWNER] !== INCONSISTENT;
+    if (repaired) Atomics.store(this.#words, this.#base + WRITING, 0);
     this.#end(this.#writers.give(), this.#writers);
   }
 

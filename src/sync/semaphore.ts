@@ -8,7 +8,7 @@
  * the giver sees it registered; if the giver's does, the waiter sees the permit.
  */
 import { SharedMemory } from '../memory/index.js';
-import { checkInteger, checkMode, checkName } from '../system/arguments.js';
+import { checkInteger, checkMode, checkName, checkOptions } from '../system/arguments.js';
 import type { SyncWaitOptions, WaitOptions } from '../system/deadline.js';
 import { ClosedError, CorruptError, check, errno, errnoName, SystemError } from '../system/errors.js';
 import { close, fallocate, fchmod, fstat, isKind, linkDescriptor, open } from '../system/file.js';
@@ -89,7 +89,7 @@ export class Semaphore implements Disposable {
   static create(name: string, value: number, options: { mode?: number } = {}): Semaphore {
     const plain = checkName('name', name);
     checkValue(value);
-    const mode = checkMode('options.mode', options.mode ?? 0o600);
+    const mode = checkMode('options.mode', checkOptions('options', options)!.mode ?? 0o600);
     const fd = open('/dev/shm', constants['O_TMPFILE']! | constants['O_RDWR']!, mode);
     try {
       fallocate(fd, 0, SEM_SIZE);

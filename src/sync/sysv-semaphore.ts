@@ -1,5 +1,5 @@
 /** System V semaphores: sets of counters that the kernel keeps under a number, and changes several of in one step; svipc(7), semop(2). */
-import { checkInteger, checkMode } from '../system/arguments.js';
+import { checkInteger, checkMode, checkOptions } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, errno, invalidArgument, SystemError } from '../system/errors.js';
 import { constants, native } from '../system/native.js';
@@ -88,7 +88,7 @@ export class SysVSemaphore implements Disposable {
       throw invalidArgument('ERR_OUT_OF_RANGE', 'values', 'an array of 1 to 65535 numbers', values);
     }
     const own = Array.from(values, (value, i) => checkInteger(`values[${i}]`, value, 0, SEM_VALUE_LIMIT));
-    const mode = checkMode('options.mode', options.mode ?? 0o600);
+    const mode = checkMode('options.mode', checkOptions('options', options)!.mode ?? 0o600);
     const id = semget(key, own.length, constants['IPC_CREAT']! | constants['IPC_EXCL']!, mode);
     const set = new SysVSemaphore(id, own.length);
     try {
@@ -161,7 +161,10 @@ export class SysVSemaphore implements Disposable {
   }
   /** Does all of these operations in one step; blocks the thread until that is possible. */
   operateSync(operations: readonly SemaphoreOperation[], options?: SyncWaitOptions): void {
-    const deadline = new Deadline(`operation on semaphore set ${this.id}`, { timeout: options?.timeout });
+    const deadline = new Deadline(
+      `operation on semaphore set ${this.id}`,
+      checkOptions('options', options) && { timeout: options?.timeout },
+    );
     const words = pack(operations, this.count);
     this.#checkOpen();
     if (this.#attempt(words)) return;

@@ -36,7 +36,7 @@ function onAborted(signal: AbortSignal, call: () => void): () => void {
     const calls = new Set<() => void>();
     const listener = () => {
       abortions.delete(signal);
-      for (const each of [...calls]) each();
+      for (const each of calls) each(); // without those that an earlier one has called off
     };
     signal.addEventListener('abort', listener, { once: true });
     abortion = { calls, listener };

@@ -482,3 +482,29 @@ test('an object that nobody holds any more is closed when it is collected', asyn
   );
   assert.equal(output, 'true\n');
 });
+
+test('a signal that ends several waits ends no other', { timeout: 60_000 }, async () => {
+  const [lock, other] = two();
+  const theirs = other.tryShared()!;
+  const controller = new AbortController();
+  const { signal } = controller;
+  const first = assert.rejects(lock.exclusive({ signal }), { name: 'AbortError' });
+  const second = lock.shared({ signal }).then(
+    (guard) => guard.release(), // the first one has gone, and it came before the abort reached it
+    (error) => assert.equal(error, signal.reason),
+  );
+  const third = lock.exclusive({ timeout: 30_000 });
+  controller.abort();
+  await Promise.all([first, second]);
+  theirs.release();
+  (await third).release();
+  lock.close();
+  other.close();
+});
+
+test('options that are none are refused', () => {
+  const path = fresh();
+  for (const options of [null, 5, 'soon', () => {}]) {
+    assert.throws(() => FileLock.open(path, bad(options)), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+});

@@ -338,3 +338,26 @@ test('bad arguments are refused', async () => {
   await assert.rejects(it.mutex.lock({ signal: {} as AbortSignal }), code('ERR_INVALID_ARG_TYPE'));
   it.mutex.lockSync().release(); // nothing was taken by those
 });
+
+test('a claim to be first that outlives its process keeps nobody out who cannot wait', limit, async () => {
+  using it = fresh();
+  it.words[5] = 0x3fffffff; // as of one that was killed
+  it.mutex.lockSync({ timeout: 0 }).release();
+  it.mutex.lockSync({ timeout: 3 }).release();
+  (await it.mutex.lock({ timeout: 0 })).release();
+  (await it.mutex.lock({ timeout: 3 })).release();
+  assert.equal(it.words[5], 0x3fffffff);
+  (await it.mutex.lock({ timeout: 10_000 })).release(); // gives way, and sees that nobody comes
+  assert.equal(it.words[5], 0);
+});
+
+test('closed while it is held, it gives nothing more', async () => {
+  using it = fresh();
+  const guard = it.mutex.lockSync();
+  it.mutex.close();
+  assert.throws(() => it.mutex.tryLock(), ClosedError);
+  assert.throws(() => it.mutex.lockSync(), ClosedError);
+  await assert.rejects(it.mutex.lock(), ClosedError);
+  guard.release();
+  assert.throws(() => it.mutex.tryLock(), ClosedError);
+});

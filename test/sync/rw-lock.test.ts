@@ -209,6 +209,8 @@ test('released without repair it is unusable, to read and to write', limit, asyn
   assert.equal(await there.run('globalThis.guard = RwLock.at(memory).writeSync()'), 'done');
   await there.kill();
   lock.readSync().release();
+  // Were this process killed within the release, the next owner would still be told.
+  assert.equal(new Int32Array(memory.buffer)[1], 1, 'somebody writes');
   assert.throws(() => lock.readSync(), code('ENOTRECOVERABLE'));
   assert.throws(() => lock.writeSync(), code('ENOTRECOVERABLE'));
   await assert.rejects(lock.read(), code('ENOTRECOVERABLE'));
@@ -292,4 +294,44 @@ test('bad arguments are refused', () => {
   assert.throws(() => lock.readSync({ timeout: -1 }), code('ERR_OUT_OF_RANGE'));
   assert.throws(() => lock.writeSync({ timeout: '1' as unknown as number }), code('ERR_INVALID_ARG_TYPE'));
   lock.writeSync().release();
+});
+
+test('a claim to be first that outlives its process keeps nobody out who cannot wait', limit, async () => {
+  using it = fresh();
+  const words = new Int32Array(it.memory.buffer);
+  words[WRITERS + 5] = 0x3fffffff; // as of one that was killed
+  const short = { timeout: 3 };
+  for (const take of [
+    () => it.lock.tryRead(),
+    () => it.lock.tryWrite(),
+    () => it.lock.readSync({ timeout: 0 }),
+    () => it.lock.writeSync({ timeout: 0 }),
+    () => it.lock.read(short),
+    () => it.lock.write(short),
+  ]) {
+    const guard = await take();
+    assert.notEqual(guard, null);
+    guard!.release();
+  }
+  assert.equal(words[WRITERS + 5], 0x3fffffff);
+  it.lock.writeSync({ timeout: 10_000 }).release(); // gives way, and sees that nobody comes
+  assert.equal(words[WRITERS + 5], 0);
+});
+
+test('a closed lock gives nothing, in no voice', async () => {
+  using it = fresh();
+  const { lock } = it;
+  const reader = lock.readSync();
+  const closed = async () => {
+    assert.throws(() => lock.tryRead(), ClosedError);
+    assert.throws(() => lock.tryWrite(), ClosedError);
+    assert.throws(() => lock.readSync(), ClosedError);
+    assert.throws(() => lock.writeSync(), ClosedError);
+    await assert.rejects(lock.read(), ClosedError);
+    await assert.rejects(lock.write(), ClosedError);
+  };
+  lock.close();
+  await closed();
+  reader.release();
+  await closed();
 });

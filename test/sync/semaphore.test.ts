@@ -596,3 +596,17 @@ test('where the layout of sem_t is not known, all goes through the C library', l
     layout.known = true;
   }
 });
+
+test('options that are none are refused in every voice', async () => {
+  const name = uniqueName('semaphore');
+  for (const options of [null, 5, 'soon', () => {}] as unknown as object[]) {
+    assert.throws(() => Semaphore.create(name, 1, options), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  using permits = Semaphore.create(name, 1);
+  permits.unlink();
+  for (const options of [null, 5, 'soon', () => {}] as unknown as object[]) {
+    assert.throws(() => permits.acquireSync(options), { code: 'ERR_INVALID_ARG_TYPE' });
+    await assert.rejects(permits.acquire(options), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  assert.equal(permits.value, 1);
+});

@@ -551,3 +551,33 @@ test('a program that only operates still lets its timers run', async () => {
   }, 1);
   while (!fired) await set.operate([...take(), ...give()]);
 });
+
+test('what was granted to a worker that is terminated before it hears of it is given back, also if it had waited for zero', {
+  timeout: 60_000,
+}, async () => {
+  using set = fresh(0, 0);
+  const source = `
+    import { parentPort } from 'node:worker_threads';
+    import { SysVSemaphore } from ${JSON.stringify(import.meta.resolve('vecino'))};
+    void SysVSemaphore.open({ id: ${set.id} }).operate([{ index: 0, delta: -1 }, { index: 1, delta: 0 }]);
+    parentPort.postMessage('ready');
+    for (;;);`;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`));
+  await once(worker, 'message');
+  await waiting(set, 1);
+  set.operateSync(give());
+  while (set.values()[0] !== 0) await delay(1);
+  set.setValue(1, 1);
+  await worker.terminate();
+  assert.deepEqual(set.values(), [1, 1]);
+});
+
+test('options that are none are refused in every voice', async () => {
+  using set = fresh(1);
+  for (const options of [null, 5, 'soon', () => {}].map((value) => bad<object>(value))) {
+    assert.throws(() => set.operateSync(take(), options), { code: 'ERR_INVALID_ARG_TYPE' });
+    await assert.rejects(set.operate(take(), options), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => SysVSemaphore.create('private', [1], options), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  assert.deepEqual(set.values(), [1]);
+});
