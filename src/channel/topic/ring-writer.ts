@@ -7,7 +7,7 @@
  */
 import { CorruptError } from '../../system/errors.js';
 import { CopyIn } from '../ring/copy-in.js';
-import { storeFirst } from '../ring/ordering.js';
+import { publish, storeFirst } from '../ring/ordering.js';
 import {
   DATA,
   KIND,
@@ -90,7 +90,7 @@ export class RingWriter {
     words[next + SEQUENCE_LOW] = low;
     words[next + SEQUENCE_HIGH] = this.#high;
     this.#tail = position;
-    Atomics.store(words, TAIL, position); // pairs with the load in RingReader.#look
+    publish(words, TAIL, position); // pairs with the load in RingReader.#look
   }
   /** Copies a message in. */
   write(payload: Uint8Array): void {
