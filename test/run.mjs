@@ -1,6 +1,6 @@
 // Runs the compiled tests (build/test) with node:test, in a temporary folder of their own, and then looks whether they
 // left anything behind: processes, shared memory, message queues, SysV objects, files.
-//   node test/run.mjs [part of a file name …]      NODE=/path/to/another/node to run them with
+//   node test/run.mjs [part of a file name | -part of one to leave out …]      NODE=/path/to/another/node to run them with
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -10,9 +10,10 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const compiled = join(root, 'build', 'test');
-const wanted = process.argv.slice(2);
+const [wanted, unwanted] = parts(process.argv.slice(2));
 const files = readdirSync(compiled, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.js') && (wanted.length === 0 || wanted.some((part) => name.includes(part))))
+  .filter((name) => !unwanted.some((part) => name.includes(part)))
   .sort()
   .map((name) => join(compiled, name));
 if (files.length === 0) {
@@ -20,6 +21,11 @@ if (files.length === 0) {
   process.exit(2);
 }
 
+/** @param {string[]} words those to run, and those that begin with a dash, to leave out */
+function parts(words) {
+  const leave = words.filter((word) => word.startsWith('-'));
+  return [words.filter((word) => !leave.includes(word)), leave.map((word) => word.slice(1))];
+}
 const list = (folder) => {
   try {
     return readdirSync(folder);
