@@ -165,7 +165,9 @@ for (const type of ['stream', 'seqpacket', 'datagram'] as const) {
       try { await b.receive(); } catch (caught) { error = caught; }
       const { received } = error;
       console.log(error instanceof DescriptorsLostError, error.code, Buffer.from(received.bytes).toString(), received.descriptors.length);
-      console.log(Buffer.from((await b.receive()).bytes).toString());`;
+      console.log(Buffer.from((await b.receive()).bytes).toString());
+      a.close();
+      b.close();`;
     const { stdout, stderr } = await start('sh', [
       '-c',
       'ulimit -n 100; exec "$0" "$@"',
