@@ -32,7 +32,7 @@ interface Handlers {
 /** A process that serves when it is told to, so that its start costs nobody time. */
 function prepare(name: string): Running {
   return startScript(`
-    import { serve } from 'vecino';
+    import { serve } from '#src/channel/service/index.js';
     import { setTimeout } from 'node:timers/promises';
     process.stdin.once('data', async () => {
       await serve('${name}', {
@@ -173,27 +173,28 @@ test('75 clients are killed under one service: their handlers are aborted, their
   const witness = (async () => {
     for (; living; served++) {
       assert.equal(await survivor.echo(served), served);
-      if (served % 16 === 0) await sleep(1);
+      await sleep(1);
     }
   })();
   for (let batch = 0; batch < 15; batch++) {
     const victims = Array.from({ length: 5 }, () =>
       startScript(`
-        import { client } from 'vecino';
+        import { client } from '#src/channel/service/index.js';
         const c = await client('${name}');
         const hung = c.hang();
         const pause = (i) => i % 10 === 9 ? new Promise((resolve) => setTimeout(resolve, 1)) : undefined;
         const many = async () => { for await (const i of c.endless()) await pause(i); };
         const unary = async () => { for (let i = 0; ; i++) { if (await c.echo(i) !== i) throw new Error('wrong'); await pause(i); } };
-        many(); many(); unary();
         const idle = c.endless();
         await idle.next();
+        process.stdin.once('data', () => { many(); many(); unary(); }); // all are there
         console.log('up');
         await hung;`),
     );
     await Promise.all(victims.map((each) => each.line()));
+    for (const each of victims) each.write('go');
     for (const each of victims) {
-      for (let i = random(10); i > 0; i--) await turn();
+      for (let i = random(30); i > 0; i--) await turn();
       if (random(4) === 0) process.kill(each.pid, 'SIGSTOP');
       const outcome = each.kill();
       if (random(2) === 0) await outcome;
@@ -308,7 +309,7 @@ test('an idle client does not keep a program running; a call does, and a service
   const name = uniqueName();
   const server = await startServer(name);
   const outcome = await startScript(`
-    import { client } from 'vecino';
+    import { client } from '#src/channel/service/index.js';
     const c = await client('${name}');
     const stream = c.endless();
     await stream.next(); // and never again
@@ -317,7 +318,7 @@ test('an idle client does not keep a program running; a call does, and a service
   assert.deepEqual([outcome.code, outcome.stdout], [0, 'done\n'], outcome.stderr);
   await server.kill();
   const other = await startScript(`
-    import { serve } from 'vecino';
+    import { serve } from '#src/channel/service/index.js';
     const service = await serve('${name}', { f() {} });
     setTimeout(() => { console.log('closing'); service.close(); }, 50).unref();`).ended;
   assert.deepEqual([other.code, other.stdout], [0, 'closing\n'], other.stderr);
