@@ -8,6 +8,15 @@ import { client, serve } from 'vecino';
  * @typedef {import('../harness/row.js').Message} Message
  */
 const group = 'service';
+/** A string, marked by its first letter: of bytes it would be msgpack's cost for typed arrays that is measured. */
+const text = {
+  /** @param {number} size */
+  messages(size) {
+    const rest = 'x'.repeat(size - 1);
+    return { plain: `0${rest}`, start: `1${rest}`, last: `2${rest}` };
+  },
+  mark: (/** @type {any} */ message) => message.charCodeAt(0) - 48,
+};
 /** Spinning: longer than anything that the harness does between two calls. In microseconds. */
 const ALWAYS = 1000;
 
@@ -29,6 +38,7 @@ function unary(name, about, spin, more) {
       /** @type {Promise<Message>} */
       let answer;
       return {
+        ...text,
         voice: 'async',
         send(message) {
           answer = c.echo(message);
@@ -50,6 +60,7 @@ function unary(name, about, spin, more) {
         },
       });
       return {
+        ...text,
         voice: 'events',
         send(message) {
           reply = message;
@@ -97,6 +108,7 @@ const stream = {
     });
     side.startPeer({ arguments: [name] });
     return {
+      ...text,
       voice: 'async',
       send(message) {
         queue.push(message);
@@ -113,7 +125,7 @@ const stream = {
     process.env['VECINO_RUNTIME_DIR'] = side.folder;
     const c = await client(/** @type {string} */ (side.arguments[0]));
     const values = c.messages();
-    return { voice: 'async', send() {}, receive: async () => (await values.next()).value };
+    return { ...text, voice: 'async', send() {}, receive: async () => (await values.next()).value };
   },
 };
 
