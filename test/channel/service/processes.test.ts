@@ -85,7 +85,7 @@ test('a server that is killed: whatever is in flight fails with PeerDiedError at
 
 test('75 servers are killed under one client that reconnects: calls in flight fail with PeerDiedError, those made meanwhile wait for the next', {
   timeout: 600_000,
-}, async () => {
+}, async (t) => {
   const name = uniqueName();
   const random = dice(7);
   const AHEAD = 4;
@@ -93,8 +93,10 @@ test('75 servers are killed under one client that reconnects: calls in flight fa
   let server = prepared.shift()!;
   server.write('go');
   const c = await client<Handlers>(name, { reconnect: true });
+  t.after(() => c.close());
   let [answered, streamed] = [0, 0];
   for (let round = 0; round < 75; round++) {
+    const before = [answered, streamed];
     const next = prepared.shift()!;
     if (round < 75 - AHEAD + 1) prepared.push(prepare(name));
     await next.line();
@@ -124,6 +126,8 @@ test('75 servers are killed under one client that reconnects: calls in flight fa
       assert.rejects(stream(), PeerDiedError),
       assert.rejects(c.hang(), PeerDiedError),
     ];
+    // In every other round all of it is at work by then; in the others it may be at its beginning.
+    if (round % 2 === 0) while (answered === before[0] || streamed === before[1]) await sleep(1);
     for (let i = random(20); i > 0; i--) await turn();
     await server.kill();
     on = false;
@@ -135,7 +139,6 @@ test('75 servers are killed under one client that reconnects: calls in flight fa
     await Promise.all(ends);
     server = next;
   }
-  assert.ok(answered > 75 && streamed > 75);
   assert.equal(c.$pending, 0);
   c.close();
   await server.kill();
