@@ -5,6 +5,7 @@
  * and bounded before.
  */
 import { CorruptError } from '../../system/errors.js';
+import { CopyIn } from '../ring/copy-in.js';
 import { loadAfterStore as loadInOrder } from '../ring/ordering.js';
 import {
   ATTEMPTS,
@@ -27,8 +28,6 @@ import {
 import { ReadyIndex } from './ready-index.js';
 import { Returned } from './returned.js';
 
-/** Bytes. */
-const LONGEST_BY_WORDS = 256;
 /** State words of a seat from one note of their generation to the next. */
 const NOTED = 4096;
 
@@ -37,7 +36,7 @@ export class Messages {
   readonly words: Int32Array;
   readonly indexes: readonly ReadyIndex[];
   readonly returned: Returned;
-  readonly #bytes: Uint8Array;
+  readonly #copyIn: CopyIn;
   readonly #seat: number;
   readonly #states: number;
   readonly #slots: number;
@@ -52,15 +51,11 @@ export class Messages {
   priority = 0;
   type = 0;
   attempt = 0;
-  /** The payload of the last put, and one that came twice in a row, with its words. */
-  #last: Uint8Array | undefined;
-  #source: Uint8Array | undefined;
-  #sourceWords: Int32Array = new Int32Array(0);
 
   constructor(buffer: ArrayBuffer, plan: Plan, seat: number) {
     this.plan = plan;
     this.words = new Int32Array(buffer);
-    this.#bytes = new Uint8Array(buffer);
+    this.#copyIn = new CopyIn(buffer);
     this.#seat = seat;
     this.#states = plan.states;
     this.#slots = plan.slots;
@@ -85,9 +80,7 @@ export class Messages {
     words[header + PRIORITY] = priority;
     words[header + TYPE] = type;
     words[header + ATTEMPTS] = 0;
-    const offset = (header << 2) + HEADER;
-    if (payload === this.#source) this.#copyWords(offset >> 2);
-    else this.#copy(payload, offset);
+    this.#copyIn.copy(payload, (header << 2) + HEADER);
     const index = this.indexes[priority]!;
     try {
       while (!index.put(slot)) this.#evict(index);
@@ -268,21 +261,6 @@ export class Messages {
       index.clear(position, entry);
       this.giveBack(slot, this.word);
     } else index.clear(position, entry);
-  }
-  /** A short payload that comes again, as the scratch memory of a codec does, is copied word by word: half the time of `set`. */
-  #copy(payload: Uint8Array, offset: number): void {
-    const { length, byteOffset } = payload;
-    if (payload === this.#last && ((byteOffset | length) & 3) === 0 && length <= LONGEST_BY_WORDS) {
-      this.#source = payload;
-      this.#sourceWords = new Int32Array(payload.buffer, byteOffset, length >> 2);
-    } else this.#last = payload;
-    this.#bytes.set(payload, offset);
-  }
-  #copyWords(index: number): void {
-    const { words } = this;
-    const source = this.#sourceWords;
-    const count = source.length;
-    for (let i = 0; i < count; i++) words[index + i] = source[i]!;
   }
 }
 function notOurs(): CorruptError {

@@ -174,7 +174,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     const payload = this.#encode(value);
     if (deadline.signal?.aborted) throw deadline.signal.reason;
     if (this.#waiting.maySend() && this.#put(payload, priority, type)) return undefined;
-    return this.#waiting.send({ payload: payload.slice(), priority, type }, deadline);
+    return this.#waiting.send({ payload: new Uint8Array(payload), priority, type }, deadline);
   }
   /** Sends a value if there is room and nobody of this object waits to send; otherwise false. Never blocks. */
   trySend(value: T, options?: QueueSendOptions): boolean {
@@ -195,7 +195,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     if (!this.#sendersWait() && this.#put(payload, priority, type)) return;
     const deadline = new Deadline(`send to ${this.#what}`, options);
     this.#mapping.check();
-    this.#waiting.sendSync({ payload: payload.slice(), priority, type }, deadline);
+    this.#waiting.sendSync({ payload: new Uint8Array(payload), priority, type }, deadline);
   }
 
   /** Receives the next message; waits in the event loop while there is none. */

@@ -138,7 +138,7 @@ export class Topic<T> implements Disposable, AsyncDisposable {
     deadline.signal?.throwIfAborted();
     const writer = this.#writer ?? this.#begin();
     const payload = this.#encode(value);
-    if (this.#loan !== undefined) return this.#waiting.add(payload.slice(), deadline);
+    if (this.#loan !== undefined) return this.#waiting.add(new Uint8Array(payload), deadline);
     this.#write(writer, payload);
     if (++this.#burst < BURST) return;
     this.#burst = 0;

@@ -233,6 +233,27 @@ test('a message as long as messageSize fits, one byte more does not, an empty on
   assert.deepEqual(contents(queue), [value, new Uint8Array(0)]);
 });
 
+test('a value whose buffer was resized between two sends is sent as it is by then', async () => {
+  using queue = await openQueue<Uint8Array>({ codec: 'bytes' });
+  // Newer than the library of types that is asked for.
+  const buffer = new (
+    ArrayBuffer as unknown as new (
+      length: number,
+      options: object,
+    ) => ArrayBuffer & { resize(length: number): void }
+  )(8, { maxByteLength: 64 });
+  const value = new Uint8Array(buffer);
+  for (const length of [8, 8, 8, 24, 16, 0]) {
+    buffer.resize(length);
+    value.fill(length);
+    queue.sendSync(value);
+  }
+  assert.deepEqual(
+    contents(queue),
+    [8, 8, 8, 24, 16, 0].map((length) => new Uint8Array(length).fill(length)),
+  );
+});
+
 test('a message that cannot be decoded is delivered: its value throws, and it can be acknowledged', async () => {
   const name = queueName();
   using writer = await Queue.open<string>(name, {

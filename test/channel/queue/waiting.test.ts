@@ -209,3 +209,22 @@ test('a consumer that waits for a type is woken for it, whoever else sleeps', li
   }
   await Promise.all(peers.map((peer) => peer.kill()));
 });
+
+test(
+  'what waits to be sent is what it was when it was sent, also from a Buffer that is used again',
+  limit,
+  async () => {
+    using queue = await openQueue<Uint8Array>({ codec: 'bytes', capacity: 1 });
+    const buffer = Buffer.from('first');
+    await queue.send(buffer);
+    buffer.write('other');
+    const waiting = queue.send(buffer);
+    buffer.write('spoil');
+    for (const expected of ['first', 'other']) {
+      const delivery = await queue.receive();
+      assert.equal(Buffer.from(delivery.value).toString(), expected);
+      delivery.acknowledge();
+    }
+    await waiting;
+  },
+);

@@ -286,6 +286,22 @@ test('a loan is filled in place; meanwhile publish() waits and tryPublish() says
 });
 
 test(
+  'what waits for a loan is what it was when it was published, also from a Buffer that is used again',
+  limit,
+  async () => {
+    using topic = await Topic.open(uniqueName(), { codec: 'bytes' });
+    using subscription = topic.subscribe();
+    const loan = topic.reserve(1);
+    const buffer = Buffer.from('right');
+    const waiting = topic.publish(buffer);
+    buffer.write('spoil');
+    loan.discard();
+    await waiting;
+    assert.equal(Buffer.from(await subscription.receive()).toString(), 'right');
+  },
+);
+
+test(
   'drain shows messages where they lie, up to a limit; what was overwritten meanwhile is counted',
   limit,
   async () => {
