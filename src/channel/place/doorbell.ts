@@ -1,7 +1,7 @@
 /**
  * Waking somebody who sleeps: one datagram socket for each seat that waits, `RUNTIME/NAME/bell-SEAT`.
  *
- * A bell is one bit of state and no message: one that is rung already (a full socket) need not be rung again, and whoever is
+ * A bell is one bit of state and no message: one that is rung already (its queue is full) need not be rung again, and whoever is
  * woken looks at the memory, not at the bell. A bell whose owner is dead refuses, at once. It is rung only for who has announced that he
  * sleeps, so a system call is made for each sleep and none for each message.
  */
@@ -57,7 +57,8 @@ export class Doorbell {
   /** Wakes the owner of a seat. False: nobody is there. */
   ring(seat: number): boolean {
     const address = (this.#addresses[seat] ??= unixAddress('path', this.#place.path(name(seat))));
-    const result = sendto(this.#fd, stroke, FLAGS, address);
+    let result = sendto(this.#fd, stroke, FLAGS, address);
+    if (result === EAGAIN) result = ringAnew(address);
     if (result >= 0 || result === EAGAIN) return true;
     if (result === ECONNREFUSED || result === ENOENT) return false;
     check(result, 'sendto', { path: `${this.#place.folder}/${name(seat)}` });
@@ -94,6 +95,23 @@ export class Doorbell {
       unlinkSync(this.#place.path(name(this.#place.seat)));
     } catch {}
     letGo(this.#held);
+  }
+}
+/**
+ * A stroke that did not go: that bell has enough of them, or all the bells that we have rung and nobody has quieted use our socket's
+ * whole buffer up, which is a few hundred strokes. A new socket has a buffer of its own.
+ */
+function ringAnew(address: Uint8Array): number {
+  let fd: number;
+  try {
+    fd = socket('unix', 'datagram', constants['SOCK_NONBLOCK']!);
+  } catch {
+    return EAGAIN; // no descriptor left
+  }
+  try {
+    return sendto(fd, stroke, FLAGS, address);
+  } finally {
+    close(fd);
   }
 }
 /** Who is told that the bell was rung. */

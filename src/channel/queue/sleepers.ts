@@ -25,6 +25,7 @@ export class Sleepers {
   readonly #seat: number;
   readonly #ring: (seat: number) => boolean;
   #ticket = 0;
+  #announced = false;
   /** Where the search for a sleeper begins, so that each has his turn. */
   #turn = 0;
 
@@ -40,6 +41,7 @@ export class Sleepers {
   /** Announces that we are about to sleep. Look once more before sleeping. */
   announce(eager = false): void {
     const words = this.#words;
+    this.#announced = true;
     this.#ticket = (this.#ticket + 1) & 0x7fffffff || 1;
     Atomics.store(words, this.#tickets + this.#seat, this.#ticket);
     let summary = Atomics.load(words, this.#summary);
@@ -50,9 +52,13 @@ export class Sleepers {
       summary = found;
     }
   }
-  /** We are awake. */
-  withdraw(): void {
-    if (this.#words[this.#tickets + this.#seat] !== 0) Atomics.store(this.#words, this.#tickets + this.#seat, 0);
+  /** We are awake. True: we were woken, or are about to be, so the bell was rung. */
+  withdraw(): boolean {
+    const announced = this.#announced;
+    this.#announced = false;
+    if (this.#words[this.#tickets + this.#seat] === 0) return announced;
+    Atomics.store(this.#words, this.#tickets + this.#seat, 0);
+    return false;
   }
   /** The summary; ask it after an atomic store or exchange. Not 0 in bit 0: there may be somebody to {@link wake}. */
   get summary(): number {

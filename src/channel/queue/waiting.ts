@@ -50,6 +50,8 @@ interface Sender {
 const CREDIT = 64;
 /** Milliseconds for which a producer lets the consumers gather room for more than one message. */
 const PATIENCE = 2;
+/** Strokes that are left in the bell: each holds some of the buffer of whoever rang. */
+const MOST_STROKES = 8;
 const EINTR = -errno['EINTR']!;
 const POLLIN = constants['POLLIN']!;
 
@@ -69,6 +71,8 @@ export class Waiting<T> {
   #timer: NodeJS.Timeout | undefined;
   #rest: NodeJS.Immediate | undefined;
   #credit = CREDIT;
+  /** How often the bell was rung for a sleep that was called off. */
+  #strokes = 0;
   /** Since when no sender has found room. */
   #full = 0;
   #closed = false;
@@ -160,7 +164,7 @@ export class Waiting<T> {
         this.#consumers.withdraw();
       }
     } finally {
-      this.#consumers.withdraw();
+      this.#withdraw(this.#consumers);
       this.#left();
     }
   }
@@ -176,7 +180,7 @@ export class Waiting<T> {
         this.#block(deadline, patience > 0 ? patience : Number.POSITIVE_INFINITY);
       }
     } finally {
-      this.#producers.withdraw();
+      this.#withdraw(this.#producers);
       this.#left();
     }
   }
@@ -241,10 +245,16 @@ export class Waiting<T> {
     const patience = this.#full + PATIENCE - performance.now();
     if (this.#senders.size > 0) this.#producers.announce(patience <= 0);
     this.serve();
-    if (this.#receivers.size === 0) this.#consumers.withdraw();
-    if (this.#senders.size === 0) this.#producers.withdraw();
+    if (this.#receivers.size === 0) this.#withdraw(this.#consumers);
+    if (this.#senders.size === 0) this.#withdraw(this.#producers);
     if (this.#idle) this.#disarm();
     else this.#arm(this.#senders.size > 0 && patience > 0 ? patience : Number.POSITIVE_INFINITY);
+  }
+  /** We are awake, and nobody takes the stroke of who has rung meanwhile: now and then we do. */
+  #withdraw(sleepers: Sleepers): void {
+    if (!sleepers.withdraw() || ++this.#strokes < MOST_STROKES) return;
+    this.#strokes = 0;
+    this.#bell.quiet();
   }
   #arm(within: number): void {
     try {

@@ -57,11 +57,13 @@ export class Sleeper {
     Atomics.add(this.#words, this.#topic + ANNOUNCED, 1); // pairs with the load in Waker.wake
     barrier();
   }
-  /** Takes it back. */
-  awake(): void {
-    if (!this.#asleep) return;
+  /** Takes it back. True: the bell was rung meanwhile. */
+  awake(): boolean {
+    if (!this.#asleep) return false;
     this.#asleep = false;
+    const rung = this.#words[this.#seat] !== this.#ticket;
     Atomics.store(this.#words, this.#seat, (this.#ticket + 1) | 0);
+    return rung;
   }
   /** What {@link Waker.appear} changes. */
   get generation(): number {

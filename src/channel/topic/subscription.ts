@@ -23,6 +23,8 @@ export interface SubscriptionParts<T> {
   readonly closed: (subscription: Subscription<T>) => void;
 }
 const NOTHING: unique symbol = Symbol('nothing');
+/** Strokes that are left in the bell: each holds some of the buffer of whoever rang. */
+const MOST_STROKES = 8;
 const FOREVER = new Deadline('receive from a topic');
 
 /**
@@ -41,6 +43,8 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   readonly #rings: Rings;
   readonly #line: Line;
   readonly #ready: () => boolean;
+  /** How often the bell was rung for a sleep that was called off. */
+  #strokes = 0;
   /** A visit is under way. */
   #visiting = false;
   #closed = false;
@@ -186,7 +190,10 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     this.#sleeper.announce();
     const value = this.#take();
     if (value === NOTHING) this.#check();
-    else this.#sleeper.awake();
+    else if (this.#sleeper.awake() && ++this.#strokes === MOST_STROKES) {
+      this.#strokes = 0;
+      this.#parts.seat.bell.quiet();
+    }
     return value;
   }
   #take(): T | typeof NOTHING {

@@ -1,0 +1,20 @@
+import '../../support/leaks.js';
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Doorbell } from '#src/channel/place/doorbell.js';
+import { Place } from '#src/channel/place/place.js';
+import { Deadline } from '#src/system/deadline.js';
+import { temporaryFolder, uniqueName } from '../../support/processes.js';
+
+process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
+
+test('a bell is heard however many others were rung and are not quieted', { timeout: 60_000 }, () => {
+  const name = uniqueName();
+  const places = Array.from({ length: 60 }, () => Place.open(name, { kind: 'topic', codec: 'x', geometry: {} }));
+  const bells = places.map((place) => new Doorbell(place));
+  const [mine, ...others] = bells as [Doorbell, ...Doorbell[]];
+  for (const { seat } of places.slice(1)) for (let i = 0; i < 20; i++) assert.equal(mine.ring(seat), true);
+  for (const bell of others) bell.waitSync(new Deadline('hear a bell', { timeout: 100 }));
+  for (const bell of bells) bell.close();
+  for (const place of places) place.close();
+});
