@@ -89,8 +89,9 @@ export class Rings {
   #refresh(): boolean {
     const { generation } = this.#sleeper;
     if (generation === this.#generation) return false;
-    this.#generation = generation;
-    return this.#find('first');
+    const found = this.#find('first');
+    this.#generation = generation; // not if that has failed: it has to be done then
+    return found;
   }
   #find(from: Beginning): boolean {
     let found = false;

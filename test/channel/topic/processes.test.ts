@@ -242,3 +242,23 @@ test('without descriptors each step is EMFILE, nothing leaks, and it works once 
   assert.ok(typeof out === 'string', String(out));
   assert.equal(out.trim(), 'EMFILE true');
 });
+
+test('a ring that a subscription could not open, without descriptors, is read once there are some', limit, async () => {
+  const name = uniqueName('topic');
+  const out = await runScript(
+    `import { Topic } from 'vecino/channel';
+     import { closeSync, openSync } from 'node:fs';
+     const publisher = await Topic.open('${name}', { codec: 'text' });
+     const topic = await Topic.open('${name}', { codec: 'text' });
+     const subscription = topic.subscribe();
+     publisher.tryPublish('first');
+     const taken = [];
+     try { for (;;) taken.push(openSync('/dev/null')); } catch {}
+     for (let i = 0; i < 3; i++) try { subscription.tryReceive(); } catch (error) { console.log(error.code); }
+     for (const fd of taken) closeSync(fd);
+     console.log(subscription.tryReceive(), subscription.lost);
+     topic.close();
+     publisher.close();`,
+  );
+  assert.deepEqual(out.trim().split('\n'), ['EMFILE', 'EMFILE', 'EMFILE', 'first 0']);
+});
