@@ -20,6 +20,8 @@ import { hasSegment, mapSegment } from './segment.js';
 import { Sleepers } from './sleepers.js';
 import { type Attempts, type Job, type Types, Waiting } from './waiting.js';
 
+const FOREVER = new Deadline('wait for a queue');
+
 /** Counters of a seat. */
 const SENT_COUNT = 0;
 const RECEIVED_COUNT = 1;
@@ -167,42 +169,42 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
 
   /** Sends a value; waits in the event loop while the queue is full. Waiting sends of this object are served in their order. */
   async send(value: T, options?: QueueSendOptions & WaitOptions): Promise<void> {
-    this.#mustBeOpen();
     const deadline = new Deadline(`send to ${this.#what}`, options);
     const priority = this.#priorityOf(options);
     const type = typeOf(options);
     const payload = this.#encode(value);
+    this.#mustBeOpen(); // what was called for the value and the options may have closed it
     if (deadline.signal?.aborted) throw deadline.signal.reason;
     if (this.#waiting.maySend() && this.#put(payload, priority, type)) return undefined;
     return this.#waiting.send({ payload: new Uint8Array(payload), priority, type }, deadline);
   }
   /** Sends a value if there is room and nobody of this object waits to send; otherwise false. Never blocks. */
   trySend(value: T, options?: QueueSendOptions): boolean {
-    this.#mustBeOpen();
     const priority = this.#priorityOf(options);
     const type = typeOf(options);
     const payload = this.#encode(value);
+    this.#mustBeOpen();
     if (this.#sendersWait()) return false;
     if (this.#put(payload, priority, type)) return true;
     return this.#lookedForDead() && this.#put(payload, priority, type);
   }
   /** Sends a value; blocks the thread while the queue is full. */
   sendSync(value: T, options?: QueueSendOptions & SyncWaitOptions): void {
-    this.#mustBeOpen();
+    const deadline = options?.timeout === undefined ? undefined : new Deadline(`send to ${this.#what}`, options);
     const priority = this.#priorityOf(options);
     const type = typeOf(options);
     const payload = this.#encode(value);
+    this.#mustBeOpen();
     if (!this.#sendersWait() && this.#put(payload, priority, type)) return;
-    const deadline = new Deadline(`send to ${this.#what}`, options);
     this.#mapping.check();
-    this.#waiting.sendSync({ payload: new Uint8Array(payload), priority, type }, deadline);
+    this.#waiting.sendSync({ payload: new Uint8Array(payload), priority, type }, deadline ?? FOREVER);
   }
 
   /** Receives the next message; waits in the event loop while there is none. */
   async receive(options?: QueueReceiveOptions & WaitOptions): Promise<Delivery<T>> {
-    this.#mustBeOpen();
     const deadline = new Deadline(`receive from ${this.#what}`, options);
     const types = typesOf(options);
+    this.#mustBeOpen();
     if (deadline.signal?.aborted) throw deadline.signal.reason;
     if (this.#waiting.mayReceive()) {
       const delivery = this.#take(types);
@@ -212,21 +214,21 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   }
   /** Receives the next message if there is one; otherwise undefined. Never blocks. */
   tryReceive(options?: QueueReceiveOptions): Delivery<T> | undefined {
-    this.#mustBeOpen();
     const types = typesOf(options);
+    this.#mustBeOpen();
     this.#waitingOrNone?.serve();
     return this.#take(types) ?? (this.#lookedForDead() ? this.#take(types) : undefined);
   }
   /** Receives the next message; blocks the thread while there is none. */
   receiveSync(options?: QueueReceiveOptions & SyncWaitOptions): Delivery<T> {
-    this.#mustBeOpen();
+    const deadline = options?.timeout === undefined ? undefined : new Deadline(`receive from ${this.#what}`, options);
     const types = typesOf(options);
+    this.#mustBeOpen();
     this.#waitingOrNone?.serve();
     const delivery = this.#take(types);
     if (delivery !== undefined) return delivery;
-    const deadline = new Deadline(`receive from ${this.#what}`, options);
     this.#mapping.check();
-    return this.#waiting.receiveSync(types, deadline);
+    return this.#waiting.receiveSync(types, deadline ?? FOREVER);
   }
   /**
    * Every message from now on. When the loop asks for the next, the one before is acknowledged, unless the body has settled it.

@@ -136,8 +136,8 @@ export class Topic<T> implements Disposable, AsyncDisposable {
   async publish(value: T, options?: WaitOptions): Promise<void> {
     const deadline = options === undefined ? AT_ONCE : new Deadline('publish', options);
     deadline.signal?.throwIfAborted();
-    const writer = this.#writer ?? this.#begin();
     const payload = this.#encode(value);
+    const writer = this.#writer ?? this.#begin(); // after what the codec has called, which may have closed it
     if (this.#loan !== undefined) return this.#waiting.add(new Uint8Array(payload), deadline);
     this.#write(writer, payload);
     if (++this.#burst < BURST) return;
@@ -146,8 +146,8 @@ export class Topic<T> implements Disposable, AsyncDisposable {
   }
   /** Publishes a value at once; false if a {@link Loan} of this object is not ended yet. Throws what {@link publish} throws. */
   tryPublish(value: T): boolean {
-    const writer = this.#writer ?? this.#begin();
     const payload = this.#encode(value);
+    const writer = this.#writer ?? this.#begin();
     if (this.#loan !== undefined) return false;
     this.#write(writer, payload);
     return true;

@@ -280,6 +280,35 @@ test('the smallest queue works', async () => {
   }
 });
 
+test('a queue that is closed by what the value or the options call is closed: no call goes on, or waits', async () => {
+  const calls: ((queue: Queue<unknown>, value: unknown, options: object) => unknown)[] = [
+    (queue, value) => queue.send(value),
+    (queue, value) => queue.trySend(value),
+    (queue, value) => queue.sendSync(value),
+    (queue, _value, options) => queue.send(1, options),
+    (queue, _value, options) => queue.trySend(1, options),
+    (queue, _value, options) => queue.sendSync(1, options),
+    (queue, _value, options) => queue.receive(options),
+    (queue, _value, options) => queue.tryReceive(options),
+    (queue, _value, options) => queue.receiveSync(options),
+  ];
+  for (const call of calls) {
+    using queue = await openQueue<unknown>({ codec: 'json' });
+    queue.tryReceive(); // has just looked for the dead
+    const close = () => queue.close();
+    const value = { toJSON: () => close() ?? 1 };
+    const options = {
+      get type() {
+        return close();
+      },
+      get types() {
+        return close();
+      },
+    };
+    await assert.rejects(async () => call(queue, value, options), ClosedError);
+  }
+});
+
 test('bad arguments are refused before anything happens', async () => {
   const refused = (code: string) => (error: unknown) => (error as { code?: string }).code === code;
   const range = refused('ERR_OUT_OF_RANGE');

@@ -179,10 +179,15 @@ test('one who waits sleeps: no looking now and then', limit, async () => {
   const peer = another(name, `say('up'); (await queue.receive()).acknowledge(); say('got');`);
   await peer.line();
   await delay(1500); // the looks after the opening are over
-  await asleep(peer.pid);
-  const before = switches(peer.pid);
-  await delay(1500);
-  const woken = [...switches(peer.pid)].filter(([task, count]) => count - (before.get(task) ?? count) > 3);
+  let woken: [string, number][] = [];
+  // What looks now and then does so all the time; on a busy machine what the engine does after the start may come late.
+  for (let tries = 0; tries < 5; tries++) {
+    await asleep(peer.pid);
+    const before = switches(peer.pid);
+    await delay(1500);
+    woken = [...switches(peer.pid)].filter(([task, count]) => count - (before.get(task) ?? count) > 3);
+    if (woken.length === 0) break;
+  }
   assert.deepEqual(woken, []);
   using queue = await Queue.open<number>(name);
   queue.sendSync(1);

@@ -301,6 +301,16 @@ test(
   },
 );
 
+test('a topic that its codec closes publishes nothing', limit, async () => {
+  for (const voice of ['publish', 'tryPublish'] as const) {
+    for (const first of [true, false]) {
+      using topic = await Topic.open(uniqueName(), { codec: 'json' });
+      if (!first) topic.tryPublish(1);
+      await assert.rejects(async () => topic[voice]({ toJSON: () => topic.close() ?? 1 }), ClosedError);
+    }
+  }
+});
+
 test(
   'drain shows messages where they lie, up to a limit; what was overwritten meanwhile is counted',
   limit,
