@@ -99,6 +99,7 @@ export class Answer {
   #end(frame: Uint8Array): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#session.ending();
     const sent = this.#session.post(frame);
     if (sent === true) this.#session.done(this);
     else {

@@ -1,7 +1,14 @@
 /** The errors of calls that are nobody's fault in particular, with what to know about them. */
 import { ClosedError, IpcError, PeerDiedError } from '../../system/errors.js';
 
-const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+/** What was thrown may be anything, also a thing that throws itself when it is looked at. */
+function reason(cause: unknown): string {
+  try {
+    return String(cause instanceof Error ? cause.message : cause);
+  } catch {
+    return 'for a reason that cannot be told';
+  }
+}
 
 /** @param what `'the result of add()'` */
 export function notEncodable(what: string, codec: string, cause: unknown): IpcError {

@@ -20,9 +20,10 @@ classes.set(FullError.name, FullError);
 
 /** What else is taken along, if it is a string or a number. */
 const DETAILS = ['code', 'errno', 'syscall', 'path', 'dest'] as const;
-/** Causes of causes, errors of an AggregateError, characters of a text. */
+/** Causes of causes, errors of an AggregateError, all that are told of one error, characters of a text. */
 const DEEPEST = 8;
 const MOST = 32;
+const ALL = 64;
 const LONGEST = 16_384;
 
 interface Told {
@@ -35,11 +36,25 @@ interface Told {
   [detail: string]: unknown;
 }
 
-/** @param where what to say of a thing that was thrown and is no error */
+/**
+ * Never throws: what a handler throws may be anything, also a thing that throws itself when it is looked at.
+ *
+ * @param where what to say of a thing that was thrown and is no error
+ */
 export function encodeError(error: unknown, where: string): string {
-  return JSON.stringify(tell(error, where, 0));
+  let left = ALL;
+  const one = (each: unknown, depth: number): Told => {
+    left--;
+    try {
+      return tell(each, where, depth, (inner) => (left > 0 ? one(inner, depth + 1) : undefined));
+    } catch {
+      return { classes: ['Error'], name: 'Error', message: `${where} threw something that cannot be looked at` };
+    }
+  };
+  return JSON.stringify(one(error, 0));
 }
-function tell(error: unknown, where: string, depth: number): Told {
+/** @param inner tells one of those within it, unless there are too many */
+function tell(error: unknown, where: string, depth: number, inner: (error: unknown) => Told | undefined): Told {
   if (!(error instanceof Error)) {
     return { classes: ['Error'], name: 'Error', message: `${where} threw what is no error: ${shown(error)}` };
   }
@@ -52,11 +67,17 @@ function tell(error: unknown, where: string, depth: number): Told {
   }
   if (depth >= DEEPEST) return told;
   const cause = read(() => error.cause);
-  if (cause instanceof Error) told.cause = tell(cause, where, depth + 1);
+  if (isError(cause)) told.cause = inner(cause);
   const all = read(() => (error as AggregateError).errors);
-  if (error instanceof AggregateError && Array.isArray(all))
-    told.errors = all.slice(0, MOST >> depth).map((each) => tell(each, where, depth + 1));
+  if (error instanceof AggregateError && read(() => Array.isArray(all)) === true) {
+    const list = all as unknown[];
+    const count = Math.min(list.length, MOST >> depth);
+    told.errors = Array.from({ length: count }, (_, i) => inner(read(() => list[i]))).filter(Boolean);
+  }
   return told;
+}
+function isError(value: unknown): boolean {
+  return read(() => value instanceof Error) === true;
 }
 /** The names of its classes, its own first. */
 function ancestry(error: Error): string[] {

@@ -32,7 +32,9 @@ export class Session implements Reader {
   readonly #offer: Offer;
   readonly #connection: Connection<unknown>;
   readonly #intake: Intake;
+  /** Calls that have not ended; and how many of them are not even about to: the last frame of the others waits for room. */
   readonly #answers = new Map<number, Answer>();
+  #running = 0;
   #retired = false;
   #over = false;
 
@@ -84,6 +86,11 @@ export class Session implements Reader {
       return true;
     }
   }
+  /** Its last frame is on its way. */
+  ending(): void {
+    this.#running--;
+  }
+  /** That is in the ring. */
   done(answer: Answer): void {
     if (!this.#answers.delete(answer.id) || !this.#retired || this.#answers.size > 0) return;
     this.#leave();
@@ -124,25 +131,31 @@ export class Session implements Reader {
     const { call: id, value: request, problem } = frame;
     if (this.#answers.has(id)) throw new CorruptError(`a client has used the number ${id} for two calls at a time`);
     const { maxCalls, methods } = this.#offer;
-    if (this.#answers.size >= maxCalls) throw new CorruptError(`a client has more than ${maxCalls} calls in flight`);
+    // A client may have read an answer, and call again, before we have heard that it is in the ring.
+    if (this.#running >= maxCalls || this.#answers.size >= 2 * maxCalls)
+      throw new CorruptError(`a client has more than ${maxCalls} calls in flight`);
     if (this.#retired) {
       this.#tell(this.writer.bare(REFUSED, id));
       return;
     }
     if (problem !== undefined) {
-      const answer = new Answer(this, id, '');
-      this.#answers.set(id, answer);
+      const answer = this.#begin(id, '');
       answer.refuse(notDecodable('the arguments of a call', this.#offer.codec, problem));
       return;
     }
     if (!Array.isArray(request) || typeof request[0] !== 'string')
       throw new CorruptError('a client has sent a call without a method');
     const method = request.shift() as string;
-    const answer = new Answer(this, id, method);
-    this.#answers.set(id, answer);
+    const answer = this.#begin(id, method);
     const handler = methods.get(method);
     if (handler !== undefined) answer.run(handler, request);
     else answer.refuse(this.#unknown(method));
+  }
+  #begin(id: number, method: string): Answer {
+    const answer = new Answer(this, id, method);
+    this.#answers.set(id, answer);
+    this.#running++;
+    return answer;
   }
   #unknown(method: string): IpcError {
     const known = [...this.#offer.methods.keys()].slice(0, 20).join(', ');

@@ -299,6 +299,69 @@ test('errors arrive as errors: class, name, message, code, cause, both stacks', 
   service.close();
 });
 
+test('whatever a handler throws is an error of that call alone: things that throw when they are looked at, cyclic and huge ones', async () => {
+  const revoked = (target: object) => {
+    const { proxy, revoke } = Proxy.revocable(target, {});
+    revoke();
+    return proxy;
+  };
+  const hollow = () => {
+    throw new Error('a trap');
+  };
+  class Renamed extends Error {}
+  let looks = 0;
+  Object.defineProperty(Renamed, 'name', { get: () => (looks++ % 2 === 0 ? 'Renamed' : {}) });
+  const everything = new AggregateError([], 'm'.repeat(20_000));
+  everything.errors = Array.from({ length: 1000 }, () => everything);
+  const cyclic: { self?: unknown } = {};
+  cyclic.self = cyclic;
+  const things: Record<string, unknown> = {
+    revoked: revoked({}),
+    revokedError: revoked(new Error('x')),
+    trapped: new Proxy(new Error('x'), { getPrototypeOf: hollow }),
+    getters: new Proxy(new Error('x'), { get: hollow, getOwnPropertyDescriptor: hollow }),
+    renamed: new Renamed('x'),
+    cause: new Error('with a cause', { cause: revoked({}) }),
+    errors: Object.assign(new AggregateError([], 'with errors'), { errors: revoked([]) }),
+    message: Object.assign(new Error('x'), { message: { toString: hollow } }),
+    symbol: Symbol('a symbol'),
+    function: hollow,
+    nothing: null,
+    cyclic,
+    everything,
+    long: new Error('x'.repeat(1e7)),
+  };
+  const handlers: Record<string, () => unknown> = {};
+  for (const [name, thing] of Object.entries(things)) {
+    handlers[`${name}Now`] = () => {
+      throw thing;
+    };
+    handlers[`${name}Later`] = () => Promise.reject(thing);
+    handlers[`${name}Streamed`] = async function* () {
+      yield 1;
+      throw thing;
+    };
+    handlers[`${name}Encoded`] = () => ({
+      toJSON() {
+        throw thing;
+      },
+    });
+  }
+  const name = uniqueName();
+  await using _service = await serve(name, { ...handlers, well: () => 'well' }, { codec: 'json' });
+  using c = await client<Record<string, () => Promise<unknown>>>(name, { codec: 'json' });
+  for (const method of Object.keys(handlers)) {
+    const call = c.$call(method);
+    const end = method.endsWith('Streamed')
+      ? (async () => {
+          for await (const value of call) assert.equal(value, 1);
+        })()
+      : call;
+    await assert.rejects(end, (error) => error instanceof Error && error.message.length < 20_000, method);
+    assert.equal(await c.well!(), 'well');
+  }
+});
+
 test('what cannot be encoded is an error of that call alone, on either side', async () => {
   const [c, service] = await both({
     f: (x: unknown) => typeof x,
