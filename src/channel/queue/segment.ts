@@ -1,10 +1,11 @@
 /** The file `slots` of a queue: made whole, by whoever comes first, then mapped by all. */
-import { existsSync, writeSync } from 'node:fs';
+import { existsSync, readdirSync, writeSync } from 'node:fs';
 import { CorruptError, SystemError } from '../../system/errors.js';
 import { close, fallocate, fstat, linkDescriptor, open } from '../../system/file.js';
 import { type Mapping, mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
-import type { Place } from '../place/place.js';
+import { type Place, removeDead, UNLINKED } from '../place/place.js';
+import { runtimeDirectory } from '../place/runtime-directory.js';
 import { MAGIC, type Plan, VERSION } from './layout.js';
 
 const FILE = 'slots';
@@ -39,6 +40,7 @@ function openSegment(place: Place): number | undefined {
   }
 }
 function makeSegment(place: Place, plan: Plan): number {
+  removeUnlinked();
   const fd = open(place.path('.'), O_TMPFILE! | O_RDWR!, 0o600);
   try {
     allocate(fd, plan, place);
@@ -56,6 +58,10 @@ function makeSegment(place: Place, plan: Plan): number {
     }
     throw error;
   }
+}
+/** Queues that were unlinked while they were in use, and whose last user was killed: nobody asks for them by name any more. */
+function removeUnlinked(): void {
+  for (const name of readdirSync(runtimeDirectory())) if (name.startsWith(UNLINKED)) removeDead(name);
 }
 function allocate(fd: number, plan: Plan, place: Place): void {
   try {

@@ -145,6 +145,22 @@ test(
   },
 );
 
+test('an unlinked queue whose last user is killed goes when the next queue is made', limit, async () => {
+  const name = queueName();
+  const user = another(name, `say('up'); setInterval(() => {}, 1e6);`);
+  await user.line();
+  assert.equal(Queue.unlink(name), true);
+  const unlinked = () => readdirSync(process.env['VECINO_RUNTIME_DIR']!).filter((each) => each.startsWith('~')).length;
+  {
+    using _other = await Queue.open(queueName());
+    assert.equal(unlinked(), 1, 'somebody uses it');
+  }
+  await user.kill();
+  assert.equal(unlinked(), 1);
+  using _another = await Queue.open(queueName());
+  assert.equal(unlinked(), 0);
+});
+
 test('a sleeping producer goes on when the consumer dies that had its room', limit, async () => {
   const name = queueName();
   using queue = await Queue.open<number>(name, { capacity: 2 });
