@@ -128,8 +128,11 @@ export class ReadyIndex {
         // Otherwise it is taken, and the entry about to be cleared.
         position = (position + 1) | 0;
       } else if (ahead === 1) position = (position + 1) | 0;
-      else if (ahead < BEHIND) position = (position + Math.imul(ahead - 1, this.#size)) | 0;
-      else if (ahead === ROUNDS && (entry & FILLED) !== 0) {
+      else if (ahead < BEHIND) {
+        // Whoever filled this last has found the entry of a round before over, and with it all that are older; no more is known.
+        const rounds = (entry & FILLED) !== 0 ? ahead - 1 : ahead - 2;
+        position = (position + Math.imul(rounds, this.#size) + 1) | 0;
+      } else if (ahead === ROUNDS && (entry & FILLED) !== 0) {
         return false; // the ring is full, and this is its end
       } else words[this.#head] = position = (this.#findTail() - this.#size) | 0;
       if (over) this.#ownHead = position;

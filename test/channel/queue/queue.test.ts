@@ -3,7 +3,16 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ClosedError, type Codec, IpcError, layout, MessageTooLargeError, MismatchError, Queue } from 'vecino';
+import {
+  ClosedError,
+  type Codec,
+  type Delivery,
+  IpcError,
+  layout,
+  MessageTooLargeError,
+  MismatchError,
+  Queue,
+} from 'vecino';
 import { Place } from '#src/channel/place/place.js';
 import { openQueue, queueName } from './support.js';
 
@@ -104,6 +113,95 @@ test('one that nobody wants is passed by for many rounds, and keeps its place', 
   queue.sendSync(5);
   assert.deepEqual(contents(queue), [-1, -2, 5]);
   assert.deepEqual([queue.stats().ready, queue.stats().inFlight], [0, 0]);
+});
+
+test('what others have passed by is found by one who comes later, however often the index came round meanwhile', async () => {
+  const name = queueName();
+  using chooser = await Queue.open<number>(name, { capacity: 4, priorities: 1 });
+  const pass = (count: number) => {
+    for (let i = 0; i < count; i++) {
+      chooser.sendSync(i, { type: 1 });
+      chooser.receiveSync({ types: [1] }).acknowledge();
+    }
+  };
+  chooser.sendSync(100);
+  pass(32);
+  chooser.sendSync(200);
+  pass(31);
+  using later = await Queue.open<number>(name);
+  assert.deepEqual(
+    [1, 2, 3].map(() => later.tryReceive()?.value),
+    [100, 200, undefined],
+  );
+});
+
+test('whatever is done in whatever order, what comes is what the rules say', async () => {
+  let state = 77;
+  const random = (below: number) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  interface Message {
+    value: number;
+    priority: number;
+    type: number;
+    attempt: number;
+    held: boolean;
+  }
+  for (let run = 0; run < 150; run++) {
+    const name = queueName();
+    const [capacity, priorities] = [1 + random(20), 1 + random(3)];
+    /** In the order of commit. */
+    let messages: Message[] = [];
+    let users: { queue: Queue<number>; held: [Delivery<number>, Message][] }[] = [];
+    const open = async () => {
+      const queue = await Queue.open<number>(name, { codec: 'json', capacity, priorities, messageSize: 32 });
+      users.push({ queue, held: [] });
+    };
+    await open();
+    await open();
+    for (let value = 0; value < 400; value++) {
+      const user = users[random(users.length)]!;
+      const step = random(100);
+      if (step < 40) {
+        const options = { priority: random(priorities), type: random(3) };
+        assert.equal(user.queue.trySend(value, options), messages.length < capacity);
+        if (messages.length < capacity) messages.push({ value, ...options, attempt: 0, held: false });
+      } else if (step < 70) {
+        const types = random(3) === 0 ? [random(3)] : [0, 1, 2];
+        const delivery = user.queue.tryReceive(types.length === 1 ? { types } : undefined);
+        const ready = messages.filter((each) => !each.held && types.includes(each.type));
+        const expected = ready.find((each) => !ready.some((other) => other.priority > each.priority));
+        if (expected !== undefined) expected.attempt++;
+        const { value: found, priority, type, attempt } = delivery ?? {};
+        assert.deepEqual(
+          [found, priority, type, attempt],
+          [expected?.value, expected?.priority, expected?.type, expected?.attempt],
+        );
+        if (expected === undefined) continue;
+        expected.held = true;
+        user.held.push([delivery!, expected]);
+      } else if (step < 95) {
+        if (user.held.length === 0) continue;
+        const [[delivery, message]] = user.held.splice(random(user.held.length), 1) as [[Delivery<number>, Message]];
+        message.held = false;
+        if (random(3) === 0) delivery.reject();
+        else {
+          delivery.acknowledge();
+          messages = messages.filter((each) => each !== message);
+        }
+      } else if (step < 97 && users.length > 1) {
+        user.queue.close();
+        for (const [, message] of user.held) message.held = false;
+        users = users.filter((each) => each !== user);
+      } else if (users.length < 4) await open();
+      const { ready, inFlight } = users[0]!.queue.stats();
+      const held = messages.filter((each) => each.held).length;
+      assert.deepEqual([ready, inFlight], [messages.length - held, held]);
+    }
+    for (const { queue } of users) queue.close();
+    Queue.unlink(name);
+  }
 });
 
 test('a delivery is settled once', async () => {
