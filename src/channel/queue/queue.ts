@@ -31,6 +31,8 @@ const RECOVERED_COUNT = 4;
 
 /** Who sleeps is woken two at a time, so that a message does not wait for one who cannot run. */
 const WAKES = 2;
+/** Milliseconds after which all are woken if those two have not taken it: both may be stopped. */
+const PATIENCE = 50;
 /** Freed slots that a consumer gathers before it wakes a producer, at most. */
 const MOST_GATHERED = 64;
 /** Milliseconds from one look for the dead to the next, for those who never wait. */
@@ -89,6 +91,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   #untimed = 0;
   #batch = 0;
   #clock = 0;
+  #again: NodeJS.Timeout | undefined;
   #closed = false;
 
   private constructor(place: Place, mapping: Mapping, plan: Plan, coder: Coder<T>, spin: Spin) {
@@ -280,6 +283,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     this.#keeper.closed = true;
     const { seat } = this.#place;
     this.#waitingOrNone?.close();
+    clearTimeout(this.#again);
     try {
       this.#consumers.withdraw();
       this.#producers.withdraw();
@@ -370,6 +374,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
       for (let i = 1; i <= count; i++) if (words[own + i] === type) return 'wake';
       return 'leave';
     });
+    if (this.#consumers.some) this.#lookAgain();
   }
   /** A slot is free, and a producer sleeps: it is woken when there is room for more than one message, unless it is eager. */
   #gatherRoom(): void {
@@ -379,6 +384,16 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     const count = this.#freed + 1; // one more, should the first be one who cannot run
     this.#freed = 0;
     this.#producers.wake(count);
+    if (this.#producers.some) this.#lookAgain();
+  }
+  /** Whoever still sleeps then, and could go on, is woken. */
+  #lookAgain(): void {
+    if (this.#closed) return;
+    this.#again ??= setTimeout(() => {
+      this.#again = undefined;
+      if (this.#messages.looksReady) this.#consumers.wake(Number.POSITIVE_INFINITY);
+      this.#producers.wake(Number.POSITIVE_INFINITY);
+    }, PATIENCE).unref();
   }
   #passOn(): void {
     if (this.#consumers.some && this.#messages.looksReady) this.#consumers.wake(WAKES);

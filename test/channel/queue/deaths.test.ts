@@ -145,6 +145,45 @@ test(
   },
 );
 
+test(
+  'a message for which two stopped consumers were woken is taken by a third, who sleeps; so it is with room',
+  limit,
+  async () => {
+    const name = queueName();
+    using queue = await Queue.open<number>(name, { capacity: 2 });
+    const consumers = [0, 1, 2].map(() =>
+      another(
+        name,
+        `say('up'); for (;;) { const { value } = globalThis.kept = queue.receiveSync(); kept.acknowledge(); say(value); }`,
+      ),
+    );
+    for (const each of consumers) assert.equal(await each.line(), 'up');
+    const stop = async (stopped: Running[]) => {
+      await Promise.all(stopped.map(({ pid }) => asleep(pid)));
+      for (const { child } of stopped) child.kill('SIGSTOP');
+    };
+    for (let i = 0; i < 3; i++) {
+      const able = consumers[i]!;
+      const stopped = consumers.filter((each) => each !== able);
+      await asleep(able.pid);
+      await stop(stopped);
+      queue.sendSync(i);
+      assert.equal(await able.line(), String(i));
+      for (const { child } of stopped) child.kill('SIGCONT');
+    }
+    for (const each of consumers) await each.kill();
+    for (let i = 0; i < 2; i++) queue.sendSync(i);
+    const producers = [0, 1, 2, 3].map((each) => another(name, `say('up'); queue.sendSync(${each}); say('sent');`));
+    for (const each of producers) assert.equal(await each.line(), 'up');
+    for (const { pid } of producers) await asleep(pid);
+    await delay(10); // no longer patient
+    await stop(producers.slice(0, 3));
+    queue.receiveSync().acknowledge();
+    assert.equal(await producers[3]!.line(), 'sent');
+    for (const each of producers) await each.kill();
+  },
+);
+
 test('an unlinked queue whose last user is killed goes when the next queue is made', limit, async () => {
   const name = queueName();
   const user = another(name, `say('up'); setInterval(() => {}, 1e6);`);
