@@ -5,7 +5,7 @@ import { ClosedError, MessageTooLargeError } from '../../system/errors.js';
 import type { Mapping } from '../../system/memory.js';
 import { type Coder, coderOf } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
-import { SEAT_COUNTERS, SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.js';
+import { SEAT_COUNTERS } from '../place/control-file.js';
 import { Doorbell } from '../place/doorbell.js';
 import { Place } from '../place/place.js';
 import { unlinkPlace } from '../place/unlink.js';
@@ -19,6 +19,7 @@ import { enter, leave, recover } from './recovery.js';
 import { hasSegment, mapSegment } from './segment.js';
 import { Sleepers } from './sleepers.js';
 import { type Attempts, type Job, type Types, Waiting } from './waiting.js';
+import { Waker } from './waker.js';
 
 const FOREVER = new Deadline('wait for a queue');
 
@@ -29,12 +30,6 @@ const ACKNOWLEDGED_COUNT = 2;
 const RETURNED_COUNT = 3;
 const RECOVERED_COUNT = 4;
 
-/** Who sleeps is woken two at a time, so that a message does not wait for one who cannot run. */
-const WAKES = 2;
-/** Milliseconds after which all are woken if those two have not taken it: both may be stopped. */
-const PATIENCE = 50;
-/** Freed slots that a consumer gathers before it wakes a producer, at most. */
-const MOST_GATHERED = 64;
 /** Milliseconds from one look for the dead to the next, for those who never wait. */
 const LOOK = 20;
 /** Messages taken from one look at the clock to the next, at most. */
@@ -81,17 +76,14 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   readonly #keeper: Keeper;
   readonly #counters: Float64Array;
   readonly #counter: number;
-  readonly #gather: number;
+  readonly #waker: Waker;
   readonly #bell: Doorbell;
   #waitingOrNone: Waiting<T> | undefined;
-  /** Slots freed since a producer was woken, while there was one asleep. */
-  #freed = 0;
   /** When we looked for the dead, and how many messages may be taken before the clock is looked at. */
   #looked = 0;
   #untimed = 0;
   #batch = 0;
   #clock = 0;
-  #again: NodeJS.Timeout | undefined;
   #closed = false;
 
   private constructor(place: Place, mapping: Mapping, plan: Plan, coder: Coder<T>, spin: Spin) {
@@ -106,7 +98,6 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     this.#messages = new Messages(mapping.buffer, plan, place.seat);
     this.#counters = place.doubles;
     this.#counter = (place.wordOf(place.seat) >> 1) + SEAT_COUNTERS;
-    this.#gather = Math.max(1, Math.min(MOST_GATHERED, plan.capacity >> 2));
     const { words } = this.#messages;
     const ring = (seat: number) => {
       try {
@@ -117,6 +108,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     };
     this.#consumers = new Sleepers(words, CONSUMERS, CONSUMER_TICKETS, place.seat, ring);
     this.#producers = new Sleepers(words, PRODUCERS, PRODUCER_TICKETS, place.seat, ring);
+    this.#waker = new Waker(place, this.#messages, this.#consumers, this.#producers);
     this.#keeper = {
       what: this.#what,
       closed: false,
@@ -283,7 +275,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     this.#keeper.closed = true;
     const { seat } = this.#place;
     this.#waitingOrNone?.close();
-    clearTimeout(this.#again);
+    this.#waker.close();
     try {
       this.#consumers.withdraw();
       this.#producers.withdraw();
@@ -322,7 +314,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   #put(payload: Uint8Array, priority: number, type: number): boolean {
     if (!this.#messages.put(payload, priority, type)) return false;
     this.#counters[this.#counter + SENT_COUNT]!++;
-    if (this.#consumers.some) this.#wakeConsumers(type);
+    if (this.#consumers.some) this.#waker.message(type);
     return true;
   }
   #take(types: Types): Delivery<T> | undefined {
@@ -330,7 +322,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     if (--this.#untimed < 0) this.#lookNowAndThen();
     const slot = messages.take(types);
     if (slot < 0) {
-      if (this.#freed > 0) this.#wakeProducers();
+      this.#waker.flush();
       return undefined;
     }
     const { word, type, priority, attempt } = messages;
@@ -346,12 +338,12 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   #acknowledge(slot: number, word: number): void {
     this.#messages.acknowledge(slot, word);
     this.#counters[this.#counter + ACKNOWLEDGED_COUNT]!++;
-    if (this.#producers.some) this.#gatherRoom();
+    if (this.#producers.some) this.#waker.room();
   }
   #giveBack(slot: number, word: number, type: number): void {
     this.#messages.giveBack(slot, word);
     this.#counters[this.#counter + RETURNED_COUNT]!++;
-    if (this.#consumers.some) this.#wakeConsumers(type);
+    if (this.#consumers.some) this.#waker.message(type);
   }
   #giveAllBack(): void {
     const messages = this.#messages;
@@ -360,44 +352,9 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
       messages.giveBack(slot, word);
       count++;
     });
-    if (count > 0) this.#consumers.wake(Number.POSITIVE_INFINITY);
-    if (this.#freed > 0) this.#wakeProducers();
-    this.#passOn();
-  }
-  /** Wakes those who can receive a message of this type: two of those who take all, and who asks for it. */
-  #wakeConsumers(type: number): void {
-    const { words } = this.#place;
-    this.#consumers.wake(WAKES, (seat) => {
-      const own = this.#place.wordOf(seat) + SEAT_OWN;
-      const count = words[own]!;
-      if (count <= 0 || count >= SEAT_OWN_WORDS) return 'count';
-      for (let i = 1; i <= count; i++) if (words[own + i] === type) return 'wake';
-      return 'leave';
-    });
-    if (this.#consumers.some) this.#lookAgain();
-  }
-  /** A slot is free, and a producer sleeps: it is woken when there is room for more than one message, unless it is eager. */
-  #gatherRoom(): void {
-    if (++this.#freed >= this.#gather || Sleepers.isEager(this.#producers.summary)) this.#wakeProducers();
-  }
-  #wakeProducers(): void {
-    const count = this.#freed + 1; // one more, should the first be one who cannot run
-    this.#freed = 0;
-    this.#producers.wake(count);
-    if (this.#producers.some) this.#lookAgain();
-  }
-  /** Whoever still sleeps then, and could go on, is woken. */
-  #lookAgain(): void {
-    if (this.#closed) return;
-    this.#again ??= setTimeout(() => {
-      this.#again = undefined;
-      if (this.#messages.looksReady) this.#consumers.wake(Number.POSITIVE_INFINITY);
-      this.#producers.wake(Number.POSITIVE_INFINITY);
-    }, PATIENCE).unref();
-  }
-  #passOn(): void {
-    if (this.#consumers.some && this.#messages.looksReady) this.#consumers.wake(WAKES);
-    if (this.#producers.some && this.#messages.looksFree) this.#producers.wake(WAKES);
+    this.#waker.all(count > 0, false);
+    this.#waker.flush();
+    this.#waker.passOn();
   }
   /** Gives back what the dead had in hand. */
   #recover(): void {
@@ -405,8 +362,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     const { returned, freed } = recover(this.#place, this.#messages);
     this.#counters[this.#counter + RECOVERED_COUNT]! += returned;
     // One who was to wake others may have died before he did, so they look in any case; here are those who sleep for good reason.
-    if (returned > 0) this.#consumers.wake(Number.POSITIVE_INFINITY);
-    if (freed > 0) this.#producers.wake(Number.POSITIVE_INFINITY);
+    this.#waker.all(returned > 0, freed > 0);
   }
   /** Who always finds a message never waits, and must look for the dead all the same: what they had comes before what is there. */
   #lookNowAndThen(): void {
@@ -443,7 +399,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
       recover: () => this.#recover(),
       looksReady: () => this.#messages.looksReady,
       looksFree: () => this.#messages.looksFree,
-      passOn: () => this.#passOn(),
+      passOn: () => this.#waker.passOn(),
     };
     return new Waiting(attempts, this.#place, this.#bell, this.#consumers, this.#producers, this.#spin, this.#what);
   }

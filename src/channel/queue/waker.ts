@@ -1,0 +1,83 @@
+/**
+ * Whom one who has sent, freed or given back something wakes: two consumers for a message, so that it does not wait for one who
+ * cannot run; producers for more than one free slot at a time, unless they have waited for long. How, sleepers.ts tells.
+ */
+import { SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.js';
+import type { Place } from '../place/place.js';
+import type { Messages } from './messages.js';
+import { Sleepers } from './sleepers.js';
+
+/** Sleepers woken at a time. */
+const WAKES = 2;
+/** Milliseconds after which all are woken if those two have not taken it: both may be stopped. */
+const PATIENCE = 50;
+/** Freed slots that a consumer gathers before it wakes a producer, at most. */
+const MOST_GATHERED = 64;
+const ALL = Number.POSITIVE_INFINITY;
+
+export class Waker {
+  readonly #place: Place;
+  readonly #messages: Messages;
+  readonly #consumers: Sleepers;
+  readonly #producers: Sleepers;
+  readonly #gather: number;
+  /** Slots freed since a producer was woken, while there was one asleep. */
+  #freed = 0;
+  #again: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(place: Place, messages: Messages, consumers: Sleepers, producers: Sleepers) {
+    this.#place = place;
+    this.#messages = messages;
+    this.#consumers = consumers;
+    this.#producers = producers;
+    this.#gather = Math.max(1, Math.min(MOST_GATHERED, messages.plan.capacity >> 2));
+  }
+  /** There is a message of this type: wakes two of those who take all, and who asks for it. */
+  message(type: number): void {
+    const { words } = this.#place;
+    this.#consumers.wake(WAKES, (seat) => {
+      const own = this.#place.wordOf(seat) + SEAT_OWN;
+      const count = words[own]!;
+      if (count <= 0 || count >= SEAT_OWN_WORDS) return 'count';
+      for (let i = 1; i <= count; i++) if (words[own + i] === type) return 'wake';
+      return 'leave';
+    });
+    if (this.#consumers.some) this.#lookAgain();
+  }
+  /** A slot is free, and a producer sleeps: it is woken when there is room for more than one message, unless it is eager. */
+  room(): void {
+    if (++this.#freed >= this.#gather || Sleepers.isEager(this.#producers.summary)) this.flush();
+  }
+  /** No more room will come soon: wakes producers for what was gathered. */
+  flush(): void {
+    if (this.#freed === 0) return;
+    const count = this.#freed + 1; // one more, should the first be one who cannot run
+    this.#freed = 0;
+    this.#producers.wake(count);
+    if (this.#producers.some) this.#lookAgain();
+  }
+  /** Messages came back, slots were freed, more than one perhaps. */
+  all(messages: boolean, room: boolean): void {
+    if (messages) this.#consumers.wake(ALL);
+    if (room) this.#producers.wake(ALL);
+  }
+  /** Somebody who was perhaps woken for something leaves it to others. */
+  passOn(): void {
+    if (this.#consumers.some && this.#messages.looksReady) this.#consumers.wake(WAKES);
+    if (this.#producers.some && this.#messages.looksFree) this.#producers.wake(WAKES);
+  }
+  /** Before the memory goes. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#again);
+  }
+  /** Whoever still sleeps a while later, and could go on, is woken. */
+  #lookAgain(): void {
+    if (this.#closed) return;
+    this.#again ??= setTimeout(() => {
+      this.#again = undefined;
+      this.all(this.#messages.looksReady, true);
+    }, PATIENCE).unref();
+  }
+}
