@@ -65,6 +65,56 @@ for (const [codec, values] of [
   });
 }
 
+test('what was received stays what it was when more comes', async () => {
+  const values = [
+    { at: 1, bytes: bytes(100) },
+    { at: 2, bytes: bytes(100).fill(9) },
+  ];
+  for (const codec of ['structured', 'msgpack'] as const) {
+    const [a, b] = await pair<unknown>({ codec });
+    for (const value of values) a.trySend(value);
+    assert.deepEqual([b.tryReceive(), b.tryReceive()], values);
+    a.close();
+    b.close();
+  }
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
+  for (const value of values) a.trySend(value.bytes);
+  assert.deepEqual([b.tryReceive(), b.tryReceive()], [values[0]!.bytes, values[1]!.bytes]);
+  a.close();
+  b.close();
+});
+
+test('what a codec cannot carry is refused by the sender, and the next message is whole', async () => {
+  const cycle: { self?: unknown } = {};
+  cycle.self = cycle;
+  const nasty = {
+    get value(): never {
+      throw new Error('a getter that throws');
+    },
+  };
+  for (const [codec, values] of [
+    ['json', [cycle, () => {}, Symbol('x'), 1n, nasty]],
+    ['msgpack', [cycle, () => {}, Symbol('x'), nasty]],
+    ['structured', [() => {}, Symbol('x'), nasty]],
+    ['text', [cycle, 1, null, nasty]],
+    [layout({ count: 'u32' }), [{ count: -1 }, { count: 'x' }, {}, null]],
+    [{ encode: () => 'text', decode: () => 1 }, [1]],
+  ] as [Codec, unknown[]][]) {
+    const [a, b] = await pair<unknown>({ codec });
+    for (const value of values) {
+      assert.throws(() => a.trySend(value), `${String(codec)} ${typeof value}`);
+      await assert.rejects(a.send(value));
+    }
+    assert.equal(b.tryReceive(), undefined);
+    if (typeof codec === 'string') {
+      await a.send('x');
+      assert.equal(b.tryReceive(), 'x');
+    }
+    a.close();
+    b.close();
+  }
+});
+
 test('a full ring: trySend is false, sendSync and send run out of time, an abort rejects, and none of them has sent', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
   const message = bytes(1000);
