@@ -333,6 +333,62 @@ test('results that are always there do not starve the event loop', async () => {
   b.close();
 });
 
+test('a loop over messages that are there already does not starve the event loop either', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 2 ** 20 });
+  let sent = 0;
+  while (a.trySend(bytes(8))) sent++;
+  let turns = 0;
+  const turned = () => {
+    turns++;
+    if (sent > 0) setImmediate(turned);
+  };
+  setImmediate(turned);
+  for await (const _ of b) if (--sent === 0) break;
+  assert.ok(turns > 100, `${turns} turns`);
+  a.close();
+  b.close();
+});
+
+test('whoever waits behind one that is aborted is tried: what is there, or fits, is had without a wake-up', {
+  timeout: 60_000,
+}, async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096, spin: 0 });
+  const aborted = (wait: (signal: AbortSignal) => Promise<unknown>, next: () => Promise<unknown>) => {
+    const controller = new AbortController();
+    const first = assert.rejects(wait(controller.signal), { name: 'AbortError' });
+    const second = next();
+    controller.abort();
+    return Promise.all([first, second]);
+  };
+  for (let i = 0; i < 3; i++) a.trySend(bytes(1000));
+  await aborted(
+    (signal) => a.send(bytes(1400), { signal }),
+    () => a.send(bytes(10)),
+  );
+  while (b.tryReceive() !== undefined);
+  // Now and then the first waits for a turn of the event loop, with the message there already.
+  for (let i = 0; i < 200; i++) {
+    a.trySend(bytes(1));
+    if (i % 3 === 0) {
+      await b.receive();
+      a.trySend(bytes(1));
+    }
+    const controller = new AbortController();
+    const [first, second] = [b.receive({ signal: controller.signal }), b.receive()];
+    controller.abort();
+    if (
+      await first.then(
+        () => true,
+        () => false,
+      )
+    )
+      a.trySend(bytes(1));
+    await second;
+  }
+  a.close();
+  b.close();
+});
+
 test('both directions waiting at once, in mixed voices, lose no wake-up', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
   while (a.trySend(bytes(500)));
