@@ -94,7 +94,10 @@ export class Sender<T> {
   sendSync(value: T, options?: SyncWaitOptions): void {
     const deadline = new Deadline(`send over ${this.#link.what}`, options);
     this.#use();
-    this.line.finishSync(deadline);
+    if (!this.line.idle) {
+      this.line.finishSync(deadline);
+      this.#use(); // what waited may have been the end
+    }
     const payload = this.#encode(value);
     if (payload.length <= this.#whole && this.#write(payload)) return;
     const task = this.#task(payload);
@@ -105,6 +108,7 @@ export class Sender<T> {
     const deadline = new Deadline(`end ${this.#link.what}`, options);
     deadline.signal?.throwIfAborted();
     this.#link.use();
+    this.#noLoan();
     const finish = (): true => {
       if (this.#ended) return true;
       this.#ended = true;
@@ -137,7 +141,6 @@ export class Sender<T> {
   }
   /** Ends what waits. Before the link closes. */
   close(): void {
-    this.#loan?.discard();
     this.line.close();
   }
 
@@ -167,7 +170,13 @@ export class Sender<T> {
   }
   #use(): void {
     this.#link.use();
-    if (this.#ended) throw new ClosedError(`the sending side of ${this.#link.what}`);
+    if (this.#ended) throw this.#over();
+    this.#noLoan();
+  }
+  #over(): ClosedError {
+    return new ClosedError(`the sending side of ${this.#link.what}`);
+  }
+  #noLoan(): void {
     if (this.#loan === undefined) return;
     throw new IpcError(
       'ERR_VECINO_LOAN_OPEN',
@@ -189,7 +198,7 @@ export class Sender<T> {
   #alarm(): void {
     const what = this.#ring.alarm();
     if (what === 'wake') this.#link.bell.ring();
-    else if (what === 'closed') throw this.#link.gone();
+    else if (what === 'closed') throw this.#link.gone(true);
   }
   /** No room: perhaps because nobody reads any more. */
   #lookAfterPeer(): void {
@@ -198,7 +207,7 @@ export class Sender<T> {
       this.#link.quiet(this.line);
       if (!bell.ended) return;
     }
-    throw this.#link.gone();
+    throw this.#link.gone(this.#ring.consumerClosed);
   }
   /** Writes a message that had no room, or has parts, as far as it goes each time. */
   #task(payload: Uint8Array): Task<true> {
@@ -216,9 +225,10 @@ export class Sender<T> {
     return {
       attempt: () => {
         this.#link.use();
+        if (this.#ended) throw this.#over(); // it came behind the end
         const { bell } = this.#link;
         this.#link.quiet(this.line);
-        if (bell.ended || this.#ring.consumerClosed) throw this.#link.gone();
+        if (bell.ended || this.#ring.consumerClosed) throw this.#link.gone(this.#ring.consumerClosed);
         if (advance()) return true;
         this.#ring.announceSleep();
         if (!advance()) return undefined;

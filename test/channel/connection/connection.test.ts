@@ -251,6 +251,58 @@ test('drain hands over what is there, where it lies, up to a limit', async () =>
   a.close();
 });
 
+test('drain loses nothing: neither by what is no visitor, nor by a limit of 0 when the peer is gone', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
+  const lengths: number[] = [];
+  const visit = (_memory: Uint8Array, _offset: number, length: number) => void lengths.push(length);
+  a.trySend(bytes(1));
+  a.trySend(bytes(2));
+  for (const none of [undefined, null, 5, {}]) {
+    assert.throws(() => b.drain(none as never), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  for (const limit of [Number.NaN, -1, 1.5, Number.NEGATIVE_INFINITY]) {
+    assert.throws(() => b.drain(visit, limit), { code: 'ERR_OUT_OF_RANGE' });
+  }
+  for (const limit of ['1', null, 1n, {}]) {
+    assert.throws(() => b.drain(visit, limit as never), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  a.close();
+  assert.equal(b.drain(visit, 0), 0);
+  assert.equal(b.drain(visit, Number.POSITIVE_INFINITY), 2);
+  assert.deepEqual(lengths, [1, 2]);
+  assert.throws(() => b.drain(visit), ClosedError);
+  b.close();
+});
+
+test('drain comes to an end though more is sent all the time', { timeout: 60_000 }, async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
+  const message = bytes(64);
+  a.trySend(message);
+  const visit = () => void a.trySend(message);
+  for (let i = 0; i < 3; i++) {
+    const count = b.drain(visit);
+    assert.ok(count > 10 && count <= 4096 / 72 + 1, String(count));
+  }
+  a.close();
+  b.close();
+});
+
+test('a ring whose messages were all received has room for the longest that goes at once', {
+  timeout: 60_000,
+}, async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
+  for (let i = 0; i < 3000; i++) {
+    for (let count = i % 5; count >= 0; count--) {
+      a.trySend(bytes((i * 40) % 1000));
+      assert.ok(b.tryReceive() !== undefined);
+    }
+    assert.equal(a.trySend(bytes(1528)), true, `round ${i}`);
+    assert.ok(b.tryReceive() !== undefined);
+  }
+  a.close();
+  b.close();
+});
+
 test('close: what was sent before is received, then receive throws and a loop ends; sends fail', async () => {
   const [a, b] = await pair<number>();
   const waiting = a.receive();
@@ -302,6 +354,49 @@ test('end: the peer reads to the end and can still answer', async () => {
   assert.equal(await a.receive(), 'answer');
   a.close();
   b.close();
+});
+
+test('nothing is sent behind the end: not what waited behind it, nor what was reserved before', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
+  const loan = a.reserve(4);
+  await assert.rejects(a.end(), { code: 'ERR_VECINO_LOAN_OPEN' });
+  loan.discard();
+  while (a.trySend(bytes(1000)));
+  const before = a.send(bytes(999));
+  const end = a.end();
+  const behind = assert.rejects(a.send(bytes(5)), ClosedError);
+  const lengths: number[] = [];
+  for await (const message of b) lengths.push(message.length);
+  assert.deepEqual(lengths, [1000, 1000, 1000, 1000, 999]);
+  await Promise.all([before, end, behind]);
+  assert.throws(() => b.tryReceive(), ClosedError);
+
+  while (b.trySend(bytes(1000)));
+  const waiting = b.send(bytes(999));
+  const over = b.end();
+  for (let i = 0; i < 5; i++) a.tryReceive();
+  assert.throws(() => b.sendSync(bytes(5)), ClosedError); // after those that wait, of which one is the end
+  await Promise.all([waiting, over]);
+  assert.equal((await a.receive()).length, 999);
+  await assert.rejects(a.receive(), ClosedError);
+  a.close();
+  b.close();
+});
+
+test('a loan of a connection that has closed says so, and is not committed in vain', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
+  const loan = a.reserve(4);
+  const { bytes: memory } = loan;
+  for (const length of [-1, 5, 1.5, Number.NaN]) assert.throws(() => loan.commit(length), { code: 'ERR_OUT_OF_RANGE' });
+  assert.throws(() => loan.commit('1' as never), { code: 'ERR_INVALID_ARG_TYPE' });
+  a.close();
+  assert.equal(memory.length, 0);
+  assert.throws(() => loan.commit(), ClosedError);
+  const other = b.reserve(4);
+  b.close();
+  assert.throws(() => other.bytes, ClosedError);
+  other.discard();
+  other.discard();
 });
 
 test('leaving a loop early leaves the connection open', async () => {
