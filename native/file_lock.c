@@ -85,11 +85,19 @@ static napi_value call_close_owned(napi_env env, napi_callback_info info) { /* o
   *fd = -1;
   return give_call(env, instance, close(number));
 }
+static napi_value call_disown(napi_env env, napi_callback_info info) { /* owner: the descriptor, open, and nobody's */
+  ARGUMENTS(1);
+  void *data = NULL;
+  if (napi_get_value_external(env, argv[0], &data) != napi_ok) return give_int(env, -EINVAL);
+  int *fd = data, number = *fd;
+  *fd = -1;
+  return give_int(env, number);
+}
 
 void export_file_lock(napi_env env, napi_value exports, struct instance *instance) {
   static const struct method methods[] = {
     {"fileLock", call_file_lock}, {"fileLockTest", call_file_lock_test}, {"fileLockStart", call_file_lock_start}, {"fileLockFinish", call_file_lock_finish},
-    {"own", call_own}, {"closeOwned", call_close_owned},
+    {"own", call_own}, {"closeOwned", call_close_owned}, {"disown", call_disown},
   };
   static const struct constant constants[] = {
     {"F_OFD_SETLK", F_OFD_SETLK}, {"F_OFD_SETLKW", F_OFD_SETLKW}, {"F_RDLCK", F_RDLCK}, {"F_WRLCK", F_WRLCK}, {"F_UNLCK", F_UNLCK},

@@ -19,6 +19,7 @@ declare module './native.js' {
     fileLockFinish(event: number, cancel: boolean): number;
     own(fd: number): OwnedDescriptor | number;
     closeOwned(owner: OwnedDescriptor): number;
+    disown(owner: OwnedDescriptor): number;
   }
 }
 
@@ -115,6 +116,24 @@ export function ownDescriptor(fd: number): OwnedDescriptor {
 /** Closes it now. */
 export function closeOwned(owner: OwnedDescriptor): void {
   native.closeOwned(owner);
+}
+const held = new Set<OwnedDescriptor>();
+/**
+ * Keeps `fd` open until {@link letGo}, or until this thread ends: a worker that is terminated closes nothing else, and what its
+ * descriptors stand for (a lock, an address) would be taken for as long as the process lives.
+ */
+export function hold(fd: number): OwnedDescriptor {
+  const owner = ownDescriptor(fd);
+  held.add(owner);
+  return owner;
+}
+/** Ends that without closing it: somebody else will. */
+export function release(owner: OwnedDescriptor): void {
+  if (held.delete(owner)) native.disown(owner);
+}
+/** Closes what is held. */
+export function letGo(owner: OwnedDescriptor): void {
+  if (held.delete(owner)) closeOwned(owner);
 }
 
 const hints: Record<string, string> = {

@@ -3,6 +3,7 @@ import { unlinkSync } from 'node:fs';
 import { type UnixServer, unix } from '../../socket/index.js';
 import { Deadline, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
+import { hold, type OwnedDescriptor, release } from '../../system/file-lock.js';
 import { type Codec, type Coder, coderOf } from '../codec/index.js';
 import { type ChannelKind, SEATS } from '../place/control-file.js';
 import { Place } from '../place/place.js';
@@ -43,6 +44,8 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
   readonly #settings: LinkSettings;
   readonly #place: Place;
   readonly #server: UnixServer;
+  /** Its socket: whoever connects after a worker was terminated is refused, and does not wait. */
+  readonly #held: OwnedDescriptor;
   /** Connections that nobody has accepted yet, and those who wait for one. One of both is empty. */
   readonly #ready: Connection<T>[] = [];
   readonly #waiters: Waiter<T>[] = [];
@@ -72,6 +75,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
         unlinkSync(this.#place.path(SOCKET)); // of one who is dead: the seat is ours
       } catch {}
       this.#server = unix.listen(this.#place.path(SOCKET), { type: 'seqpacket' }) as UnixServer;
+      this.#held = hold(this.#server.fd);
     } catch (error) {
       this.#place.close();
       throw error;
@@ -138,6 +142,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
     for (const waiter of [...this.#waiters]) waiter.reject(error);
     for (const connection of this.#ready.splice(0)) connection.close();
     for (const row of this.#lines) row?.close();
+    release(this.#held);
     this.#server.close();
     this.#place.close();
   }

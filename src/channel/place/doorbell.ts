@@ -9,6 +9,7 @@ import { unlinkSync } from 'node:fs';
 import type { Deadline } from '../../system/deadline.js';
 import { check, errno } from '../../system/errors.js';
 import { close } from '../../system/file.js';
+import { hold, letGo, type OwnedDescriptor } from '../../system/file-lock.js';
 import { constants, native } from '../../system/native.js';
 import { pollOne } from '../../system/poll.js';
 import { READABLE, Readiness } from '../../system/readiness.js';
@@ -30,6 +31,7 @@ const MOST = 16;
 export class Doorbell {
   readonly #place: Place;
   readonly #fd: number;
+  readonly #held: OwnedDescriptor;
   readonly #readiness: Readiness;
   readonly #addresses: Uint8Array[] = [];
   readonly #stroke = new Uint8Array(1);
@@ -45,6 +47,7 @@ export class Doorbell {
         unlinkSync(path); // of a dead one who had this seat; nobody else can have it
       } catch {}
       bind(this.#fd, unixAddress('path', path), { path });
+      this.#held = hold(this.#fd);
     } catch (error) {
       close(this.#fd);
       throw error;
@@ -90,7 +93,7 @@ export class Doorbell {
     try {
       unlinkSync(this.#place.path(name(this.#place.seat)));
     } catch {}
-    close(this.#fd);
+    letGo(this.#held);
   }
 }
 /** Who is told that the bell was rung. */

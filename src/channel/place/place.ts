@@ -9,7 +9,7 @@ import { mkdirSync, readdirSync, readlinkSync, rmdirSync, rmSync, statSync, unli
 import { checkName } from '../../system/arguments.js';
 import { ClosedError, errno, MismatchError, SystemError } from '../../system/errors.js';
 import { close, fstat, linkDescriptor, open } from '../../system/file.js';
-import { setFileLock, testFileLock } from '../../system/file-lock.js';
+import { hold, letGo, type OwnedDescriptor, setFileLock, testFileLock } from '../../system/file-lock.js';
 import { futexWait } from '../../system/futex.js';
 import { type Mapping, mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
@@ -60,6 +60,8 @@ export class Place implements Disposable {
   readonly #mapping: Mapping;
   readonly #control: number;
   readonly #directory: number;
+  /** Of both: a worker that is terminated gives its seat back. */
+  readonly #held: OwnedDescriptor[];
   #closed = false;
 
   private constructor(
@@ -85,6 +87,7 @@ export class Place implements Disposable {
     this.words.fill(0, index, index + SEAT_SIZE / 4);
     this.words[index + SEAT_ROLE] = options.role ?? 0;
     this.words[index + SEAT_PID] = process.pid;
+    this.#held = [hold(control), hold(directory)];
   }
 
   /**
@@ -193,8 +196,7 @@ export class Place implements Disposable {
       if (end === 'remove' || isUnlinked(folder)) removeIfEmpty(this.#control, this.#directory, folder);
     } finally {
       this.#mapping.unmap();
-      close(this.#control);
-      close(this.#directory);
+      for (const each of this.#held) letGo(each);
     }
   }
   [Symbol.dispose](): void {

@@ -8,6 +8,7 @@
  */
 import { IpcError } from '../../system/errors.js';
 import { close } from '../../system/file.js';
+import { hold, letGo, type OwnedDescriptor } from '../../system/file-lock.js';
 import { inotifyAddWatch, inotifyInit } from '../../system/inotify.js';
 import { constants, native } from '../../system/native.js';
 import type { Place } from '../place/place.js';
@@ -20,6 +21,7 @@ const WITHOUT = 500;
 export class Deaths {
   /** -1: there is none, and time alone tells when to look. */
   readonly fd: number;
+  readonly #held: OwnedDescriptor | undefined;
   readonly #events = new Uint8Array(4096);
   /** When something was closed, in milliseconds; how many looks were due since; and when the next one is. */
   #event: number = performance.now();
@@ -28,6 +30,7 @@ export class Deaths {
 
   constructor(place: Place) {
     this.fd = watch(place);
+    if (this.fd >= 0) this.#held = hold(this.fd);
   }
   /** Whether it is time to look who is dead. */
   due(): boolean {
@@ -52,7 +55,7 @@ export class Deaths {
     else this.#next = Number.POSITIVE_INFINITY;
   }
   close(): void {
-    if (this.fd >= 0) close(this.fd);
+    if (this.#held !== undefined) letGo(this.#held);
   }
 }
 function watch(place: Place): number {
