@@ -84,7 +84,7 @@ export class Sender<T> {
   }
   async #wait(payload: Uint8Array, mayTry: boolean, deadline: Deadline | undefined): Promise<void> {
     // What waits is kept: the coder's memory is used again.
-    const task = this.#task(payload.slice());
+    const task = this.#task(new Uint8Array(payload)); // the slice of a Buffer would be no copy
     if (mayTry) {
       const attempt = () => task.attempt() === true;
       if (this.#spin.until(attempt) || attempt()) return;

@@ -500,6 +500,69 @@ test('both directions waiting at once, in mixed voices, lose no wake-up', async 
   b.close();
 });
 
+test('what waits to be sent is what it was then, also from a Buffer that is used again', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096, spin: 0 });
+  while (a.trySend(bytes(1000)));
+  const buffer = Buffer.alloc(1000, 1);
+  const waiting = a.send(buffer);
+  buffer.fill(2);
+  for (let i = 0; i < 4; i++) assert.deepEqual(await b.receive(), bytes(1000));
+  assert.deepEqual(await b.receive(), new Uint8Array(1000).fill(1));
+  await waiting;
+  a.close();
+  b.close();
+});
+
+test('a stream says that it cannot carry null, and does not end as if all had come', async () => {
+  const [a, b] = await pair<unknown>({ codec: 'json' });
+  for (const value of [1, null, 2]) a.trySend(value);
+  a.close();
+  const values: unknown[] = [];
+  await assert.rejects(
+    async () => {
+      for await (const value of b.toStreams().readable) values.push(value);
+    },
+    { code: 'ERR_INVALID_ARG_VALUE' },
+  );
+  assert.ok(values.length <= 1);
+  assert.equal(b.closed, true);
+});
+
+test('a listener has read its options: what becomes of the object later changes nothing', async () => {
+  const options: ListenOptions<unknown> = { codec: 'text' };
+  const name = uniqueName();
+  await using listener = await listen(`/${name}`, options);
+  assert.equal(listener.name, name);
+  Object.assign(options, { codec: 'json', spin: -1 });
+  const [a, b] = await Promise.all([listener.accept(), connect(name, { codec: 'text' })]);
+  await b.send('hello');
+  assert.equal(await a.receive(), 'hello');
+  a.close();
+  b.close();
+});
+
+test('only true allows a peer: not a promise, and not an exception', { timeout: 60_000 }, async () => {
+  const throws = () => {
+    throw new Error('mine');
+  };
+  for (const no of [() => false, async () => true, () => 1, throws] as (() => never)[]) {
+    const name = uniqueName();
+    await using listener = await listen(name, { allow: no });
+    const accepted = assert.rejects(listener.accept(), ClosedError);
+    await assert.rejects(connect(name), { code: 'EACCES' });
+    listener.close();
+    await accepted;
+  }
+  const name = uniqueName();
+  await using listener = await listen(name);
+  const controller = new AbortController();
+  const accepted = assert.rejects(listener.accept({ signal: controller.signal }), { name: 'AbortError' });
+  await assert.rejects(connect(name, { allow: (async () => true) as never }), { code: 'EACCES' });
+  await assert.rejects(connect(name, { allow: throws }), /mine/);
+  controller.abort();
+  await accepted;
+});
+
 test('streams carry messages, and end with the connection', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
   const { readable, writable } = a.toStreams();
@@ -536,7 +599,9 @@ test('bad arguments are refused before anything happens', async () => {
   for (const options of [
     { capacity: 5000 },
     { capacity: 2048 },
+    { capacity: 2 ** 30 },
     { capacity: 2 ** 31 },
+    null,
     { codec: 'xml' },
     { spin: -1 },
     { maxMessageSize: 0 },
@@ -544,6 +609,7 @@ test('bad arguments are refused before anything happens', async () => {
     5,
   ]) {
     await assert.rejects(listen(uniqueName(), options as never), /must be/);
+    await assert.rejects(connect(uniqueName(), options as never), /must be/);
   }
   for (const name of ['', 'a/b', '..', 'x'.repeat(201), 5]) {
     await assert.rejects(listen(name as never), /name must be/);
