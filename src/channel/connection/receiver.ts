@@ -181,7 +181,8 @@ export class Receiver<T> {
           return undefined;
         }
       } finally {
-        if (due || kind !== MESSAGE) this.#publish();
+        // A codec of the user's may have closed the connection.
+        if ((due || kind !== MESSAGE) && !this.#link.closed) this.#publish();
       }
     }
   }
@@ -198,8 +199,9 @@ export class Receiver<T> {
     }
     this.#ring.announceSleep();
     value = this.#take();
-    if (value !== undefined) this.#ring.awake();
-    else if (this.#cut) setImmediate(() => this.line.retry());
+    if (value !== undefined) {
+      if (!this.#link.closed) this.#ring.awake();
+    } else if (this.#cut) setImmediate(() => this.line.retry());
     return value;
   };
   /** After a look in vain: whether the peer is gone, so that what is there by now is all there will be. */

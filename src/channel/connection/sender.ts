@@ -124,6 +124,7 @@ export class Sender<T> {
   tryReserve(length: number): Loan | null {
     this.#use();
     checkInteger('length', length, 0);
+    if (length > this.#peerTakes) throw this.#tooLarge(length);
     if (length > this.#whole) {
       throw new MessageTooLargeError(
         `${this.#link.what}: ${length} bytes cannot be reserved in a ring of ${this.#ring.capacity}, which takes ${this.#whole} in one piece. Use send() or a larger capacity`,
@@ -162,10 +163,12 @@ export class Sender<T> {
       );
     }
     const payload = this.#coder.encode(value);
-    const peerTakes = this.#peerTakes;
-    if (payload.length <= peerTakes) return payload;
-    throw new MessageTooLargeError(
-      `${this.#link.what}: the message has ${payload.length} bytes, and the peer takes ${peerTakes} (its option maxMessageSize)`,
+    if (payload.length <= this.#peerTakes) return payload;
+    throw this.#tooLarge(payload.length);
+  }
+  #tooLarge(length: number): MessageTooLargeError {
+    return new MessageTooLargeError(
+      `${this.#link.what}: the message has ${length} bytes, and the peer takes ${this.#peerTakes} (its option maxMessageSize)`,
     );
   }
   #use(): void {

@@ -190,6 +190,7 @@ test('a message that the peer does not take is refused before anything is sent',
   await using listener = await listen<Uint8Array>(name, { codec: 'bytes', maxMessageSize: 1000 });
   const [a, b] = await Promise.all([listener.accept(), connect<Uint8Array>(name, { codec: 'bytes' })]);
   await assert.rejects(b.send(bytes(1001)), MessageTooLargeError);
+  assert.throws(() => b.reserve(1001), MessageTooLargeError);
   await b.send(bytes(1000));
   assert.equal((await a.receive()).length, 1000);
   a.close();
@@ -511,6 +512,30 @@ test('what waits to be sent is what it was then, also from a Buffer that is used
   await waiting;
   a.close();
   b.close();
+});
+
+test('a codec that closes the connection while it decodes breaks nothing', async () => {
+  for (const voice of ['tryReceive', 'receive', 'waiting', 'loop'] as const) {
+    let close = () => {};
+    const decode = (value: Uint8Array) => {
+      close();
+      return value.length;
+    };
+    const codec = { encode: (length: number) => bytes(length), decode };
+    const [a, b] = await pair<number>({ codec, capacity: 4096, spin: 0 });
+    close = () => b.close();
+    const waiting = voice === 'waiting' ? [b.receive(), b.receive()] : [];
+    a.sendSync(1500);
+    if (voice === 'tryReceive') assert.equal(b.tryReceive(), 1500);
+    else if (voice === 'loop') {
+      const values: number[] = [];
+      for await (const value of b) values.push(value);
+      assert.deepEqual(values, [1500]);
+    } else if (voice === 'receive') assert.equal(await b.receive(), 1500);
+    for (const each of waiting) await assert.rejects(each, ClosedError); // close() ends what waits
+    assert.throws(() => b.tryReceive(), ClosedError);
+    a.close();
+  }
 });
 
 test('a stream says that it cannot carry null, and does not end as if all had come', async () => {
