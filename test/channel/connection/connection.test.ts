@@ -219,6 +219,28 @@ test('reserve and commit send without a copy; discard sends nothing; one loan at
   b.close();
 });
 
+test('positions run over 31 and 32 bits, and nothing is lost or found twice', async () => {
+  const capacity = 2 ** 24;
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity });
+  const most = (capacity / 8) * 3 - 8;
+  let next = 0;
+  const visit = (memory: Uint8Array, offset: number, length: number) => {
+    assert.equal(new DataView(memory.buffer, offset).getUint32(0), next);
+    assert.equal(length, most - 8 * (next++ % 1000));
+  };
+  let sent = 0;
+  for (let position = 0; position < 2 ** 33 + 2 ** 31; position += most) {
+    const loan = a.reserve(most - 8 * (sent % 1000));
+    new DataView(loan.bytes.buffer, loan.offset).setUint32(0, sent++); // the rest stays untouched, and costs nothing
+    loan.commit();
+    assert.equal(b.drain(visit), 1);
+  }
+  assert.equal(next, sent);
+  assert.equal(a.counters.sentBytes, b.counters.receivedBytes);
+  a.close();
+  b.close();
+});
+
 test('drain hands over what is there, where it lies, up to a limit', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 8192 });
   for (let i = 0; i < 10; i++) a.trySend(bytes(i));
