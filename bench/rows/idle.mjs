@@ -4,10 +4,11 @@ import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const program = fileURLToPath(new URL('../idle.mjs', import.meta.url));
+/** @param {string} name */
+const program = (name) => fileURLToPath(new URL(`../${name}.mjs`, import.meta.url));
 
 /** @type {import('../harness/row.js').Row} */
-export default {
+const everything = {
   name: 'idle',
   group: 'idle',
   about: 'waits 5 s on a pipe, a FIFO, queues, sockets, an epoll and a signal: wake-ups of all threads, processor time',
@@ -17,7 +18,43 @@ export default {
   async measure(side) {
     const folder = mkdtempSync(join(side.folder, 'idle-'));
     const window = side.smoke ? 200 : 5000;
-    const { stdout } = await side.command(process.execPath, program, folder, side.prefix, String(window));
+    const { stdout } = await side.command(process.execPath, program('idle'), folder, side.prefix, String(window));
     return JSON.parse(stdout);
   },
 };
+/** Their ends in one of two processes. `shared` is the memory of both, once for each connection. @type {import('../harness/row.js').Row} */
+const connections = {
+  name: 'idle-connections',
+  group: 'idle, each connection',
+  about:
+    '1000 connections between two processes, all waiting: wake-ups and time of one side in 5 s; what one costs a side',
+  kinds: ['measure'],
+  metrics: {
+    wakeUps: { unit: 'x', better: 'less' },
+    time: { unit: 'ns', better: 'less' },
+    descriptors: { unit: 'x', better: 'less' },
+    own: { unit: 'B', better: 'less' },
+    shared: { unit: 'B', better: 'less' },
+  },
+  targets: [
+    { metric: 'wakeUps', atMost: 0 },
+    { metric: 'descriptors', atMost: 3 },
+  ],
+  async measure(side) {
+    const count = side.smoke ? 50 : 1000;
+    const window = side.smoke ? 200 : 5000;
+    const folder = mkdtempSync(join(side.folder, 'idle-'));
+    const numbers = [String(count), String(window)];
+    const { stdout } = await side.command(
+      process.execPath,
+      '--expose-gc',
+      program('idle-connections'),
+      folder,
+      'idle',
+      ...numbers,
+    );
+    return JSON.parse(stdout);
+  },
+};
+
+export default [everything, connections];

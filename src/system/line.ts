@@ -52,7 +52,7 @@ export class Line implements Waiter {
   #last: Entry | undefined;
   /** What was asked to tell when the first should try again. */
   #waiting: Readiness | NodeJS.Immediate | undefined;
-  /** The next to join waits for a turn of the event loop, not for the descriptor. */
+  /** The next to join waits for a turn of the event loop, not for the descriptor. Until then nobody may try. */
   #rests = false;
 
   /** @param what the owner of `fd`, for errors */
@@ -71,7 +71,7 @@ export class Line implements Waiter {
    * Results that are always there would keep the program in its microtasks, and no timer or socket would ever be served.
    */
   mayTry(): boolean {
-    if (this.#first !== undefined) return false;
+    if (this.#first !== undefined || this.#rests) return false;
     if (--credit > 0) return true;
     credit = CREDIT;
     this.#rests = true;
@@ -88,7 +88,7 @@ export class Line implements Waiter {
       if (this.#last === undefined) this.#first = entry;
       else this.#last.after = entry;
       this.#last = entry;
-      if (this.#rests && this.#waiting === undefined) this.#waiting = setImmediate(() => this.settle());
+      if (this.#rests && this.#waiting === undefined) this.#tryNext();
       else this.#wait();
       this.#rests = false;
     });
@@ -184,7 +184,14 @@ export class Line implements Waiter {
     }
     this.#remove(entry);
     entry.reject(entry.task.interrupted?.(error) ?? error);
-    if (first) this.#wait();
+    if (first && this.#first !== undefined) this.#tryNext();
+  }
+  /**
+   * The first tries after a turn of the event loop: nobody has looked on its behalf, and what it wants may be there although what the one
+   * before it wanted was not. A bell, unlike a pipe, would not say so.
+   */
+  #tryNext(): void {
+    this.#waiting = setImmediate(() => this.settle());
   }
   #fail(error: unknown): void {
     this.#stop();

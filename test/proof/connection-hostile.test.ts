@@ -10,8 +10,9 @@ import { SharedMemory } from 'vecino';
 import { coderOf } from '#src/channel/codec/index.js';
 import { Connection } from '#src/channel/connection/connection.js';
 import { Link, linkSize, type Terms } from '#src/channel/connection/link.js';
+import { FIRST_PART, LAST_PART, MESSAGE, MIDDLE_PART, PAD, recordSize } from '#src/channel/ring/layout.js';
 import { Spin } from '#src/channel/spin.js';
-import { ClosedError, CorruptError, PeerDiedError } from '#src/system/errors.js';
+import { ClosedError, CorruptError, PeerDiedError, TimeoutError } from '#src/system/errors.js';
 import { mmap } from '#src/system/memory.js';
 import { constants } from '#src/system/native.js';
 import { socketpair } from '#src/system/socket.js';
@@ -111,6 +112,89 @@ test('10,000 random words over the shared memory, between operations', { timeout
     for (const end of ends) end.close();
   }
   assert.ok(corrupt > 100, `${corrupt} connections were found damaged`);
+});
+
+test('records that are no work and never end are damage: pads alone, parts without content', {
+  timeout: 60_000,
+}, () => {
+  const HEADER = 2;
+  for (const records of [
+    [[0, PAD]],
+    [[CAPACITY - 8, PAD]],
+    [
+      [1000, MESSAGE],
+      [CAPACITY - 1024, PAD],
+      [0, PAD],
+    ],
+    [[8, FIRST_PART, 1000]],
+    [
+      [520, FIRST_PART, 10_000],
+      [0, MIDDLE_PART],
+    ],
+    [
+      [520, FIRST_PART, 10_000],
+      [1, MIDDLE_PART],
+    ],
+    [
+      [520, FIRST_PART, 10_000],
+      [0, LAST_PART],
+    ],
+  ] as const) {
+    using memory = SharedMemory.anonymous(size);
+    const ends = victims(memory);
+    const shared = new Int32Array(memory.buffer);
+    let at = 0;
+    for (const [length, kind, total = 0] of records) {
+      const index = (4096 >> 2) + ((at & (CAPACITY - 1)) >> 2);
+      shared[index] = length;
+      shared[index + 1] = kind;
+      shared[index + HEADER] = total;
+      at += recordSize(length);
+    }
+    shared[0] = at; // the tail of the ring that the connector reads
+    assert.throws(() => {
+      while (ends[1].tryReceive() !== undefined);
+    }, CorruptError);
+    for (const end of ends) end.close();
+  }
+});
+
+test('a sender that begins messages and gives them up, for ever, holds up neither the event loop nor a time-out', {
+  timeout: 60_000,
+}, async () => {
+  using memory = SharedMemory.anonymous(size);
+  const ends = victims(memory);
+  const stop = new Int32Array(new SharedArrayBuffer(4));
+  const quitter = new Worker(
+    `const { workerData } = require('node:worker_threads');
+     Promise.all([import('vecino'), import('#src/channel/ring/producer.js')]).then(([{ SharedMemory }, { RingProducer }]) => {
+       const memory = SharedMemory.fromFd(workerData.fd);
+       const ring = new RingProducer(memory.buffer, 0, 4096, ${CAPACITY});
+       while (Atomics.load(workerData.stop, 0) === 0) {
+         const offset = ring.reserve(${CAPACITY >> 3});
+         if (offset < 0) continue;
+         ring.words[offset >> 2] = 50_000;
+         ring.commit(${CAPACITY >> 3}, ${FIRST_PART});
+       }
+       memory.close();
+     });`,
+    { eval: true, workerData: { fd: memory.fd, stop } },
+  );
+  while (Atomics.load(new Int32Array(memory.buffer), 0) === 0) await new Promise(setImmediate);
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  await assert.rejects(ends[1].receive({ timeout: 200 }), TimeoutError);
+  assert.throws(() => ends[1].receiveSync({ timeout: 50 }), TimeoutError);
+  assert.equal(ends[1].tryReceive(), undefined);
+  assert.equal(
+    ends[1].drain(() => {}),
+    0,
+  );
+  clearInterval(timer);
+  assert.ok(turns > 5, `${turns} turns`);
+  Atomics.store(stop, 0, 1);
+  await new Promise((resolve) => quitter.once('exit', resolve));
+  for (const end of ends) end.close();
 });
 
 test('2,000 operations each under a thread that scribbles without pause', { timeout: 600_000 }, async () => {

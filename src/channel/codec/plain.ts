@@ -53,6 +53,7 @@ export class StructuredCoder implements Coder<unknown> {
     return serialize(value);
   }
   decode(memory: Uint8Array, offset: number, length: number): unknown {
-    return deserialize(memory.subarray(offset, offset + length));
+    // A copy of its own: typed arrays in the value are views of what they were read from.
+    return deserialize(memory.slice(offset, offset + length));
   }
 }

@@ -31,18 +31,18 @@ const GENEROSITY = 16;
 
 /** For either side of a connection. */
 export interface LinkOptions {
-  /** Bytes of the ring that this side writes to: a power of two from 4096; 128 KiB if not given. */
+  /** Bytes of the ring that this side writes to: a power of two from 4096 to 512 MiB; 128 KiB if not given. */
   capacity?: number;
   /** The longest message that this side takes, in bytes; 256 MiB if not given. The peer's send of a longer one fails. */
   maxMessageSize?: number;
-  /** Whether to talk to a process of these credentials; if not given, to those of this user. */
+  /** Whether to talk to a process of these credentials: `true`, at once (a promise is a no). If not given, to those of this user. */
   allow?: (peer: Credentials) => boolean;
 }
 export interface LinkSettings {
   readonly codec: string;
   readonly capacity: number;
   readonly takes: number;
-  readonly allow: (peer: Credentials) => boolean;
+  readonly allow: (peer: Credentials) => unknown;
 }
 const sameUser = ({ uid }: Credentials) => uid === process.geteuid!();
 
@@ -100,7 +100,7 @@ export async function welcome(
   const what = `channel '${name}', process ${peer.pid} (user ${peer.uid})`;
   let memory: SharedMemory | undefined;
   try {
-    if (!settings.allow(peer)) throw await refuse(socket, 'EACCES', `user ${peer.uid} may not connect`);
+    if (!allows(settings, peer)) throw await refuse(socket, 'EACCES', `user ${peer.uid} may not connect`);
     const { message, descriptors } = await receiveMessage(socket, what, options);
     for (const fd of descriptors) close(fd);
     const { codec, capacity, takes, barriers } = message;
@@ -121,7 +121,13 @@ export async function welcome(
       takes: settings.takes,
       barriers: barriersReachUs && barriers === true,
     };
-    memory = SharedMemory.anonymous(linkSize(terms));
+    try {
+      memory = SharedMemory.anonymous(linkSize(terms));
+    } catch (error) {
+      // No memory, no descriptors: the other side shall know that it is not refused for what it is.
+      if (error instanceof IpcError) await refuse(socket, error.code, error.message);
+      throw error;
+    }
     await socket.send(encode({ capacity: settings.capacity, takes: settings.takes, barriers: barriersReachUs }), {
       descriptors: [memory.fd],
       ...options,
@@ -131,6 +137,14 @@ export async function welcome(
     memory?.close();
     socket.close();
     throw error;
+  }
+}
+/** An exception is a no: there is nobody here to be told of it. */
+function allows({ allow }: LinkSettings, peer: Credentials): boolean {
+  try {
+    return allow(peer) === true;
+  } catch {
+    return false;
   }
 }
 async function refuse(socket: UnixSocket, error: string, message: string): Promise<IpcError> {
@@ -149,7 +163,7 @@ export async function introduce(
   const what = `channel '${name}', process ${peer.pid}`;
   let memory: SharedMemory | undefined;
   try {
-    if (!settings.allow(peer)) {
+    if (settings.allow(peer) !== true) {
       throw new SystemError(errno['EACCES']!, 'connect', {
         path: name,
         hint: `It belongs to user ${peer.uid}: see the option allow`,

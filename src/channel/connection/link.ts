@@ -108,10 +108,10 @@ export class Link {
     if (!this.bell.quiet()) return;
     for (const other of this.lines) if (other !== line && !other.idle) queueMicrotask(() => other.retry());
   }
-  /** The error of an operation that needs the peer, once its end of the bell is closed or it has said that it has closed. */
-  gone(): ClosedError | PeerDiedError | CorruptError {
+  /** The error of an operation that needs the peer, once its end of the bell is closed or it has said (`closed`) that it has closed. */
+  gone(closed: boolean): ClosedError | PeerDiedError | CorruptError {
     if (this.#damage !== undefined) return this.#damage;
-    if (this.in.producerClosed || this.out.consumerClosed) return new ClosedError(`${this.what} (by the peer)`);
+    if (closed) return new ClosedError(`${this.what} (by the peer)`);
     return new PeerDiedError(
       `${this.what}: the peer is gone without closing: it was killed, or ended without close(). What it had sent before was delivered; connect anew`,
     );

@@ -1,6 +1,7 @@
 /** Where connections come in: a name, and the socket that stands for it. */
 import { unlinkSync } from 'node:fs';
 import { type UnixServer, unix } from '../../socket/index.js';
+import { checkName, checkOptions } from '../../system/arguments.js';
 import { Deadline, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
 import { hold, type OwnedDescriptor, release } from '../../system/file-lock.js';
@@ -18,8 +19,9 @@ export const SOCKET = 'socket';
 export const LISTENER_SEAT = 0;
 /** Milliseconds that somebody who has connected gets to say what he wants. */
 const PATIENCE = 5000;
-/** How many may be at saying it at a time. */
+/** How many may be at saying it at a time. Beyond half of them each gets less time, so that many who say nothing do not hold up the others. */
 const AT_ONCE = 64;
+const LITTLE_PATIENCE = 1000;
 
 export interface ListenOptions<T> extends LinkOptions {
   /** How values become bytes; `'msgpack'` if not given. Whoever connects must ask for the same. */
@@ -27,6 +29,8 @@ export interface ListenOptions<T> extends LinkOptions {
   /** Microseconds that a waiter of a connection looks before it sleeps; if not given it adapts, and is 0 on one core. */
   spin?: number;
 }
+/** One that was dropped without close() goes on: its seat does, and whoever connects is to be accepted later, not refused. */
+const open = new Set<object>();
 interface Waiter<T> {
   resolve(connection: Connection<T>): void;
   reject(error: unknown): void;
@@ -39,8 +43,8 @@ interface Waiter<T> {
  */
 export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, AsyncDisposable {
   readonly name: string;
-  readonly #options: ListenOptions<T>;
-  readonly #makeCoder: (codec: Codec<T> | undefined) => Coder<T>;
+  readonly #makeCoder: () => Coder<T>;
+  readonly #makeSpin: () => Spin;
   readonly #settings: LinkSettings;
   readonly #place: Place;
   readonly #server: UnixServer;
@@ -63,19 +67,25 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
     kind: ChannelKind,
     makeCoder: (codec: Codec<T> | undefined) => Coder<T> = coderOf,
   ) {
-    this.name = name;
-    this.#options = options;
-    this.#makeCoder = makeCoder;
-    const { name: codec } = makeCoder(options.codec);
-    new Spin(options.spin);
-    this.#settings = linkSettings(codec, options);
-    this.#place = Place.open(name, { kind, codec, geometry: {} }, { seats: [LISTENER_SEAT, LISTENER_SEAT + 1] });
+    this.name = checkName('name', name);
+    // Read once: the caller may use the object again for something else.
+    const { codec, spin } = checkOptions('options', options)!;
+    this.#makeCoder = () => makeCoder(codec);
+    this.#makeSpin = () => new Spin(spin);
+    this.#makeSpin();
+    this.#settings = linkSettings(this.#makeCoder().name, options);
+    this.#place = Place.open(
+      name,
+      { kind, codec: this.#settings.codec, geometry: {} },
+      { seats: [LISTENER_SEAT, LISTENER_SEAT + 1] },
+    );
     try {
       try {
         unlinkSync(this.#place.path(SOCKET)); // of one who is dead: the seat is ours
       } catch {}
       this.#server = unix.listen(this.#place.path(SOCKET), { type: 'seqpacket' }) as UnixServer;
       this.#held = hold(this.#server.fd);
+      open.add(this);
     } catch (error) {
       this.#place.close();
       throw error;
@@ -142,6 +152,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
     for (const waiter of [...this.#waiters]) waiter.reject(error);
     for (const connection of this.#ready.splice(0)) connection.close();
     for (const row of this.#lines) row?.close();
+    open.delete(this);
     release(this.#held);
     this.#server.close();
     this.#place.close();
@@ -174,9 +185,10 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
   }
   async #welcome(socket: Parameters<typeof welcome>[0]): Promise<void> {
     try {
-      const options = { timeout: PATIENCE, signal: this.#over.signal };
+      const timeout = this.#handshakes > AT_ONCE / 2 ? LITTLE_PATIENCE : PATIENCE;
+      const options = { timeout, signal: this.#over.signal };
       const link = await welcome(socket, this.name, this.#settings, options);
-      const connection = new Connection<T>(link, this.#makeCoder(this.#options.codec), new Spin(this.#options.spin));
+      const connection = new Connection<T>(link, this.#makeCoder(), this.#makeSpin());
       this.#writeDown(connection);
       if (this.closed) connection.close();
       else if (this.#waiters.length > 0) this.#waiters[0]!.resolve(connection);

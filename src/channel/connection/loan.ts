@@ -1,4 +1,6 @@
 /** A message that is written where it will be read. */
+import { checkInteger } from '../../system/arguments.js';
+import { ClosedError } from '../../system/errors.js';
 
 export class Loan implements Disposable {
   /** Where it lies: a byte offset in `memory`, and how long it is. */
@@ -17,15 +19,12 @@ export class Loan implements Disposable {
   }
   /** The message's bytes, in shared memory: write them, then {@link commit}, and write them no more. They hold what was there before. */
   get bytes(): Uint8Array {
+    if (this.#buffer.byteLength === 0) throw new ClosedError('what the message was reserved in');
     return (this.#bytes ??= new Uint8Array(this.#buffer, this.offset, this.length));
   }
   /** Sends it, or the first `length` bytes of it. Does nothing after {@link discard} or a second time. */
   commit(length: number = this.length): void {
-    if (!Number.isInteger(length) || length < 0 || length > this.length) {
-      throw Object.assign(new RangeError(`length must be a whole number from 0 to ${this.length}; got ${length}`), {
-        code: 'ERR_OUT_OF_RANGE',
-      });
-    }
+    checkInteger('length', length, 0, this.length);
     this.#settle(this, length);
   }
   /** Gives the room back; nobody has seen anything. */

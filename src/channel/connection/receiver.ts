@@ -4,8 +4,9 @@
  * Guarantee: what the peer has committed is delivered, whole and in order, also after its death; then whoever receives is told.
  * Records are bounded before they are read (ring/consumer.ts), and parts must make exactly the message that they announce.
  */
+import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
-import { CorruptError, IpcError } from '../../system/errors.js';
+import { CorruptError, IpcError, invalidArgument } from '../../system/errors.js';
 import { Line } from '../../system/line.js';
 import { constants } from '../../system/native.js';
 import { pollOne } from '../../system/poll.js';
@@ -13,12 +14,14 @@ import type { Coder } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
 import type { Row } from '../place/row.js';
 import type { RingConsumer } from '../ring/consumer.js';
-import { FIRST_PART, LAST_PART, MESSAGE } from '../ring/layout.js';
+import { FIRST_PART, LAST_PART, MESSAGE, RECORD_HEADER } from '../ring/layout.js';
 import type { Spin } from '../spin.js';
 import type { Link } from './link.js';
 
 const POLLIN = constants['POLLIN']!;
 const PREFIX = 8;
+/** Parts are an eighth of the ring, but for the last. Much smaller ones, or none at all, would be work without end: a shift of the capacity. */
+const SMALLEST_PART = 6;
 /** Whoever only ever tries asks the kernel about the peer at every so many-th miss. */
 const RARELY = 4096;
 
@@ -40,6 +43,8 @@ export class Receiver<T> {
   #parts: Uint8Array | undefined;
   #filled = 0;
   #draining = false;
+  /** The last look found parts and parts that their sender gave up, more than the ring holds; it is to be repeated, but not at once. */
+  #cut = false;
   /** How often somebody has looked in vain. */
   #misses = 0;
 
@@ -59,8 +64,8 @@ export class Receiver<T> {
     this.#use();
     if (!this.line.idle) return undefined;
     const value = this.#take();
-    if (value !== undefined) return value;
-    return this.#lookAfterPeer();
+    if (value !== undefined || !this.#isOver()) return value;
+    return this.#takeLast();
   }
   /** For whoever would wait otherwise: a message that is there, if it may be had without starving the event loop. */
   receiveNow(): T | undefined {
@@ -85,25 +90,38 @@ export class Receiver<T> {
     this.line.finishSync(deadline);
     for (;;) {
       let value = this.#take();
+      if (value === undefined && this.#spin.until(this.#ready)) value = this.#take();
+      if (value === undefined) value = this.#attempt(); // what came may have been a part: the sleep must be announced
       if (value !== undefined) return value;
-      if (this.#spin.until(this.#ready)) continue;
-      value = this.#attempt();
-      if (value !== undefined) return value;
-      pollOne(this.#link.bell.fd, POLLIN, deadline);
+      if (!this.#cut) pollOne(this.#link.bell.fd, POLLIN, deadline);
+      else if (deadline.expired) throw deadline.error();
     }
   }
   drain(visit: Visit, limit = Number.POSITIVE_INFINITY): number {
+    if (typeof visit !== 'function') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'visit', 'a function', visit);
+    if (limit !== Number.POSITIVE_INFINITY) checkInteger('limit', limit, 0);
     this.#use();
     if (!this.line.idle) return 0;
+    let count = this.#hand(visit, limit);
+    if (count === 0 && limit > 0 && this.#isOver()) {
+      count = this.#hand(visit, limit); // what was committed before the end
+      if (count === 0) throw this.#link.gone(this.#ring.producerClosed);
+    }
+    return count;
+  }
+  #hand(visit: Visit, limit: number): number {
     const ring = this.#ring;
     let count = 0;
+    // What is there at first is no more than this. A sender that is as fast as we are would not let us go.
+    let left = ring.capacity;
     this.#draining = true;
     try {
-      while (count < limit) {
+      while (count < limit && left > 0) {
         const offset = ring.next();
         if (offset < 0) break;
         const { length, kind } = ring;
         const due = ring.release();
+        left -= length + RECORD_HEADER;
         if (kind === MESSAGE) {
           count++;
           this.messages++;
@@ -123,7 +141,6 @@ export class Receiver<T> {
       this.#draining = false;
       if (!this.#link.closed) this.#publish();
     }
-    if (count === 0) this.#lookAfterPeer();
     return count;
   }
   close(): void {
@@ -131,9 +148,11 @@ export class Receiver<T> {
     this.#parts = undefined;
   }
 
-  /** The next value, or undefined. */
+  /** The next value, or undefined: there is nothing more, or the look was cut short. */
   #take(): T | undefined {
     const ring = this.#ring;
+    let gathered = 0;
+    let wasted = 0;
     for (;;) {
       const offset = ring.next();
       if (offset < 0) {
@@ -150,10 +169,20 @@ export class Receiver<T> {
           this.row?.received(this.messages, this.bytes);
           return this.#decode(undefined, offset, length);
         }
+        if (kind === FIRST_PART) {
+          wasted += gathered;
+          gathered = 0;
+        }
         const whole = this.#gather(offset, length, kind);
         if (whole !== undefined) return this.#decode(whole, 0, whole.length);
+        gathered += length;
+        if (wasted > ring.capacity) {
+          this.#cut = true;
+          return undefined;
+        }
       } finally {
-        if (due || kind !== MESSAGE) this.#publish();
+        // A codec of the user's may have closed the connection.
+        if ((due || kind !== MESSAGE) && !this.#link.closed) this.#publish();
       }
     }
   }
@@ -161,31 +190,31 @@ export class Receiver<T> {
   readonly #attempt = (): T | undefined => {
     this.#link.use();
     const { bell } = this.#link;
+    this.#cut = false;
     this.#link.quiet(this.line);
     let value = this.#take();
     if (value !== undefined) return value;
     if (bell.ended || this.#ring.producerClosed) {
-      // What was committed before the end is there by now.
-      value = this.#take();
-      if (value !== undefined) return value;
-      throw this.#link.gone();
+      return this.#takeLast(); // what was committed before the end is there by now
     }
     this.#ring.announceSleep();
     value = this.#take();
-    if (value !== undefined) this.#ring.awake();
+    if (value !== undefined) {
+      if (!this.#link.closed) this.#ring.awake();
+    } else if (this.#cut) setImmediate(() => this.line.retry());
     return value;
   };
-  #lookAfterPeer(): T | undefined {
+  /** After a look in vain: whether the peer is gone, so that what is there by now is all there will be. */
+  #isOver(): boolean {
     const { bell } = this.#link;
-    if (!this.#ring.producerClosed) {
-      if (!bell.ended && ++this.#misses % RARELY === 0) {
-        this.#link.quiet(this.line);
-      }
-      if (!bell.ended) return undefined;
-    }
+    if (this.#ring.producerClosed) return true;
+    if (!bell.ended && ++this.#misses % RARELY === 0) this.#link.quiet(this.line);
+    return bell.ended;
+  }
+  #takeLast(): T {
     const value = this.#take();
     if (value !== undefined) return value;
-    throw this.#link.gone();
+    throw this.#link.gone(this.#ring.producerClosed);
   }
   #decode(whole: Uint8Array | undefined, offset: number, length: number): T {
     let value: T;
@@ -219,6 +248,8 @@ export class Receiver<T> {
     }
     const parts = this.#parts;
     const count = offset + length - from;
+    if (count < (kind === LAST_PART ? 1 : this.#ring.capacity >> SMALLEST_PART))
+      throw this.#damaged(`a part of ${count} bytes`);
     if (parts === undefined || this.#filled + count > parts.length)
       throw this.#damaged('a part that belongs to no message');
     parts.set(bytes.subarray(from, from + count), this.#filled);

@@ -84,7 +84,7 @@ export class Sender<T> {
   }
   async #wait(payload: Uint8Array, mayTry: boolean, deadline: Deadline | undefined): Promise<void> {
     // What waits is kept: the coder's memory is used again.
-    const task = this.#task(payload.slice());
+    const task = this.#task(new Uint8Array(payload)); // the slice of a Buffer would be no copy
     if (mayTry) {
       const attempt = () => task.attempt() === true;
       if (this.#spin.until(attempt) || attempt()) return;
@@ -94,7 +94,10 @@ export class Sender<T> {
   sendSync(value: T, options?: SyncWaitOptions): void {
     const deadline = new Deadline(`send over ${this.#link.what}`, options);
     this.#use();
-    this.line.finishSync(deadline);
+    if (!this.line.idle) {
+      this.line.finishSync(deadline);
+      this.#use(); // what waited may have been the end
+    }
     const payload = this.#encode(value);
     if (payload.length <= this.#whole && this.#write(payload)) return;
     const task = this.#task(payload);
@@ -105,6 +108,7 @@ export class Sender<T> {
     const deadline = new Deadline(`end ${this.#link.what}`, options);
     deadline.signal?.throwIfAborted();
     this.#link.use();
+    this.#noLoan();
     const finish = (): true => {
       if (this.#ended) return true;
       this.#ended = true;
@@ -120,6 +124,7 @@ export class Sender<T> {
   tryReserve(length: number): Loan | null {
     this.#use();
     checkInteger('length', length, 0);
+    if (length > this.#peerTakes) throw this.#tooLarge(length);
     if (length > this.#whole) {
       throw new MessageTooLargeError(
         `${this.#link.what}: ${length} bytes cannot be reserved in a ring of ${this.#ring.capacity}, which takes ${this.#whole} in one piece. Use send() or a larger capacity`,
@@ -137,7 +142,6 @@ export class Sender<T> {
   }
   /** Ends what waits. Before the link closes. */
   close(): void {
-    this.#loan?.discard();
     this.line.close();
   }
 
@@ -159,15 +163,23 @@ export class Sender<T> {
       );
     }
     const payload = this.#coder.encode(value);
-    const peerTakes = this.#peerTakes;
-    if (payload.length <= peerTakes) return payload;
-    throw new MessageTooLargeError(
-      `${this.#link.what}: the message has ${payload.length} bytes, and the peer takes ${peerTakes} (its option maxMessageSize)`,
+    if (payload.length <= this.#peerTakes) return payload;
+    throw this.#tooLarge(payload.length);
+  }
+  #tooLarge(length: number): MessageTooLargeError {
+    return new MessageTooLargeError(
+      `${this.#link.what}: the message has ${length} bytes, and the peer takes ${this.#peerTakes} (its option maxMessageSize)`,
     );
   }
   #use(): void {
     this.#link.use();
-    if (this.#ended) throw new ClosedError(`the sending side of ${this.#link.what}`);
+    if (this.#ended) throw this.#over();
+    this.#noLoan();
+  }
+  #over(): ClosedError {
+    return new ClosedError(`the sending side of ${this.#link.what}`);
+  }
+  #noLoan(): void {
     if (this.#loan === undefined) return;
     throw new IpcError(
       'ERR_VECINO_LOAN_OPEN',
@@ -189,7 +201,7 @@ export class Sender<T> {
   #alarm(): void {
     const what = this.#ring.alarm();
     if (what === 'wake') this.#link.bell.ring();
-    else if (what === 'closed') throw this.#link.gone();
+    else if (what === 'closed') throw this.#link.gone(true);
   }
   /** No room: perhaps because nobody reads any more. */
   #lookAfterPeer(): void {
@@ -198,7 +210,7 @@ export class Sender<T> {
       this.#link.quiet(this.line);
       if (!bell.ended) return;
     }
-    throw this.#link.gone();
+    throw this.#link.gone(this.#ring.consumerClosed);
   }
   /** Writes a message that had no room, or has parts, as far as it goes each time. */
   #task(payload: Uint8Array): Task<true> {
@@ -216,9 +228,10 @@ export class Sender<T> {
     return {
       attempt: () => {
         this.#link.use();
+        if (this.#ended) throw this.#over(); // it came behind the end
         const { bell } = this.#link;
         this.#link.quiet(this.line);
-        if (bell.ended || this.#ring.consumerClosed) throw this.#link.gone();
+        if (bell.ended || this.#ring.consumerClosed) throw this.#link.gone(this.#ring.consumerClosed);
         if (advance()) return true;
         this.#ring.announceSleep();
         if (!advance()) return undefined;

@@ -1,10 +1,10 @@
 /** A connection as two Node streams. */
 import { Readable, Writable } from 'node:stream';
-import { ClosedError } from '../../system/errors.js';
+import { ClosedError, invalidArgument } from '../../system/errors.js';
 import type { Connection } from './connection.js';
 
 /**
- * In object mode, one chunk a message. The end of `writable` is the peer's end of `readable`; the connection closes when both
+ * In object mode, one chunk a message; `null`, which is a stream's end, is an error. The end of `writable` is the peer's end of `readable`; the connection closes when both
  * are over, or one of them fails.
  */
 export function streams<T>(connection: Connection<T>): { readable: Readable; writable: Writable } {
@@ -17,7 +17,13 @@ export function streams<T>(connection: Connection<T>): { readable: Readable; wri
     objectMode: true,
     read() {
       connection.receive({ signal: aborted.signal }).then(
-        (value) => this.push(value),
+        (value) => {
+          if (value !== null) this.push(value);
+          else
+            this.destroy(
+              invalidArgument('ERR_INVALID_ARG_VALUE', 'what was received', 'something that a stream carries', null),
+            );
+        },
         (error) => {
           if (error instanceof ClosedError) this.push(null);
           else this.destroy(error);

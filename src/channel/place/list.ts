@@ -16,7 +16,7 @@ import {
   SEATS,
   SEATS_OFFSET,
 } from './control-file.js';
-import { removeDead, UNLINKED } from './place.js';
+import { BEYOND, removeDead, UNLINKED } from './place.js';
 import { CONNECTION_ROLE } from './row.js';
 import { runtimeDirectory } from './runtime-directory.js';
 
@@ -52,6 +52,7 @@ function look(name: string, folder: string): Found | undefined {
   let mapping: Mapping | undefined;
   try {
     fd = open(`${folder}/control`, constants['O_RDONLY']! | constants['O_NOFOLLOW']!);
+    if (testFileLock(fd, BEYOND, 1) >= 0) return undefined; // somebody is removing it, and has locked all of it
     const description = readControl(fd, folder);
     mapping = mmap(fd, CONTROL_SIZE, { readOnly: true, name: folder });
     const list = participants(fd, mapping.buffer);

@@ -33,7 +33,7 @@ const PATIENCE = 2000;
 /** How often it is tried at least: on a disk that is busy one try may take seconds. */
 const ATTEMPTS = 100;
 /** A byte that no seat and no kind locks by itself. */
-const BEYOND = 2 ** 40;
+export const BEYOND: number = 2 ** 40;
 
 export interface PlaceOptions {
   /** It stays when nobody takes part, until it is removed by name. */
@@ -146,6 +146,7 @@ export class Place implements Disposable {
     } catch (error) {
       if (error instanceof SystemError && (error.code === 'ENOENT' || error.code === 'EEXIST')) return undefined;
       if (directory >= 0 && !hasName(directory, folder)) return undefined; // what fails in a folder that is removed has many names
+      removeEmpty(folder);
       throw error;
     } finally {
       if (control >= 0) close(control);
@@ -238,6 +239,14 @@ function folderNow(directory: number): string | undefined {
     return readlinkSync(`/proc/self/fd/${directory}`);
   } catch {
     return undefined;
+  }
+}
+/** A folder in which nothing could be made, for want of room or descriptors. Whoever is at it makes it again. */
+function removeEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Something is in it.
   }
 }
 /** Not recursive: that looks at what is there already, and fails if it has gone meanwhile. */

@@ -89,6 +89,8 @@ export class RingConsumer {
         this.kind = kind;
         return this.#data + at + RECORD_HEADER;
       }
+      // It fills the ring to its end, and a record follows at the beginning: pads alone are no work, and would never end.
+      if (at === 0 || at + size !== this.capacity) throw this.#damaged(`a pad of ${length} bytes`);
       this.#head = (this.#head + size) | 0;
     }
   }
@@ -98,7 +100,7 @@ export class RingConsumer {
   }
   /**
    * Steps over the record that {@link next} found. Its memory is the producer's again after {@link publish}, which is due at the
-   * end of a batch; true: now, because the ring is rather full, much was released, or the producer waits for it.
+   * end of a batch; true: now, because much was released, or the producer waits for it.
    */
   release(): boolean {
     this.#head = (this.#head + this.#size) | 0;
@@ -107,8 +109,8 @@ export class RingConsumer {
       this.#busy = true;
       Atomics.store(this.words, this.#control + CONSUMER, BUSY);
     }
-    const used = (this.#tail - this.#published) | 0;
-    return used > this.capacity >> 1 || this.words[this.#control + PRODUCER] === ASLEEP;
+    // A quarter, beside which any record has room: one that was refused the room of what has been read long since would wait for nothing.
+    return ((this.#head - this.#published) | 0) > this.capacity >> 2 || this.words[this.#control + PRODUCER] === ASLEEP;
   }
   /** Gives the producer all the room that was released. True: it sleeps for want of it and is to be woken, which is now on the caller. */
   publish(): boolean {

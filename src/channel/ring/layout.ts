@@ -54,7 +54,8 @@ export const MIDDLE_PART = 3;
 export const LAST_PART = 4;
 
 export const SMALLEST_CAPACITY = 4096;
-export const LARGEST_CAPACITY: number = 2 ** 30;
+/** Every offset in memory with two such rings is a positive number of 32 bits. */
+export const LARGEST_CAPACITY: number = 2 ** 29;
 
 /** The longest payload of one record: whatever the position, it fits beside the pad once the ring is a quarter used. */
 export function longestRecord(capacity: number): number {

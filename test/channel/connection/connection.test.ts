@@ -65,6 +65,56 @@ for (const [codec, values] of [
   });
 }
 
+test('what was received stays what it was when more comes', async () => {
+  const values = [
+    { at: 1, bytes: bytes(100) },
+    { at: 2, bytes: bytes(100).fill(9) },
+  ];
+  for (const codec of ['structured', 'msgpack'] as const) {
+    const [a, b] = await pair<unknown>({ codec });
+    for (const value of values) a.trySend(value);
+    assert.deepEqual([b.tryReceive(), b.tryReceive()], values);
+    a.close();
+    b.close();
+  }
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
+  for (const value of values) a.trySend(value.bytes);
+  assert.deepEqual([b.tryReceive(), b.tryReceive()], [values[0]!.bytes, values[1]!.bytes]);
+  a.close();
+  b.close();
+});
+
+test('what a codec cannot carry is refused by the sender, and the next message is whole', async () => {
+  const cycle: { self?: unknown } = {};
+  cycle.self = cycle;
+  const nasty = {
+    get value(): never {
+      throw new Error('a getter that throws');
+    },
+  };
+  for (const [codec, values] of [
+    ['json', [cycle, () => {}, Symbol('x'), 1n, nasty]],
+    ['msgpack', [cycle, () => {}, Symbol('x'), nasty]],
+    ['structured', [() => {}, Symbol('x'), nasty]],
+    ['text', [cycle, 1, null, nasty]],
+    [layout({ count: 'u32' }), [{ count: -1 }, { count: 'x' }, {}, null]],
+    [{ encode: () => 'text', decode: () => 1 }, [1]],
+  ] as [Codec, unknown[]][]) {
+    const [a, b] = await pair<unknown>({ codec });
+    for (const value of values) {
+      assert.throws(() => a.trySend(value), `${String(codec)} ${typeof value}`);
+      await assert.rejects(a.send(value));
+    }
+    assert.equal(b.tryReceive(), undefined);
+    if (typeof codec === 'string') {
+      await a.send('x');
+      assert.equal(b.tryReceive(), 'x');
+    }
+    a.close();
+    b.close();
+  }
+});
+
 test('a full ring: trySend is false, sendSync and send run out of time, an abort rejects, and none of them has sent', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
   const message = bytes(1000);
@@ -140,6 +190,7 @@ test('a message that the peer does not take is refused before anything is sent',
   await using listener = await listen<Uint8Array>(name, { codec: 'bytes', maxMessageSize: 1000 });
   const [a, b] = await Promise.all([listener.accept(), connect<Uint8Array>(name, { codec: 'bytes' })]);
   await assert.rejects(b.send(bytes(1001)), MessageTooLargeError);
+  assert.throws(() => b.reserve(1001), MessageTooLargeError);
   await b.send(bytes(1000));
   assert.equal((await a.receive()).length, 1000);
   a.close();
@@ -164,6 +215,28 @@ test('reserve and commit send without a copy; discard sends nothing; one loan at
   assert.equal(a.trySend(bytes(1)), true);
   assert.equal(b.tryReceive()?.length, 1);
   assert.equal(b.tryReceive(), undefined);
+  a.close();
+  b.close();
+});
+
+test('positions run over 31 and 32 bits, and nothing is lost or found twice', async () => {
+  const capacity = 2 ** 24;
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity });
+  const most = (capacity / 8) * 3 - 8;
+  let next = 0;
+  const visit = (memory: Uint8Array, offset: number, length: number) => {
+    assert.equal(new DataView(memory.buffer, offset).getUint32(0), next);
+    assert.equal(length, most - 8 * (next++ % 1000));
+  };
+  let sent = 0;
+  for (let position = 0; position < 2 ** 33 + 2 ** 31; position += most) {
+    const loan = a.reserve(most - 8 * (sent % 1000));
+    new DataView(loan.bytes.buffer, loan.offset).setUint32(0, sent++); // the rest stays untouched, and costs nothing
+    loan.commit();
+    assert.equal(b.drain(visit), 1);
+  }
+  assert.equal(next, sent);
+  assert.equal(a.counters.sentBytes, b.counters.receivedBytes);
   a.close();
   b.close();
 });
@@ -199,6 +272,58 @@ test('drain hands over what is there, where it lies, up to a limit', async () =>
   );
   assert.throws(() => b.drain(visit), ClosedError);
   a.close();
+});
+
+test('drain loses nothing: neither by what is no visitor, nor by a limit of 0 when the peer is gone', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
+  const lengths: number[] = [];
+  const visit = (_memory: Uint8Array, _offset: number, length: number) => void lengths.push(length);
+  a.trySend(bytes(1));
+  a.trySend(bytes(2));
+  for (const none of [undefined, null, 5, {}]) {
+    assert.throws(() => b.drain(none as never), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  for (const limit of [Number.NaN, -1, 1.5, Number.NEGATIVE_INFINITY]) {
+    assert.throws(() => b.drain(visit, limit), { code: 'ERR_OUT_OF_RANGE' });
+  }
+  for (const limit of ['1', null, 1n, {}]) {
+    assert.throws(() => b.drain(visit, limit as never), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  a.close();
+  assert.equal(b.drain(visit, 0), 0);
+  assert.equal(b.drain(visit, Number.POSITIVE_INFINITY), 2);
+  assert.deepEqual(lengths, [1, 2]);
+  assert.throws(() => b.drain(visit), ClosedError);
+  b.close();
+});
+
+test('drain comes to an end though more is sent all the time', { timeout: 60_000 }, async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
+  const message = bytes(64);
+  a.trySend(message);
+  const visit = () => void a.trySend(message);
+  for (let i = 0; i < 3; i++) {
+    const count = b.drain(visit);
+    assert.ok(count > 10 && count <= 4096 / 72 + 1, String(count));
+  }
+  a.close();
+  b.close();
+});
+
+test('a ring whose messages were all received has room for the longest that goes at once', {
+  timeout: 60_000,
+}, async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
+  for (let i = 0; i < 3000; i++) {
+    for (let count = i % 5; count >= 0; count--) {
+      a.trySend(bytes((i * 40) % 1000));
+      assert.ok(b.tryReceive() !== undefined);
+    }
+    assert.equal(a.trySend(bytes(1528)), true, `round ${i}`);
+    assert.ok(b.tryReceive() !== undefined);
+  }
+  a.close();
+  b.close();
 });
 
 test('close: what was sent before is received, then receive throws and a loop ends; sends fail', async () => {
@@ -254,6 +379,49 @@ test('end: the peer reads to the end and can still answer', async () => {
   b.close();
 });
 
+test('nothing is sent behind the end: not what waited behind it, nor what was reserved before', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
+  const loan = a.reserve(4);
+  await assert.rejects(a.end(), { code: 'ERR_VECINO_LOAN_OPEN' });
+  loan.discard();
+  while (a.trySend(bytes(1000)));
+  const before = a.send(bytes(999));
+  const end = a.end();
+  const behind = assert.rejects(a.send(bytes(5)), ClosedError);
+  const lengths: number[] = [];
+  for await (const message of b) lengths.push(message.length);
+  assert.deepEqual(lengths, [1000, 1000, 1000, 1000, 999]);
+  await Promise.all([before, end, behind]);
+  assert.throws(() => b.tryReceive(), ClosedError);
+
+  while (b.trySend(bytes(1000)));
+  const waiting = b.send(bytes(999));
+  const over = b.end();
+  for (let i = 0; i < 5; i++) a.tryReceive();
+  assert.throws(() => b.sendSync(bytes(5)), ClosedError); // after those that wait, of which one is the end
+  await Promise.all([waiting, over]);
+  assert.equal((await a.receive()).length, 999);
+  await assert.rejects(a.receive(), ClosedError);
+  a.close();
+  b.close();
+});
+
+test('a loan of a connection that has closed says so, and is not committed in vain', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
+  const loan = a.reserve(4);
+  const { bytes: memory } = loan;
+  for (const length of [-1, 5, 1.5, Number.NaN]) assert.throws(() => loan.commit(length), { code: 'ERR_OUT_OF_RANGE' });
+  assert.throws(() => loan.commit('1' as never), { code: 'ERR_INVALID_ARG_TYPE' });
+  a.close();
+  assert.equal(memory.length, 0);
+  assert.throws(() => loan.commit(), ClosedError);
+  const other = b.reserve(4);
+  b.close();
+  assert.throws(() => other.bytes, ClosedError);
+  other.discard();
+  other.discard();
+});
+
 test('leaving a loop early leaves the connection open', async () => {
   const [a, b] = await pair<number>();
   for (let i = 0; i < 3; i++) await a.send(i);
@@ -283,6 +451,62 @@ test('results that are always there do not starve the event loop', async () => {
   b.close();
 });
 
+test('a loop over messages that are there already does not starve the event loop either', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 2 ** 20 });
+  let sent = 0;
+  while (a.trySend(bytes(8))) sent++;
+  let turns = 0;
+  const turned = () => {
+    turns++;
+    if (sent > 0) setImmediate(turned);
+  };
+  setImmediate(turned);
+  for await (const _ of b) if (--sent === 0) break;
+  assert.ok(turns > 100, `${turns} turns`);
+  a.close();
+  b.close();
+});
+
+test('whoever waits behind one that is aborted is tried: what is there, or fits, is had without a wake-up', {
+  timeout: 60_000,
+}, async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096, spin: 0 });
+  const aborted = (wait: (signal: AbortSignal) => Promise<unknown>, next: () => Promise<unknown>) => {
+    const controller = new AbortController();
+    const first = assert.rejects(wait(controller.signal), { name: 'AbortError' });
+    const second = next();
+    controller.abort();
+    return Promise.all([first, second]);
+  };
+  for (let i = 0; i < 3; i++) a.trySend(bytes(1000));
+  await aborted(
+    (signal) => a.send(bytes(1400), { signal }),
+    () => a.send(bytes(10)),
+  );
+  while (b.tryReceive() !== undefined);
+  // Now and then the first waits for a turn of the event loop, with the message there already.
+  for (let i = 0; i < 200; i++) {
+    a.trySend(bytes(1));
+    if (i % 3 === 0) {
+      await b.receive();
+      a.trySend(bytes(1));
+    }
+    const controller = new AbortController();
+    const [first, second] = [b.receive({ signal: controller.signal }), b.receive()];
+    controller.abort();
+    if (
+      await first.then(
+        () => true,
+        () => false,
+      )
+    )
+      a.trySend(bytes(1));
+    await second;
+  }
+  a.close();
+  b.close();
+});
+
 test('both directions waiting at once, in mixed voices, lose no wake-up', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
   while (a.trySend(bytes(500)));
@@ -297,6 +521,93 @@ test('both directions waiting at once, in mixed voices, lose no wake-up', async 
   assert.equal((await again).length, 3);
   a.close();
   b.close();
+});
+
+test('what waits to be sent is what it was then, also from a Buffer that is used again', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096, spin: 0 });
+  while (a.trySend(bytes(1000)));
+  const buffer = Buffer.alloc(1000, 1);
+  const waiting = a.send(buffer);
+  buffer.fill(2);
+  for (let i = 0; i < 4; i++) assert.deepEqual(await b.receive(), bytes(1000));
+  assert.deepEqual(await b.receive(), new Uint8Array(1000).fill(1));
+  await waiting;
+  a.close();
+  b.close();
+});
+
+test('a codec that closes the connection while it decodes breaks nothing', async () => {
+  for (const voice of ['tryReceive', 'receive', 'waiting', 'loop'] as const) {
+    let close = () => {};
+    const decode = (value: Uint8Array) => {
+      close();
+      return value.length;
+    };
+    const codec = { encode: (length: number) => bytes(length), decode };
+    const [a, b] = await pair<number>({ codec, capacity: 4096, spin: 0 });
+    close = () => b.close();
+    const waiting = voice === 'waiting' ? [b.receive(), b.receive()] : [];
+    a.sendSync(1500);
+    if (voice === 'tryReceive') assert.equal(b.tryReceive(), 1500);
+    else if (voice === 'loop') {
+      const values: number[] = [];
+      for await (const value of b) values.push(value);
+      assert.deepEqual(values, [1500]);
+    } else if (voice === 'receive') assert.equal(await b.receive(), 1500);
+    for (const each of waiting) await assert.rejects(each, ClosedError); // close() ends what waits
+    assert.throws(() => b.tryReceive(), ClosedError);
+    a.close();
+  }
+});
+
+test('a stream says that it cannot carry null, and does not end as if all had come', async () => {
+  const [a, b] = await pair<unknown>({ codec: 'json' });
+  for (const value of [1, null, 2]) a.trySend(value);
+  a.close();
+  const values: unknown[] = [];
+  await assert.rejects(
+    async () => {
+      for await (const value of b.toStreams().readable) values.push(value);
+    },
+    { code: 'ERR_INVALID_ARG_VALUE' },
+  );
+  assert.ok(values.length <= 1);
+  assert.equal(b.closed, true);
+});
+
+test('a listener has read its options: what becomes of the object later changes nothing', async () => {
+  const options: ListenOptions<unknown> = { codec: 'text' };
+  const name = uniqueName();
+  await using listener = await listen(`/${name}`, options);
+  assert.equal(listener.name, name);
+  Object.assign(options, { codec: 'json', spin: -1 });
+  const [a, b] = await Promise.all([listener.accept(), connect(name, { codec: 'text' })]);
+  await b.send('hello');
+  assert.equal(await a.receive(), 'hello');
+  a.close();
+  b.close();
+});
+
+test('only true allows a peer: not a promise, and not an exception', { timeout: 60_000 }, async () => {
+  const throws = () => {
+    throw new Error('mine');
+  };
+  for (const no of [() => false, async () => true, () => 1, throws] as (() => never)[]) {
+    const name = uniqueName();
+    await using listener = await listen(name, { allow: no });
+    const accepted = assert.rejects(listener.accept(), ClosedError);
+    await assert.rejects(connect(name), { code: 'EACCES' });
+    listener.close();
+    await accepted;
+  }
+  const name = uniqueName();
+  await using listener = await listen(name);
+  const controller = new AbortController();
+  const accepted = assert.rejects(listener.accept({ signal: controller.signal }), { name: 'AbortError' });
+  await assert.rejects(connect(name, { allow: (async () => true) as never }), { code: 'EACCES' });
+  await assert.rejects(connect(name, { allow: throws }), /mine/);
+  controller.abort();
+  await accepted;
 });
 
 test('streams carry messages, and end with the connection', async () => {
@@ -335,7 +646,9 @@ test('bad arguments are refused before anything happens', async () => {
   for (const options of [
     { capacity: 5000 },
     { capacity: 2048 },
+    { capacity: 2 ** 30 },
     { capacity: 2 ** 31 },
+    null,
     { codec: 'xml' },
     { spin: -1 },
     { maxMessageSize: 0 },
@@ -343,6 +656,7 @@ test('bad arguments are refused before anything happens', async () => {
     5,
   ]) {
     await assert.rejects(listen(uniqueName(), options as never), /must be/);
+    await assert.rejects(connect(uniqueName(), options as never), /must be/);
   }
   for (const name of ['', 'a/b', '..', 'x'.repeat(201), 5]) {
     await assert.rejects(listen(name as never), /name must be/);

@@ -1,12 +1,22 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { chmodSync, readdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
 import { connect as connectNet } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { ClosedError, type Connection, connect, listen, MismatchError, PeerDiedError, SystemError, unix } from 'vecino';
+import {
+  ClosedError,
+  type Connection,
+  connect,
+  listen,
+  MismatchError,
+  PeerDiedError,
+  SystemError,
+  type UnixSocket,
+  unix,
+} from 'vecino';
 import { type Running, root, start, startScript, temporaryFolder, uniqueName } from '../../support/processes.js';
 
 const runtime = temporaryFolder();
@@ -171,6 +181,97 @@ test('strangers that say nothing, nonsense or too much, or leave, hold nobody up
   (await accepted).close();
   mine.close();
   mute.close();
+});
+
+test('many strangers that say nothing are hurried: somebody who speaks is accepted before the first of them is sent away', {
+  timeout: 60_000,
+}, async () => {
+  const name = uniqueName();
+  await using listener = await listen(name, { codec: 'text' });
+  const mute: UnixSocket[] = [];
+  const accepted = listener.accept();
+  for (let i = 0; i < 64; i++) mute.push(await unix.connect(join(runtime, name, 'socket'), { type: 'seqpacket' }));
+  const mine = await connect(name, { codec: 'text' });
+  (await accepted).close();
+  assert.equal(mute[0]!.tryReceive(), undefined); // it is still there
+  mine.close();
+  for (const each of mute) each.close();
+});
+
+test('a stranger of another user is sent away before he has said anything, and no memory is shared with him', {
+  timeout: 60_000,
+}, async (t) => {
+  if (process.getuid!() !== 0) return t.skip('needs root, to be somebody else');
+  const name = uniqueName();
+  const seen: number[] = [];
+  const allow = ({ uid }: { uid: number }) => seen.push(uid) > 0 && uid === 0;
+  await using listener = await listen(name, { codec: 'text', allow });
+  const folder = join(runtime, name);
+  chmodSync(join(folder, 'socket'), 0o777); // as nobody should
+  chmodSync(folder, 0o711);
+  const accepted = listener.accept();
+  chmodSync(root, 0o755);
+  const source = `
+    const { unix } = await import(${JSON.stringify(import.meta.resolve('vecino'))});
+    const socket = await unix.connect('socket', { type: 'seqpacket' });
+    const hello = { vecino: 1, codec: 'text', capacity: 4096, takes: 4096, barriers: false };
+    await socket.send(Buffer.from(JSON.stringify(hello))).catch(() => {});
+    const { bytes, descriptors } = await socket.receive();
+    console.log(JSON.parse(Buffer.from(bytes)).error, descriptors.length);`;
+  const { stdout, stderr } = await start(
+    'setpriv',
+    [
+      ...['--reuid=65534', '--regid=65534', '--clear-groups'],
+      ...[process.execPath, '--input-type=module', '--eval', source],
+    ],
+    { cwd: folder },
+  ).ended;
+  if (/Cannot find|EACCES.*node_modules|permission denied/i.test(stderr))
+    return t.skip('this checkout cannot be read by others');
+  assert.equal(stdout, 'EACCES 0\n', stderr);
+  const mine = await connect(name, { codec: 'text' });
+  (await accepted).close();
+  mine.close();
+  assert.deepEqual(seen, [65534, 0]);
+});
+
+test('a full file system is ENOSPC for who listens, leaves nothing behind, and does not stop those who are there', {
+  timeout: 60_000,
+}, async (t) => {
+  const folder = join(temporaryFolder(), 'small');
+  mkdirSync(folder);
+  const source = `
+    import { connect, listChannels, listen } from 'vecino';
+    import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+    const root = process.env.VECINO_RUNTIME_DIR;
+    const listener = await listen('first', { codec: 'text' });
+    const fill = root + '/fill';
+    try { for (let i = 0; ; i++) writeFileSync(fill, 'x'.repeat(1000), { flag: 'a' }); } catch (error) { console.log(error.code); }
+    for (let i = 0; i < 2; i++) await listen('second', { codec: 'text' }).catch((error) => console.log(error.code, error.syscall));
+    console.log(readdirSync(root).join());
+    const [a, b] = await Promise.all([listener.accept(), connect('first', { codec: 'text' })]);
+    await a.send('goes on');
+    console.log(await b.receive(), listChannels().length);
+    rmSync(fill);
+    (await listen('second', { codec: 'text' })).close();
+    for (const each of [a, b, listener]) each.close();
+    console.log(readdirSync(root).length);`;
+  const script = `
+    mount -t tmpfs -o size=100k none "$1" || exit 77
+    chmod 700 "$1"
+    VECINO_RUNTIME_DIR="$1" exec "$2" --input-type=module --eval "$3"`;
+  const user = process.getuid!() === 0 ? [] : ['--user', '--map-root-user'];
+  const { code, stdout, stderr } = await start(
+    'unshare',
+    [...user, '--mount', 'sh', '-c', script, 'sh', folder, process.execPath, source],
+    { cwd: root },
+  ).ended;
+  if (code !== 0 && /unshare|mount/.test(stderr))
+    return t.skip(`this machine lets no test mount a file system: ${stderr.trim()}`);
+  assert.equal(stderr, '');
+  assert.deepEqual(stdout.trim().split('\n'), [
+    ...['ENOSPC', 'ENOSPC fallocate', 'ENOSPC fallocate', 'fill,first', 'goes on 1', '0'],
+  ]);
 });
 
 test("another user's folder is not used", { timeout: 60_000 }, async (t) => {

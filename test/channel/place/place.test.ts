@@ -1,6 +1,6 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { MismatchError } from 'vecino';
@@ -9,6 +9,7 @@ import { Doorbell } from '#src/channel/place/doorbell.js';
 import { listPlaces } from '#src/channel/place/list.js';
 import { Place } from '#src/channel/place/place.js';
 import { Deadline } from '#src/system/deadline.js';
+import { setFileLock } from '#src/system/file-lock.js';
 import { startScript, temporaryFolder, uniqueName } from '../../support/processes.js';
 
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
@@ -66,6 +67,19 @@ test('a folder without a control file, left by a maker that died, is completed',
   mkdirSync(join(process.env['VECINO_RUNTIME_DIR']!, name));
   using place = Place.open(name, topic);
   assert.equal(place.seat, 0);
+});
+
+test('a channel that somebody is removing is not listed with those who might have locked it', () => {
+  const name = uniqueName();
+  const place = Place.open(name, topic);
+  place.close('keep');
+  const fd = openSync(join(place.folder, 'control'), 'r+');
+  setFileLock(fd, 'exclusive', 0, 0); // as whoever removes it does first
+  assert.deepEqual(listPlaces(), []);
+  closeSync(fd);
+  assert.ok(existsSync(place.folder));
+  assert.deepEqual(listPlaces(), []);
+  assert.ok(!existsSync(place.folder));
 });
 
 test('a bell wakes who waits, is quiet after, and says when nobody is there', { timeout: 60_000 }, async () => {
