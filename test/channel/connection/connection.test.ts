@@ -359,6 +359,36 @@ test('undefined cannot be sent where it would pass for no message', async () => 
   b.close();
 });
 
+test('msgpack: values that send others while they are encoded, values of any length, and some that cannot be encoded, in turn', async () => {
+  const [a, b] = await pair<unknown>({ codec: 'msgpack', capacity: 2 ** 24 });
+  const [c, d] = await pair<unknown>({ codec: 'msgpack', capacity: 2 ** 24 });
+  for (const length of [1, 100, 511, 512, 513, 5000, 100_000, 2 ** 21, 3, 9000, 0]) {
+    const text = 'é'.repeat(length >> 1);
+    const nested = {
+      get outer() {
+        c.sendSync({ inner: text });
+        a.sendSync([length]);
+        return text;
+      },
+    };
+    a.sendSync([nested, length]);
+    assert.deepEqual(await b.receive(), [length]);
+    assert.deepEqual(await b.receive(), [{ outer: text }, length]);
+    assert.deepEqual(await d.receive(), { inner: text });
+    const refused = {
+      text,
+      get more() {
+        return assert.fail('refused');
+      },
+    };
+    assert.throws(() => a.sendSync([refused]), /refused/);
+    await assert.rejects(a.send({ text, refused }), /refused/);
+    a.sendSync({ length });
+    assert.deepEqual(await b.receive(), { length });
+  }
+  for (const connection of [a, b, c, d]) connection.close();
+});
+
 test('nothing is left in the runtime folder', () => {
   assert.ok(!existsSync(runtime) || readdirSync(runtime).length === 0);
 });
