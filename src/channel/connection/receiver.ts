@@ -40,6 +40,8 @@ export class Receiver<T> {
   #parts: Uint8Array | undefined;
   #filled = 0;
   #draining = false;
+  /** Room is to be given back when the event loop comes round. */
+  #publication: NodeJS.Immediate | undefined;
   /** How often somebody has looked in vain. */
   #misses = 0;
 
@@ -65,15 +67,15 @@ export class Receiver<T> {
   /** For whoever would wait otherwise: a message that is there, if it may be had without starving the event loop. */
   receiveNow(): T | undefined {
     this.#use();
-    return this.line.mayTry() ? this.#take() : undefined;
+    return this.line.mayTry() ? this.#take(true) : undefined;
   }
   async receive(options?: WaitOptions): Promise<T> {
     const deadline = options === undefined ? undefined : new Deadline(`receive over ${this.#link.what}`, options);
     deadline?.signal?.throwIfAborted();
     this.#use();
     if (this.line.mayTry()) {
-      let value = this.#take();
-      if (value === undefined && this.#spin.until(this.#ready)) value = this.#take();
+      let value = this.#take(true);
+      if (value === undefined && this.#spin.until(this.#ready)) value = this.#take(true);
       if (value === undefined) value = this.#attempt(); // what came may have been a part: the sleep must be announced
       if (value !== undefined) return value;
     }
@@ -131,8 +133,12 @@ export class Receiver<T> {
     this.#parts = undefined;
   }
 
-  /** The next value, or undefined. */
-  #take(): T | undefined {
+  /**
+   * The next value, or undefined.
+   *
+   * @param soon whether the room that it leaves may be given back with that of others, when the event loop comes round at the latest
+   */
+  #take(soon = false): T | undefined {
     const ring = this.#ring;
     for (;;) {
       const offset = ring.next();
@@ -153,9 +159,25 @@ export class Receiver<T> {
         const whole = this.#gather(offset, length, kind);
         if (whole !== undefined) return this.#decode(whole, 0, whole.length);
       } finally {
-        if (due || kind !== MESSAGE) this.#publish();
+        if (kind !== MESSAGE || (due && !soon)) this.#publish();
+        else if (due) this.#publishSoon();
       }
     }
+  }
+  /** A sender that is woken for each message goes back to sleep after each: it is woken for many. */
+  #publishSoon(): void {
+    if (this.#ring.kept >= this.#ring.capacity >> 2) this.#publish();
+    else this.#publication ??= setImmediate(this.#publishNow);
+  }
+  readonly #publishNow = (): void => {
+    this.#publication = undefined;
+    if (!this.#link.closed) this.#publish();
+  };
+  /** Before this thread blocks: the peer may need that room to get where it will be waited for. */
+  flush(): void {
+    if (this.#publication === undefined) return;
+    clearImmediate(this.#publication);
+    this.#publishNow();
   }
   /** As a waiter does it: looks, announces its sleep, looks again. */
   readonly #attempt = (): T | undefined => {

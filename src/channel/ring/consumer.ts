@@ -110,6 +110,10 @@ export class RingConsumer {
     const used = (this.#tail - this.#published) | 0;
     return used > this.capacity >> 1 || this.words[this.#control + PRODUCER] === ASLEEP;
   }
+  /** Bytes that were released and not published. */
+  get kept(): number {
+    return (this.#head - this.#published) | 0;
+  }
   /** Gives the producer all the room that was released. True: it sleeps for want of it and is to be woken, which is now on the caller. */
   publish(): boolean {
     if (this.#head === this.#published) return false;

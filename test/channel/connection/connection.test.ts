@@ -389,6 +389,23 @@ test('msgpack: values that send others while they are encoded, values of any len
   for (const connection of [a, b, c, d]) connection.close();
 });
 
+test('one receive makes room for a sender that waits, in each voice, and before this side blocks', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096, spin: 0 });
+  for (const receive of [() => b.receive(), () => b.tryReceive(), () => b.receiveSync(), () => b.drain(() => {}, 1)]) {
+    while (a.trySend(bytes(64)));
+    const sending = a.send(bytes(64));
+    await receive();
+    await sending;
+  }
+  while (b.trySend(bytes(64)));
+  const sending = a.send(bytes(64));
+  await b.receive();
+  assert.throws(() => b.sendSync(bytes(64), { timeout: 1 }), TimeoutError);
+  await sending;
+  a.close();
+  b.close();
+});
+
 test('nothing is left in the runtime folder', () => {
   assert.ok(!existsSync(runtime) || readdirSync(runtime).length === 0);
 });
