@@ -61,8 +61,7 @@ export class Receiver<T> {
     this.#use();
     if (!this.line.idle) return undefined;
     const value = this.#take();
-    if (value !== undefined) return value;
-    return this.#lookAfterPeer();
+    return value === undefined && this.#isOver() ? this.#last() : value;
   }
   /** For whoever would wait otherwise: a message that is there, if it may be had without starving the event loop. */
   receiveNow(): T | undefined {
@@ -95,9 +94,14 @@ export class Receiver<T> {
     }
   }
   drain(visit: Visit, limit = Number.POSITIVE_INFINITY): number {
-    this.#use();
+    if (this.#link.broken || this.#draining) this.#use();
     if (!this.line.idle) return 0;
     const ring = this.#ring;
+    if (!ring.ready) {
+      this.#publish();
+      if (!this.#isOver()) return 0;
+      if (!ring.ready) throw this.#link.gone();
+    }
     let count = 0;
     this.#draining = true;
     try {
@@ -125,7 +129,6 @@ export class Receiver<T> {
       this.#draining = false;
       if (!this.#link.closed) this.#publish();
     }
-    if (count === 0) this.#lookAfterPeer();
     return count;
   }
   close(): void {
@@ -186,25 +189,21 @@ export class Receiver<T> {
     this.#link.quiet(this.line);
     let value = this.#take();
     if (value !== undefined) return value;
-    if (bell.ended || this.#ring.producerClosed) {
-      // What was committed before the end is there by now.
-      value = this.#take();
-      if (value !== undefined) return value;
-      throw this.#link.gone();
-    }
+    // What was committed before the end is there by now.
+    if (bell.ended || this.#ring.producerClosed) return this.#last();
     this.#ring.announceSleep();
     value = this.#take();
     if (value !== undefined) this.#ring.awake();
     return value;
   };
-  #lookAfterPeer(): T | undefined {
+  /** Whether nothing more will come than what is there by now. Asked after looking in vain: look again then. */
+  #isOver(): boolean {
+    if (this.#ring.producerClosed) return true;
     const { bell } = this.#link;
-    if (!this.#ring.producerClosed) {
-      if (!bell.ended && ++this.#misses % RARELY === 0) {
-        this.#link.quiet(this.line);
-      }
-      if (!bell.ended) return undefined;
-    }
+    if (!bell.ended && ++this.#misses % RARELY === 0) this.#link.quiet(this.line);
+    return bell.ended;
+  }
+  #last(): T {
     const value = this.#take();
     if (value !== undefined) return value;
     throw this.#link.gone();
@@ -253,11 +252,12 @@ export class Receiver<T> {
     return parts;
   }
   #publish(): void {
+    if (this.#ring.kept === 0) return;
     this.row?.received(this.messages, this.bytes);
     if (this.#ring.publish()) this.#link.bell.ring();
   }
   #use(): void {
-    this.#link.use();
+    if (this.#link.broken) this.#link.use();
     if (this.#draining)
       throw new IpcError('ERR_VECINO_DRAINING', `${this.#link.what}: the visitor of drain() must not receive`);
   }

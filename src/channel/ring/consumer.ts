@@ -126,7 +126,9 @@ export class RingConsumer {
   }
   /** Whether the producer has closed: what is committed is all there will be. */
   get producerClosed(): boolean {
-    return Atomics.load(this.words, this.#control + PRODUCER) === CLOSED;
+    // Plain first, for it is asked after each look in vain. What it has stored before is seen after the other one.
+    const state = this.#control + PRODUCER;
+    return this.words[state] === CLOSED && Atomics.load(this.words, state) === CLOSED;
   }
   /** Announces that this side is about to sleep until something comes. Look again before sleeping: {@link next}. */
   announceSleep(): void {

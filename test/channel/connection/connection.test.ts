@@ -15,6 +15,7 @@ import {
   TimeoutError,
 } from 'vecino';
 import type { ListenOptions } from '#src/channel/index.js';
+import { RingConsumer } from '#src/channel/ring/consumer.js';
 import { temporaryFolder, uniqueName } from '../../support/processes.js';
 
 const runtime = temporaryFolder();
@@ -387,6 +388,33 @@ test('msgpack: values that send others while they are encoded, values of any len
     assert.deepEqual(await b.receive(), { length });
   }
   for (const connection of [a, b, c, d]) connection.close();
+});
+
+test('what is sent and closed between two looks is received, by tryReceive, by drain and by those who wait', async () => {
+  const real = Object.getOwnPropertyDescriptor(RingConsumer.prototype, 'producerClosed')!;
+  const received: number[] = [];
+  for (const look of [
+    (a: Connection<Uint8Array>) => received.push(a.tryReceive()?.length ?? 0),
+    (a: Connection<Uint8Array>) => a.drain((_memory, _offset, length) => received.push(length)),
+    async (a: Connection<Uint8Array>) => received.push((await a.receive()).length),
+    (a: Connection<Uint8Array>) => received.push(a.receiveSync().length),
+  ]) {
+    const [a, b] = await pair<Uint8Array>({ codec: 'bytes', spin: 0 });
+    // The first look was in vain; whether the peer has closed is asked after it.
+    Object.defineProperty(RingConsumer.prototype, 'producerClosed', {
+      configurable: true,
+      get() {
+        Object.defineProperty(RingConsumer.prototype, 'producerClosed', real);
+        b.trySend(bytes(received.length + 1));
+        b.close();
+        return true;
+      },
+    });
+    await look(a);
+    assert.throws(() => a.tryReceive(), ClosedError);
+    a.close();
+  }
+  assert.deepEqual(received, [1, 2, 3, 4]);
 });
 
 test('one receive makes room for a sender that waits, in each voice, and before this side blocks', async () => {
