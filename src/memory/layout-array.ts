@@ -112,11 +112,11 @@ export class ArrayField extends Field {
   write(memory: Memory, at: number, value: unknown): void {
     const { element, length } = this;
     const { size } = element;
-    const values = this.#list(value);
+    const values = this.list(value);
     for (let i = 0; i < length; i++) element.write(memory, at + i * size, values[i]);
   }
   /** Anything with a length and elements will do; text would too, but never on purpose. */
-  #list(value: unknown): ArrayLike<unknown> {
+  list(value: unknown): ArrayLike<unknown> {
     if (value === null || typeof value !== 'object') throw this.wrongType('an array', value);
     const values = value instanceof Elements ? value.toArray() : (value as ArrayLike<unknown>);
     const { length } = values;

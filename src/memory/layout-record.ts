@@ -64,8 +64,11 @@ export class RecordField extends Field {
   }
   /** Reads each property once, in order. What a later field refuses leaves the earlier ones written. */
   write(memory: Memory, at: number, value: unknown): void {
-    if (value === null || typeof value !== 'object') throw this.wrongType('an object with its fields', value);
+    if (value === null || typeof value !== 'object') throw this.refuse(value);
     this.#write(memory, at, value as Values);
+  }
+  refuse(value: unknown): Error {
+    return this.wrongType('an object with its fields', value);
   }
   override live(memory: Memory, at: number): RecordView {
     return new this.#view(memory, at);
@@ -84,8 +87,11 @@ export class NestedField extends Field {
     return this.record.read(memory, at);
   }
   write(memory: Memory, at: number, value: unknown): void {
-    if (value === null || typeof value !== 'object') throw this.wrongType('an object with its fields', value);
+    if (value === null || typeof value !== 'object') throw this.refuse(value);
     this.record.write(memory, at, value);
+  }
+  refuse(value: unknown): Error {
+    return this.wrongType('an object with its fields', value);
   }
   override live(memory: Memory, at: number): RecordView {
     return this.record.live(memory, at);

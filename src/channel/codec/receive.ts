@@ -1,9 +1,7 @@
 /** Decoding what lies in shared memory. */
 import type { Coder } from './coder.js';
+import { copyOut, SHORT } from './copy-out.js';
 import { Scratch } from './scratch.js';
-
-/** Below this many bytes a loop over words is faster than the call that copies. */
-const SHORT = 256;
 
 /** Decodes messages in memory that others can write to: copied to private memory first, unless the coder needs that not. */
 export class SharedDecoder<T> {
@@ -21,11 +19,8 @@ export class SharedDecoder<T> {
   decode(offset: number, length: number): T {
     if (this.#coder.shared) return this.#coder.decode(this.#memory, offset, length);
     const scratch = this.#scratch.room(length + 3);
-    if (length <= SHORT) {
-      const words = this.#scratch.words;
-      const first = offset >> 2;
-      for (let i = 0, count = (length + 3) >> 2; i < count; i++) words[i] = this.#words[first + i]!;
-    } else scratch.set(this.#memory.subarray(offset, offset + length));
+    if (length <= SHORT) copyOut(this.#words, offset >> 2, this.#scratch.words, length);
+    else scratch.set(this.#memory.subarray(offset, offset + length));
     return this.#coder.decode(scratch, 0, length);
   }
 }

@@ -1,31 +1,47 @@
 /** A Layout as a codec: the bytes of a C struct, nothing around them. */
 import { createHash } from 'node:crypto';
-import type { Layout } from '../../memory/index.js';
+import { Layout } from '../../memory/index.js';
+import { type Memory, memoryOf } from '../../memory/layout-memory.js';
+import { compile, type Program } from '../../memory/layout-program.js';
 import { CorruptError } from '../../system/errors.js';
 import type { Coder } from './coder.js';
-import { Scratch } from './scratch.js';
 
 export class RecordCoder implements Coder<unknown> {
   readonly name: string;
-  readonly shared = false;
-  readonly #layout: Layout;
-  readonly #scratch = new Scratch();
+  /** Fields read each byte once. */
+  readonly shared = true;
+  readonly #byteLength: number;
+  readonly #program: Program;
+  /** What was encoded last. */
+  readonly #bytes: Uint8Array;
+  readonly #memory: Memory;
+  /** What was decoded from last. */
+  #source: Uint8Array | undefined;
+  #sourceMemory: Memory;
+
   constructor(layout: Layout) {
-    this.#layout = layout;
     // Two layouts are the same if the same fields lie at the same places.
     const plan = layout.fields.map(({ name, offset, size, kind, type }) => [name, offset, size, kind, type]);
     this.name = `layout:${createHash('sha256').update(JSON.stringify(plan)).digest('hex').slice(0, 16)}`;
+    const record = Layout.recordOf(layout);
+    this.#program = compile(record) ?? record;
+    this.#byteLength = layout.byteLength;
+    this.#bytes = new Uint8Array(layout.byteLength);
+    this.#memory = memoryOf(this.#bytes);
+    this.#sourceMemory = this.#memory;
   }
   encode(value: unknown): Uint8Array {
-    const { byteLength } = this.#layout;
-    const memory = this.#scratch.room(byteLength);
-    this.#layout.write(memory, 0, value as never);
-    return this.#scratch.view(byteLength);
+    this.#program.write(this.#memory, 0, value);
+    return this.#bytes;
   }
   decode(memory: Uint8Array, offset: number, length: number): unknown {
-    if (length !== this.#layout.byteLength) {
-      throw new CorruptError(`a message of ${length} bytes, where the layout has ${this.#layout.byteLength}`);
+    if (length !== this.#byteLength) {
+      throw new CorruptError(`a message of ${length} bytes, where the layout has ${this.#byteLength}`);
     }
-    return this.#layout.read(memory, offset);
+    if (memory !== this.#source) {
+      this.#sourceMemory = memoryOf(memory);
+      this.#source = memory;
+    }
+    return this.#program.read(this.#sourceMemory, memory.byteOffset + offset);
   }
 }

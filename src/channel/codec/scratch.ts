@@ -3,14 +3,29 @@ import { utf8Write } from './utf8.js';
 
 const SMALLEST = 4096;
 /** What grew beyond this for one message is let go with the next. */
-const LARGEST_KEPT: number = 2 ** 20;
+export const LARGEST_KEPT: number = 2 ** 20;
+
+/** Views of one memory, shorter than this many bytes, are kept: messages of a kind have few lengths. */
+const VIEWS = 512;
+
+export class Views {
+  readonly #views: (Uint8Array | undefined)[] = [];
+  readonly #memory: Uint8Array<ArrayBuffer>;
+  constructor(memory: Uint8Array<ArrayBuffer>) {
+    this.#memory = memory;
+  }
+  /** The first `length` bytes. */
+  of(length: number): Uint8Array {
+    if (length >= VIEWS) return new Uint8Array(this.#memory.buffer, this.#memory.byteOffset, length);
+    return (this.#views[length] ??= new Uint8Array(this.#memory.buffer, this.#memory.byteOffset, length));
+  }
+}
 
 export class Scratch {
-  #memory = new Uint8Array(SMALLEST);
+  #memory: Uint8Array<ArrayBuffer> = new Uint8Array(SMALLEST);
   /** The same memory in words. */
   words: Int32Array = new Int32Array(this.#memory.buffer);
-  /** The last view that was handed out. The same object for the same length: who copies it often can prepare for that. */
-  #view: Uint8Array = this.#memory.subarray(0, 0);
+  #views = new Views(this.#memory);
 
   /** At least `length` bytes, with whatever is in them. */
   room(length: number): Uint8Array<ArrayBuffer> {
@@ -21,12 +36,11 @@ export class Scratch {
   #allocate(length: number): void {
     this.#memory = new Uint8Array((length + 7) & ~7);
     this.words = new Int32Array(this.#memory.buffer);
+    this.#views = new Views(this.#memory);
   }
   /** The first `length` bytes. */
   view(length: number): Uint8Array {
-    if (this.#view.length !== length || this.#view.buffer !== this.#memory.buffer)
-      this.#view = this.#memory.subarray(0, length);
-    return this.#view;
+    return this.#views.of(length);
   }
   /** The bytes of a text, as UTF-8. */
   text(value: string): Uint8Array {

@@ -105,6 +105,7 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
   }
   /** As {@link send}, blocking the thread; sends that wait go first. */
   sendSync(value: T, options?: SyncWaitOptions): void {
+    this.#receiver.flush();
     this.#sender.sendSync(value, options);
   }
   /**

@@ -45,6 +45,8 @@ export class Receiver<T> {
   #draining = false;
   /** The last look found parts and parts that their sender gave up, more than the ring holds; it is to be repeated, but not at once. */
   #cut = false;
+  /** Room is to be given back when the event loop comes round. */
+  #publication: NodeJS.Immediate | undefined;
   /** How often somebody has looked in vain. */
   #misses = 0;
 
@@ -70,15 +72,15 @@ export class Receiver<T> {
   /** For whoever would wait otherwise: a message that is there, if it may be had without starving the event loop. */
   receiveNow(): T | undefined {
     this.#use();
-    return this.line.mayTry() ? this.#take() : undefined;
+    return this.line.mayTry() ? this.#take(true) : undefined;
   }
   async receive(options?: WaitOptions): Promise<T> {
     const deadline = options === undefined ? undefined : new Deadline(`receive over ${this.#link.what}`, options);
     deadline?.signal?.throwIfAborted();
     this.#use();
     if (this.line.mayTry()) {
-      let value = this.#take();
-      if (value === undefined && this.#spin.until(this.#ready)) value = this.#take();
+      let value = this.#take(true);
+      if (value === undefined && this.#spin.until(this.#ready)) value = this.#take(true);
       if (value === undefined) value = this.#attempt(); // what came may have been a part: the sleep must be announced
       if (value !== undefined) return value;
     }
@@ -100,7 +102,7 @@ export class Receiver<T> {
   drain(visit: Visit, limit = Number.POSITIVE_INFINITY): number {
     if (typeof visit !== 'function') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'visit', 'a function', visit);
     if (limit !== Number.POSITIVE_INFINITY) checkInteger('limit', limit, 0);
-    this.#use();
+    if (this.#link.broken || this.#draining) this.#use();
     if (!this.line.idle) return 0;
     let count = this.#hand(visit, limit);
     if (count === 0 && limit > 0 && this.#isOver()) {
@@ -111,6 +113,10 @@ export class Receiver<T> {
   }
   #hand(visit: Visit, limit: number): number {
     const ring = this.#ring;
+    if (!ring.ready) {
+      this.#publish();
+      return 0;
+    }
     let count = 0;
     // What is there at first is no more than this. A sender that is as fast as we are would not let us go.
     let left = ring.capacity;
@@ -148,8 +154,12 @@ export class Receiver<T> {
     this.#parts = undefined;
   }
 
-  /** The next value, or undefined: there is nothing more, or the look was cut short. */
-  #take(): T | undefined {
+  /**
+   * The next value, or undefined: there is nothing more, or the look was cut short.
+   *
+   * @param soon whether the room that it leaves may be given back with that of others, when the event loop comes round at the latest
+   */
+  #take(soon = false): T | undefined {
     const ring = this.#ring;
     let gathered = 0;
     let wasted = 0;
@@ -182,9 +192,27 @@ export class Receiver<T> {
         }
       } finally {
         // A codec of the user's may have closed the connection.
-        if ((due || kind !== MESSAGE) && !this.#link.closed) this.#publish();
+        if (!this.#link.closed) {
+          if (kind !== MESSAGE || (due && !soon)) this.#publish();
+          else if (due) this.#publishSoon();
+        }
       }
     }
+  }
+  /** A sender that is woken for each message goes back to sleep after each: it is woken for many. */
+  #publishSoon(): void {
+    if (this.#ring.kept >= this.#ring.capacity >> 2) this.#publish();
+    else this.#publication ??= setImmediate(this.#publishNow);
+  }
+  readonly #publishNow = (): void => {
+    this.#publication = undefined;
+    if (!this.#link.closed) this.#publish();
+  };
+  /** Before this thread blocks: the peer may need that room to get where it will be waited for. */
+  flush(): void {
+    if (this.#publication === undefined) return;
+    clearImmediate(this.#publication);
+    this.#publishNow();
   }
   /** As a waiter does it: looks, announces its sleep, looks again. */
   readonly #attempt = (): T | undefined => {
@@ -262,11 +290,12 @@ export class Receiver<T> {
     return parts;
   }
   #publish(): void {
+    if (this.#ring.kept === 0) return;
     this.row?.received(this.messages, this.bytes);
     if (this.#ring.publish()) this.#link.bell.ring();
   }
   #use(): void {
-    this.#link.use();
+    if (this.#link.broken) this.#link.use();
     if (this.#draining)
       throw new IpcError('ERR_VECINO_DRAINING', `${this.#link.what}: the visitor of drain() must not receive`);
   }

@@ -5,7 +5,6 @@
  * and bounded before.
  */
 import { CorruptError } from '../../system/errors.js';
-import { CopyIn } from '../ring/copy-in.js';
 import { loadAfterStore as loadInOrder } from '../ring/ordering.js';
 import {
   ATTEMPTS,
@@ -36,7 +35,7 @@ export class Messages {
   readonly words: Int32Array;
   readonly indexes: readonly ReadyIndex[];
   readonly returned: Returned;
-  readonly #copyIn: CopyIn;
+  readonly #bytes: Uint8Array;
   readonly #seat: number;
   readonly #states: number;
   readonly #slots: number;
@@ -55,7 +54,7 @@ export class Messages {
   constructor(buffer: ArrayBuffer, plan: Plan, seat: number) {
     this.plan = plan;
     this.words = new Int32Array(buffer);
-    this.#copyIn = new CopyIn(buffer);
+    this.#bytes = new Uint8Array(buffer);
     this.#seat = seat;
     this.#states = plan.states;
     this.#slots = plan.slots;
@@ -80,7 +79,7 @@ export class Messages {
     words[header + PRIORITY] = priority;
     words[header + TYPE] = type;
     words[header + ATTEMPTS] = 0;
-    this.#copyIn.copy(payload, (header << 2) + HEADER);
+    this.#bytes.set(payload, (header << 2) + HEADER);
     const index = this.indexes[priority]!;
     try {
       while (!index.put(slot)) this.#evict(index);

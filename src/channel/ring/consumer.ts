@@ -112,6 +112,10 @@ export class RingConsumer {
     // A quarter, beside which any record has room: one that was refused the room of what has been read long since would wait for nothing.
     return ((this.#head - this.#published) | 0) > this.capacity >> 2 || this.words[this.#control + PRODUCER] === ASLEEP;
   }
+  /** Bytes that were released and not published. */
+  get kept(): number {
+    return (this.#head - this.#published) | 0;
+  }
   /** Gives the producer all the room that was released. True: it sleeps for want of it and is to be woken, which is now on the caller. */
   publish(): boolean {
     if (this.#head === this.#published) return false;
@@ -124,7 +128,9 @@ export class RingConsumer {
   }
   /** Whether the producer has closed: what is committed is all there will be. */
   get producerClosed(): boolean {
-    return Atomics.load(this.words, this.#control + PRODUCER) === CLOSED;
+    // Plain first, for it is asked after each look in vain. What it has stored before is seen after the other one.
+    const state = this.#control + PRODUCER;
+    return this.words[state] === CLOSED && Atomics.load(this.words, state) === CLOSED;
   }
   /** Announces that this side is about to sleep until something comes. Look again before sleeping: {@link next}. */
   announceSleep(): void {

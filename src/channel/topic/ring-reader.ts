@@ -9,6 +9,7 @@
  */
 import { CorruptError } from '../../system/errors.js';
 import type { Mapping } from '../../system/memory.js';
+import { copyOut, SHORT } from '../codec/copy-out.js';
 import type { Scratch } from '../codec/scratch.js';
 import { loadLast } from '../ring/ordering.js';
 import {
@@ -38,8 +39,6 @@ export const OVERTAKEN = 3;
 
 /** How often a position may change between two looks at it. A writer is not that fast; random bytes are. */
 const LOOKS = 100_000;
-/** Below this many bytes a loop over words is faster than the call that copies. */
-const SHORT = 256;
 
 export class RingReader {
   /** The memory, for whoever reads payloads. */
@@ -119,12 +118,8 @@ export class RingReader {
   copy(offset: number, scratch: Scratch): Uint8Array {
     const { length } = this;
     const memory = scratch.room(length + 3);
-    if (length <= SHORT) {
-      const { words } = scratch;
-      const source = this.#words;
-      const first = offset >> 2;
-      for (let i = 0, count = (length + 3) >> 2; i < count; i++) words[i] = source[first + i]!;
-    } else memory.set(this.bytes.subarray(offset, offset + length));
+    if (length <= SHORT) copyOut(this.#words, offset >> 2, scratch.words, length);
+    else memory.set(this.bytes.subarray(offset, offset + length));
     return memory;
   }
   /** What {@link next} gave was not whole any more: it counts as lost, and what was lost with it. `visited`: somebody has seen it. */

@@ -6,7 +6,6 @@
  * overwrites them, and each must lie within what it has written; otherwise a {@link CorruptError}.
  */
 import { CorruptError } from '../../system/errors.js';
-import { CopyIn } from '../ring/copy-in.js';
 import { publish, storeFirst } from '../ring/ordering.js';
 import {
   DATA,
@@ -26,7 +25,7 @@ export class RingWriter {
   /** The memory, for whoever writes payloads himself. */
   readonly buffer: ArrayBuffer;
   readonly #words: Int32Array;
-  readonly #copyIn: CopyIn;
+  readonly #bytes: Uint8Array;
   /** The capacity in units of 16 bytes. */
   readonly #units: number;
   readonly #mask: number;
@@ -44,7 +43,7 @@ export class RingWriter {
   constructor(buffer: ArrayBuffer, capacity: number) {
     this.buffer = buffer;
     this.#words = new Int32Array(buffer);
-    this.#copyIn = new CopyIn(buffer);
+    this.#bytes = new Uint8Array(buffer);
     this.#units = capacity >> 4;
     this.#mask = this.#units - 1;
     this.#stride = this.#units >> 4;
@@ -95,7 +94,7 @@ export class RingWriter {
   /** Copies a message in. */
   write(payload: Uint8Array): void {
     const { length } = payload;
-    this.#copyIn.copy(payload, this.reserve(length));
+    this.#bytes.set(payload, this.reserve(length));
     this.commit(length);
   }
 

@@ -211,21 +211,21 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
       if (reader === undefined) return NOTHING;
       const { length } = reader;
       const value = shared
-        ? coder.decode(reader.bytes, rings.offset, length)
+        ? this.#decode(reader.bytes, rings.offset, length)
         : reader.copy(rings.offset, this.#scratch);
       if (!reader.intact()) {
         reader.disown(false);
         continue;
       }
       this.#show();
-      return shared ? (value as T) : this.#decode(value as Uint8Array, length);
+      return shared ? (value as T) : this.#decode(value as Uint8Array, 0, length);
     }
   }
-  /** The value of a private copy, which nobody can change any more. */
-  #decode(bytes: Uint8Array, length: number): T {
+  /** The value of a private copy, which nobody can change any more, or of memory that the coder may see change. */
+  #decode(bytes: Uint8Array, offset: number, length: number): T {
     const { coder } = this.#parts;
     try {
-      return coder.decode(bytes, 0, length);
+      return coder.decode(bytes, offset, length);
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new CorruptError(`${this.#what}: a message of ${length} bytes is no '${coder.name}': ${why}`, { cause });

@@ -15,6 +15,7 @@ import {
   TimeoutError,
 } from 'vecino';
 import type { ListenOptions } from '#src/channel/index.js';
+import { RingConsumer } from '#src/channel/ring/consumer.js';
 import { temporaryFolder, uniqueName } from '../../support/processes.js';
 
 const runtime = temporaryFolder();
@@ -669,6 +670,80 @@ test('undefined cannot be sent where it would pass for no message', async () => 
   await assert.rejects(a.send(undefined), { code: 'ERR_INVALID_ARG_TYPE' });
   await a.send(null);
   assert.equal(await b.receive(), null);
+  a.close();
+  b.close();
+});
+
+test('msgpack: values that send others while they are encoded, values of any length, and some that cannot be encoded, in turn', async () => {
+  const [a, b] = await pair<unknown>({ codec: 'msgpack', capacity: 2 ** 24 });
+  const [c, d] = await pair<unknown>({ codec: 'msgpack', capacity: 2 ** 24 });
+  for (const length of [1, 100, 511, 512, 513, 5000, 100_000, 2 ** 21, 3, 9000, 0]) {
+    const text = 'é'.repeat(length >> 1);
+    const nested = {
+      get outer() {
+        c.sendSync({ inner: text });
+        a.sendSync([length]);
+        return text;
+      },
+    };
+    a.sendSync([nested, length]);
+    assert.deepEqual(await b.receive(), [length]);
+    assert.deepEqual(await b.receive(), [{ outer: text }, length]);
+    assert.deepEqual(await d.receive(), { inner: text });
+    const refused = {
+      text,
+      get more() {
+        return assert.fail('refused');
+      },
+    };
+    assert.throws(() => a.sendSync([refused]), /refused/);
+    await assert.rejects(a.send({ text, refused }), /refused/);
+    a.sendSync({ length });
+    assert.deepEqual(await b.receive(), { length });
+  }
+  for (const connection of [a, b, c, d]) connection.close();
+});
+
+test('what is sent and closed between two looks is received, by tryReceive, by drain and by those who wait', async () => {
+  const real = Object.getOwnPropertyDescriptor(RingConsumer.prototype, 'producerClosed')!;
+  const received: number[] = [];
+  for (const look of [
+    (a: Connection<Uint8Array>) => received.push(a.tryReceive()?.length ?? 0),
+    (a: Connection<Uint8Array>) => a.drain((_memory, _offset, length) => received.push(length)),
+    async (a: Connection<Uint8Array>) => received.push((await a.receive()).length),
+    (a: Connection<Uint8Array>) => received.push(a.receiveSync().length),
+  ]) {
+    const [a, b] = await pair<Uint8Array>({ codec: 'bytes', spin: 0 });
+    // The first look was in vain; whether the peer has closed is asked after it.
+    Object.defineProperty(RingConsumer.prototype, 'producerClosed', {
+      configurable: true,
+      get() {
+        Object.defineProperty(RingConsumer.prototype, 'producerClosed', real);
+        b.trySend(bytes(received.length + 1));
+        b.close();
+        return true;
+      },
+    });
+    await look(a);
+    assert.throws(() => a.tryReceive(), ClosedError);
+    a.close();
+  }
+  assert.deepEqual(received, [1, 2, 3, 4]);
+});
+
+test('one receive makes room for a sender that waits, in each voice, and before this side blocks', async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096, spin: 0 });
+  for (const receive of [() => b.receive(), () => b.tryReceive(), () => b.receiveSync(), () => b.drain(() => {}, 1)]) {
+    while (a.trySend(bytes(64)));
+    const sending = a.send(bytes(64));
+    await receive();
+    await sending;
+  }
+  while (b.trySend(bytes(64)));
+  const sending = a.send(bytes(64));
+  await b.receive();
+  assert.throws(() => b.sendSync(bytes(64), { timeout: 1 }), TimeoutError);
+  await sending;
   a.close();
   b.close();
 });
