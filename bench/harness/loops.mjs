@@ -133,7 +133,8 @@ function answerAroundEvents(port, mark) {
 /** What to send next. It looks at the clock now and then only. */
 class Schedule {
   #messages;
-  #stride;
+  /** So many messages less one, a power of two less one, between two looks at the clock. */
+  #mask;
   #sent = 0;
   /** After how many messages sent it may end. */
   #enough = Infinity;
@@ -142,12 +143,12 @@ class Schedule {
   /** @param {Port} port @param {Extent} extent */
   constructor(port, { size, warmUp, duration }) {
     this.#messages = messagesOf(port, size);
-    this.#stride = size > 65536 ? 1 : 64;
+    this.#mask = size > 65536 ? 0 : 63;
     this.#warm = now() + warmUp;
     this.#end = this.#warm + duration;
   }
   next() {
-    if (++this.#sent % this.#stride !== 0) return this.#messages.plain;
+    if ((++this.#sent & this.#mask) !== 0) return this.#messages.plain;
     const time = now();
     if (this.#enough === Infinity && time >= this.#warm) {
       this.#enough = this.#sent + LEAST;

@@ -28,6 +28,10 @@ const RARELY = 4096;
 /** Is handed a message where it lies: `length` bytes from `offset` of `memory`, which are the sender's again when it returns. */
 export type Visit = (memory: Uint8Array, offset: number, length: number) => void;
 
+function checkLimit(limit: unknown): void {
+  if (limit !== Number.POSITIVE_INFINITY) checkInteger('limit', limit, 0);
+}
+
 export class Receiver<T> {
   readonly line: Line;
   messages = 0;
@@ -101,7 +105,8 @@ export class Receiver<T> {
   }
   drain(visit: Visit, limit = Number.POSITIVE_INFINITY): number {
     if (typeof visit !== 'function') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'visit', 'a function', visit);
-    if (limit !== Number.POSITIVE_INFINITY) checkInteger('limit', limit, 0);
+    // The short way first: whoever looks all the time would feel the call.
+    if (typeof limit !== 'number' || (limit | 0) !== limit || limit < 0) checkLimit(limit);
     if (this.#link.broken || this.#draining) this.#use();
     if (!this.line.idle) return 0;
     let count = this.#hand(visit, limit);
@@ -120,11 +125,14 @@ export class Receiver<T> {
     let count = 0;
     // What is there at first is no more than this. A sender that is as fast as we are would not let us go.
     let left = ring.capacity;
+    // Room is given back when it is due, when a look finds nothing more, and if the visitor throws. After one message of one
+    // who takes them one by one it is not: the next look does it, while the answer is on its way.
+    let giveBack = true;
     this.#draining = true;
     try {
       while (count < limit && left > 0) {
         const offset = ring.next();
-        if (offset < 0) break;
+        if (offset < 0) return count;
         const { length, kind } = ring;
         const due = ring.release();
         left -= length + RECORD_HEADER;
@@ -143,10 +151,12 @@ export class Receiver<T> {
         if (this.#link.closed) return count;
         if (due) this.#publish();
       }
+      giveBack = false;
     } finally {
       this.#draining = false;
-      if (!this.#link.closed) this.#publish();
+      if (giveBack && !this.#link.closed) this.#publish();
     }
+    this.row?.received(this.messages, this.bytes);
     return count;
   }
   close(): void {
