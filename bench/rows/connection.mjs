@@ -116,7 +116,18 @@ function async(name, about, options, more) {
     kinds: ['round-trip'],
     sizes: [64],
     ask: async (side) => port(await ask(side, { codec: 'bytes', ...options })),
-    answer: async (side) => port(await answer(side, { codec: 'bytes', ...options })),
+    async answer(side) {
+      const connection = await answer(side, { codec: 'bytes', ...options });
+      if (side.kind === 'round-trip') return port(connection);
+      return {
+        voice: 'events',
+        send: () => true,
+        drained() {},
+        async listen(arrived) {
+          for await (const message of connection) arrived(message);
+        },
+      };
+    },
     ...more,
   };
 }

@@ -12,7 +12,7 @@ import { pollOne } from './poll.js';
 import { READABLE, Readiness, type Waiter, WRITABLE } from './readiness.js';
 
 /** How many operations of a thread may succeed at once, one after the other, before the event loop gets its turn. */
-const CREDIT = 64;
+const CREDIT = 256;
 let credit = CREDIT;
 
 /** An operation that may have to wait. */
