@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-// Hundreds of kills prove the protocols in memory, which are the same whatever runs them: once is enough.
-const lengthy = ['-proof', '-queue/deaths', '-service/processes'];
+// Hundreds of kills prove the protocols in memory, and the long copies the kernel's calls, which are the same whatever runs them: once is enough.
+const lengthy = ['-proof', '-queue/deaths', '-service/processes', '-sync/rw-lock', '-sync/named', '-cli/copy', '-lab/'];
 let failed = false;
 for (const version of process.argv.slice(2)) {
   const folder = join(root, 'build', `node-${version}`);

@@ -1,5 +1,5 @@
 /**
- * Connections whose peers are killed at random moments, 160 times: what arrives is whole, in order and without gaps, nothing that was
+ * Connections whose peers are killed at random moments: what arrives is whole, in order and without gaps, nothing that was
  * sent is missing, whoever waits is told, nothing is left.
  */
 import '../support/leaks.js';
@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { type Connection, listen, PeerDiedError, SharedMemory } from 'vecino';
 import { type Running, startScript, temporaryFolder, uniqueName } from '../support/processes.js';
 
-const KILLS = 160;
+const KILLS = 130;
 const AT_ONCE = 4;
 const runtime = temporaryFolder();
 process.env['VECINO_RUNTIME_DIR'] = runtime;

@@ -8,7 +8,7 @@ import { SharedMemory, Topic } from 'vecino';
 import { startScript, temporaryFolder, uniqueName } from '../support/processes.js';
 
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
-const KILLS = 160;
+const KILLS = 120;
 const PROCESSES = 5;
 const CAPACITY = 65536;
 /** Words of each process: what it has published, what it has received. */

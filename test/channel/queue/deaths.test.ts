@@ -227,7 +227,7 @@ test('a sleeping producer goes on when the consumer dies that had its room', lim
 });
 
 /** Kills of two producers and two consumers at work, while one of each survives. */
-const KILLS = 200;
+const KILLS = 140;
 const MOST = 32768;
 
 test(`after ${KILLS} kills the account balances: nothing lost, nothing twice without a death, nobody hangs`, {
