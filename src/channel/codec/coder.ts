@@ -9,6 +9,10 @@ export interface Coder<T> {
    * Throws a TypeError if the value cannot be encoded.
    */
   encode(value: T): Uint8Array;
+  /** If all values have the same length. Then {@link encodeInto} is there too. */
+  readonly fixedLength?: number;
+  /** As {@link encode}, to where the bytes are wanted. The value's own code (getters) may run meanwhile. */
+  encodeInto?(memory: Uint8Array, offset: number, value: T): void;
   /**
    * The value of `length` bytes at `offset`; it keeps nothing of `memory`.
    * Throws whatever is wrong with the bytes, which are a peer's.

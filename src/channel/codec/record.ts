@@ -10,12 +10,14 @@ export class RecordCoder implements Coder<unknown> {
   readonly name: string;
   /** Fields read each byte once. */
   readonly shared = true;
-  readonly #byteLength: number;
+  readonly fixedLength: number;
   readonly #program: Program;
   /** What was encoded last. */
   readonly #bytes: Uint8Array;
   readonly #memory: Memory;
-  /** What was decoded from last. */
+  /** What was encoded to last, and what was decoded from last. */
+  #target: Uint8Array | undefined;
+  #targetMemory: Memory;
   #source: Uint8Array | undefined;
   #sourceMemory: Memory;
 
@@ -25,18 +27,25 @@ export class RecordCoder implements Coder<unknown> {
     this.name = `layout:${createHash('sha256').update(JSON.stringify(plan)).digest('hex').slice(0, 16)}`;
     const record = Layout.recordOf(layout);
     this.#program = compile(record) ?? record;
-    this.#byteLength = layout.byteLength;
+    this.fixedLength = layout.byteLength;
     this.#bytes = new Uint8Array(layout.byteLength);
     this.#memory = memoryOf(this.#bytes);
-    this.#sourceMemory = this.#memory;
+    this.#targetMemory = this.#sourceMemory = this.#memory;
   }
   encode(value: unknown): Uint8Array {
     this.#program.write(this.#memory, 0, value);
     return this.#bytes;
   }
+  encodeInto(memory: Uint8Array, offset: number, value: unknown): void {
+    if (memory !== this.#target) {
+      this.#targetMemory = memoryOf(memory);
+      this.#target = memory;
+    }
+    this.#program.write(this.#targetMemory, memory.byteOffset + offset, value);
+  }
   decode(memory: Uint8Array, offset: number, length: number): unknown {
-    if (length !== this.#byteLength) {
-      throw new CorruptError(`a message of ${length} bytes, where the layout has ${this.#byteLength}`);
+    if (length !== this.fixedLength) {
+      throw new CorruptError(`a message of ${length} bytes, where the layout has ${this.fixedLength}`);
     }
     if (memory !== this.#source) {
       this.#sourceMemory = memoryOf(memory);

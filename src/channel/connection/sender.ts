@@ -21,6 +21,8 @@ import { Loan } from './loan.js';
 const POLLIN = constants['POLLIN']!;
 /** What a send that need not wait gives, always. */
 const sent: Promise<void> = Promise.resolve();
+/** In place of a loan while a value is encoded right into the ring. */
+const ENCODING: unique symbol = Symbol('encoding');
 /** Before the first part: the length of the whole. */
 const PREFIX = 8;
 
@@ -38,11 +40,13 @@ export class Sender<T> {
   readonly #whole: number;
   /** The longest part. Several fit in the ring, so that both sides are at work. */
   readonly #part: number;
-  #loan: Loan | undefined;
+  #loan: Loan | typeof ENCODING | undefined;
   #ended = false;
   /** There is a loan, or the end was sent. */
   #busy = false;
   readonly #peerTakes: number;
+  /** Values all have this length and are encoded right into the ring; 0: not so. */
+  readonly #direct: number;
 
   constructor(link: Link, coder: Coder<T>, spin: Spin) {
     this.#link = link;
@@ -52,6 +56,8 @@ export class Sender<T> {
     this.#peerTakes = link.terms.peerTakes;
     this.#whole = longestRecord(link.out.capacity);
     this.#part = link.out.capacity >> 3;
+    const { fixedLength = 0 } = coder;
+    this.#direct = fixedLength <= Math.min(this.#whole, this.#peerTakes) ? fixedLength : 0;
     this.line = new Line(link.bell.fd, link.what, 'readable');
     link.lines.push(this.line);
   }
@@ -59,6 +65,7 @@ export class Sender<T> {
   trySend(value: T): boolean {
     if (this.#link.broken || this.#busy) this.#use();
     if (!this.line.idle) return false;
+    if (this.#direct !== 0) return this.#tryDirect(value);
     const payload = this.#encode(value);
     if (payload.length > this.#whole) {
       throw new MessageTooLargeError(
@@ -153,6 +160,29 @@ export class Sender<T> {
     this.#link.use();
     this.#committed(length, this.#ring.commit(length, MESSAGE));
   };
+  #tryDirect(value: T): boolean {
+    const ring = this.#ring;
+    const length = this.#direct;
+    const offset = ring.reserve(length);
+    if (offset < 0) {
+      this.#lookAfterPeer();
+      return false;
+    }
+    // A getter of the value that sends would write over this place; it is told that there is a loan.
+    this.#loan = ENCODING;
+    this.#busy = true;
+    try {
+      this.#coder.encodeInto!(ring.memory, offset, value);
+    } catch (error) {
+      this.#link.use(); // a getter may have closed the connection, and with it the memory
+      throw error;
+    } finally {
+      this.#loan = undefined;
+      this.#busy = this.#ended;
+    }
+    this.#committed(length, ring.commit(length, MESSAGE));
+    return true;
+  }
   #encode(value: T): Uint8Array {
     if (value === undefined) {
       throw invalidArgument(

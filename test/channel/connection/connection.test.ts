@@ -704,6 +704,32 @@ test('msgpack: values that send others while they are encoded, values of any len
   for (const connection of [a, b, c, d]) connection.close();
 });
 
+test('a layout whose values send, fail or close while they are written into the ring spoils nothing', async () => {
+  const plan = layout({ id: 'u32', name: { utf8: 8 } });
+  const [a, b] = await pair({ codec: plan });
+  const value = (name: () => string) => ({
+    id: 1,
+    get name() {
+      return name();
+    },
+  });
+  const open = { code: 'ERR_VECINO_LOAN_OPEN' };
+  assert.throws(() => a.trySend(value(() => (a.trySend({ id: 2, name: 'inner' }) ? 'sent' : 'full'))), open);
+  assert.throws(() => a.trySend(value(() => a.tryReserve(4)!.bytes.toString())), open);
+  assert.throws(() => a.trySend(value(() => 'much too long')), { code: 'ERR_OUT_OF_RANGE' });
+  assert.throws(() => a.trySend(undefined as never), { code: 'ERR_INVALID_ARG_TYPE' });
+  assert.ok(a.trySend(value(() => 'outer')));
+  assert.deepEqual(b.tryReceive(), { id: 1, name: 'outer' });
+  assert.equal(b.tryReceive(), undefined);
+  const closing = value(() => {
+    a.close();
+    return 'closed';
+  });
+  assert.throws(() => a.trySend(closing), ClosedError);
+  await assert.rejects(b.receive(), ClosedError);
+  b.close();
+});
+
 test('what is sent and closed between two looks is received, by tryReceive, by drain and by those who wait', async () => {
   const real = Object.getOwnPropertyDescriptor(RingConsumer.prototype, 'producerClosed')!;
   const received: number[] = [];
