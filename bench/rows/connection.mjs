@@ -209,9 +209,57 @@ const objects = (name, codec, targets) => ({
   },
 });
 
+/** What does not depend on the length: nothing is copied, so a page of which only the first byte is touched costs as much as 64 B. @type {Row} */
+const untouched = {
+  name: 'connection-untouched',
+  group,
+  about: 'reserve, commit and drain: of each message one byte is written and read',
+  kinds: ['one-way'],
+  sizes: [64, MIB],
+  targets: [{ kind: 'one-way', at: MIB, against: 'connection-untouched', againstAt: 64, atLeast: 1 / 1.5 }],
+  async ask(side) {
+    const connection = await ask(side, room(side));
+    return {
+      voice: 'sync',
+      messages: () => ({ plain: 0, start: 1, last: 2 }),
+      send(mark) {
+        for (;;) {
+          const loan = connection.tryReserve(side.size);
+          if (loan === null) continue;
+          loan.bytes[0] = /** @type {number} */ (mark);
+          return loan.commit();
+        }
+      },
+      receive: () => connection.receiveSync(),
+    };
+  },
+  async answer(side) {
+    const connection = await answer(side, room(side));
+    return {
+      voice: 'events',
+      mark: (/** @type {number} */ mark) => mark,
+      send: () => true,
+      drained() {},
+      listen(arrived) {
+        let over = false;
+        /** @type {(memory: Uint8Array, offset: number) => void} */
+        const visit = (memory, offset) => {
+          const mark = /** @type {number} */ (memory[offset]);
+          over = mark === 2;
+          arrived(mark);
+        };
+        while (!over) connection.drain(visit);
+      },
+    };
+  },
+};
+/** For about as many messages, whatever their length. @param {{ size: number }} side */
+const room = ({ size }) => ({ codec: 'bytes', capacity: size >= MIB ? 256 * MIB : 16 * 1024 });
+
 /** @type {Row[]} */
 export default [
   spin,
+  untouched,
   {
     name: 'c-ring',
     group,
