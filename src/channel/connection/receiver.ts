@@ -14,14 +14,12 @@ import type { Coder } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
 import type { Row } from '../place/row.js';
 import type { RingConsumer } from '../ring/consumer.js';
-import { FIRST_PART, LAST_PART, MESSAGE, RECORD_HEADER } from '../ring/layout.js';
+import { FIRST_PART, MESSAGE, RECORD_HEADER } from '../ring/layout.js';
 import type { Spin } from '../spin.js';
 import type { Link } from './link.js';
+import { Parts } from './parts.js';
 
 const POLLIN = constants['POLLIN']!;
-const PREFIX = 8;
-/** Parts are an eighth of the ring, but for the last. Much smaller ones, or none at all, would be work without end: a shift of the capacity. */
-const SMALLEST_PART = 6;
 /** Whoever only ever tries asks the kernel about the peer at every so many-th miss. */
 const RARELY = 4096;
 
@@ -43,9 +41,7 @@ export class Receiver<T> {
   readonly #decoder: SharedDecoder<T>;
   readonly #spin: Spin;
   readonly #ready: () => boolean;
-  /** A message that comes in parts, as far as it has come. */
-  #parts: Uint8Array | undefined;
-  #filled = 0;
+  readonly #parts: Parts;
   #draining = false;
   /** The last look found parts and parts that their sender gave up, more than the ring holds; it is to be repeated, but not at once. */
   #cut = false;
@@ -57,6 +53,7 @@ export class Receiver<T> {
   constructor(link: Link, coder: Coder<T>, spin: Spin) {
     this.#link = link;
     this.#ring = link.in;
+    this.#parts = new Parts(link.in, link.terms.takes);
     this.#coder = coder;
     this.#decoder = new SharedDecoder(coder, link.buffer);
     this.#spin = spin;
@@ -161,7 +158,7 @@ export class Receiver<T> {
   }
   close(): void {
     this.line.close();
-    this.#parts = undefined;
+    this.#parts.giveUp();
   }
 
   /**
@@ -183,7 +180,7 @@ export class Receiver<T> {
       const due = ring.release();
       try {
         if (kind === MESSAGE) {
-          this.#parts = undefined; // given up by its sender
+          this.#parts.giveUp();
           this.messages++;
           this.bytes += length;
           this.row?.received(this.messages, this.bytes);
@@ -273,31 +270,12 @@ export class Receiver<T> {
   }
   /** Adds a part; the message, if it was the last. */
   #gather(offset: number, length: number, kind: number): Uint8Array | undefined {
-    const { bytes } = this.#ring;
-    let from = offset;
-    if (kind === FIRST_PART) {
-      const total = length < PREFIX ? 0 : this.#ring.words[offset >> 2]! >>> 0;
-      if (total < length - PREFIX + 1) throw this.#damaged(`parts of a message of ${total} bytes`);
-      const { takes } = this.#link.terms;
-      if (total > takes) throw this.#damaged(`parts of a message of ${total} bytes, where at most ${takes} are taken`);
-      this.#parts = new Uint8Array(total); // one that was begun before was given up by its sender
-      this.#filled = 0;
-      from += PREFIX;
-    }
-    const parts = this.#parts;
-    const count = offset + length - from;
-    if (count < (kind === LAST_PART ? 1 : this.#ring.capacity >> SMALLEST_PART))
-      throw this.#damaged(`a part of ${count} bytes`);
-    if (parts === undefined || this.#filled + count > parts.length)
-      throw this.#damaged('a part that belongs to no message');
-    parts.set(bytes.subarray(from, from + count), this.#filled);
-    this.#filled += count;
-    if (kind !== LAST_PART) return undefined;
-    if (this.#filled !== parts.length) throw this.#damaged('the last part of a message that is not whole');
-    this.#parts = undefined;
+    const whole = this.#parts.add(offset, length, kind);
+    if (typeof whole === 'string') throw this.#damaged(whole);
+    if (whole === undefined) return undefined;
     this.messages++;
-    this.bytes += parts.length;
-    return parts;
+    this.bytes += whole.length;
+    return whole;
   }
   #publish(): void {
     if (this.#ring.kept === 0) return;

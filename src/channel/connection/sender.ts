@@ -17,14 +17,13 @@ import type { RingProducer } from '../ring/producer.js';
 import type { Spin } from '../spin.js';
 import type { Link } from './link.js';
 import { Loan } from './loan.js';
+import { PREFIX } from './parts.js';
 
 const POLLIN = constants['POLLIN']!;
 /** What a send that need not wait gives, always. */
 const sent: Promise<void> = Promise.resolve();
 /** In place of a loan while a value is encoded right into the ring. */
 const ENCODING: unique symbol = Symbol('encoding');
-/** Before the first part: the length of the whole. */
-const PREFIX = 8;
 
 export class Sender<T> {
   readonly line: Line;

@@ -1,0 +1,49 @@
+/**
+ * A message that comes in parts, put together. The first begins with the length of the whole; they must make exactly that. Parts without
+ * their last were given up by their sender, and are thrown away when the next message begins.
+ */
+import type { RingConsumer } from '../ring/consumer.js';
+import { FIRST_PART, LAST_PART } from '../ring/layout.js';
+
+/** Before the first part: the length of the whole, and 4 bytes unused. */
+export const PREFIX = 8;
+/** Parts are an eighth of the ring, but for the last. Much smaller ones, or none at all, would be work without end: a shift of the capacity. */
+const SMALLEST_PART = 6;
+export class Parts {
+  readonly #ring: RingConsumer;
+  readonly #takes: number;
+  #whole: Uint8Array | undefined;
+  #filled = 0;
+
+  /** @param takes the longest message, in bytes */
+  constructor(ring: RingConsumer, takes: number) {
+    this.#ring = ring;
+    this.#takes = takes;
+  }
+  /** Adds the record of `length` bytes at `offset`. The message, if it was the last; a text: what is wrong with it. */
+  add(offset: number, length: number, kind: number): Uint8Array | string | undefined {
+    const { bytes, words, capacity } = this.#ring;
+    let from = offset;
+    if (kind === FIRST_PART) {
+      const total = length < PREFIX ? 0 : words[offset >> 2]! >>> 0;
+      if (total < length - PREFIX + 1) return `parts of a message of ${total} bytes`;
+      if (total > this.#takes) return `parts of a message of ${total} bytes, where at most ${this.#takes} are taken`;
+      this.#whole = new Uint8Array(total); // one that was begun before was given up
+      this.#filled = 0;
+      from += PREFIX;
+    }
+    const whole = this.#whole;
+    const count = offset + length - from;
+    if (count < (kind === LAST_PART ? 1 : capacity >> SMALLEST_PART)) return `a part of ${count} bytes`;
+    if (whole === undefined || this.#filled + count > whole.length) return 'a part that belongs to no message';
+    whole.set(bytes.subarray(from, from + count), this.#filled);
+    this.#filled += count;
+    if (kind !== LAST_PART) return undefined;
+    if (this.#filled !== whole.length) return 'the last part of a message that is not whole';
+    this.#whole = undefined;
+    return whole;
+  }
+  giveUp(): void {
+    this.#whole = undefined;
+  }
+}
