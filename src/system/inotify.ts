@@ -1,5 +1,5 @@
-/** inotify(7): inotify_init1(2) and inotify_add_watch(2). */
-import { checkDescriptor, checkFlags, checkPath } from './arguments.js';
+/** inotify(7): inotify_init1(2), inotify_add_watch(2) and inotify_rm_watch(2). */
+import { checkDescriptor, checkFlags, checkInteger, checkPath } from './arguments.js';
 import { check, errnoName } from './errors.js';
 import { constants, native } from './native.js';
 
@@ -8,6 +8,7 @@ declare module './native.js' {
     // inotify.c
     inotifyInit(flags: number): number;
     inotifyAddWatch(fd: number, path: string, mask: number): number;
+    inotifyRmWatch(fd: number, watch: number): number;
   }
 }
 
@@ -24,4 +25,9 @@ export function inotifyAddWatch(fd: number, path: string, mask: number): number 
   return check(native.inotifyAddWatch(fd, checkPath('path', path), checkFlags('mask', mask)), 'inotify_add_watch', {
     path,
   });
+}
+/** Ends a watch. The events that it has caused stay. */
+export function inotifyRmWatch(fd: number, watch: number): void {
+  checkDescriptor('fd', fd);
+  check(native.inotifyRmWatch(fd, checkInteger('watch', watch, 0, 0x7fffffff)), 'inotify_rm_watch');
 }

@@ -93,8 +93,11 @@ export class Line implements Waiter {
       this.#rests = false;
     });
   }
-  /** Serves all who wait, blocking the thread; whoever comes by the synchronous voice stands behind them. */
-  finishSync(deadline: Deadline): void {
+  /**
+   * Serves all who wait, blocking the thread; whoever comes by the synchronous voice stands behind them. `block` waits instead of poll(2)
+   * for the line's descriptor alone.
+   */
+  finishSync(deadline: Deadline, block?: () => void): void {
     if (this.idle) return;
     const events = constants[this.events === READABLE ? 'POLLIN' : 'POLLOUT']!;
     this.#stop();
@@ -102,7 +105,8 @@ export class Line implements Waiter {
       for (;;) {
         this.#serve();
         if (this.#first === undefined) return;
-        pollOne(this.#first.task.elsewhere?.fd ?? this.#fd, events, deadline);
+        if (block !== undefined) block();
+        else pollOne(this.#first.task.elsewhere?.fd ?? this.#fd, events, deadline);
       }
     } finally {
       this.#wait();

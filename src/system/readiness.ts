@@ -17,6 +17,8 @@ export const WRITABLE: number = constants['UV_WRITABLE']!;
 /** Somebody who waits: told once, then forgotten. With an error, the wait is over for good. */
 export interface Waiter {
   readonly events: number;
+  /** It does not keep the event loop alive. */
+  readonly background?: boolean;
   settle(error?: unknown): void;
 }
 
@@ -28,6 +30,8 @@ class Watch {
   readonly #own: number | undefined;
   #armed = 0;
   #waiters: Waiter[] = [];
+  /** How many of them keep the event loop alive. */
+  #keeping = 0;
 
   constructor(fd: number) {
     this.fd = fd;
@@ -52,13 +56,14 @@ class Watch {
 
   add(waiter: Waiter): void {
     this.#arm(this.#armed | waiter.events);
-    if (this.#waiters.push(waiter) === 1) native.watchKeepAlive(this.#handle, true);
+    this.#waiters.push(waiter);
+    if (waiter.background !== true && ++this.#keeping === 1) native.watchKeepAlive(this.#handle, true);
   }
   remove(waiter: Waiter): void {
     const index = this.#waiters.indexOf(waiter);
     if (index < 0) return;
     this.#waiters.splice(index, 1);
-    if (this.#waiters.length === 0) native.watchKeepAlive(this.#handle, false);
+    if (waiter.background !== true && --this.#keeping === 0) native.watchKeepAlive(this.#handle, false);
   }
   wait(events: number, deadline: Deadline): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -7,9 +7,8 @@
  */
 import { Pending } from '../../mailbox/pending.js';
 import type { Deadline } from '../../system/deadline.js';
-import { ClosedError, check, errno } from '../../system/errors.js';
-import { constants, native } from '../../system/native.js';
-import { READABLE, Readiness, type Waiter } from '../../system/readiness.js';
+import { ClosedError } from '../../system/errors.js';
+import { READABLE, type Waiter } from '../../system/readiness.js';
 import { SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.js';
 import type { Doorbell } from '../place/doorbell.js';
 import type { Place } from '../place/place.js';
@@ -52,8 +51,6 @@ const CREDIT = 64;
 const PATIENCE = 2;
 /** Strokes that are left in the bell: each holds some of the buffer of whoever rang. */
 const MOST_STROKES = 8;
-const EINTR = -errno['EINTR']!;
-const POLLIN = constants['POLLIN']!;
 
 export class Waiting<T> {
   readonly #attempts: Attempts<T>;
@@ -65,9 +62,7 @@ export class Waiting<T> {
   readonly #what: string;
   readonly #receivers = new Set<Receiver<T>>();
   readonly #senders = new Set<Sender>();
-  readonly #entries: Int16Array;
   #deaths: Deaths | undefined;
-  #deathsReadiness: Readiness | undefined;
   #timer: NodeJS.Timeout | undefined;
   #rest: NodeJS.Immediate | undefined;
   #credit = CREDIT;
@@ -77,9 +72,7 @@ export class Waiting<T> {
   #full = 0;
   #closed = false;
   readonly #rung: Waiter = told(() => this.#bellRung());
-  readonly #death: Waiter = told(() => this.#someDeath());
   #rungArmed = false;
-  #deathArmed = false;
 
   constructor(
     attempts: Attempts<T>,
@@ -97,11 +90,6 @@ export class Waiting<T> {
     this.#producers = producers;
     this.#spin = spin;
     this.#what = what;
-    this.#entries = new Int16Array(8); // two struct pollfd
-    new Int32Array(this.#entries.buffer)[0] = bell.fd;
-    new Int32Array(this.#entries.buffer)[2] = -1;
-    this.#entries[2] = POLLIN;
-    this.#entries[6] = POLLIN;
   }
 
   /** Whether an asynchronous receive may try at once: nobody waits, and the event loop had its turn not too long ago. */
@@ -193,7 +181,6 @@ export class Waiting<T> {
     this.#receivers.clear();
     this.#senders.clear();
     if (this.#rest !== undefined) clearImmediate(this.#rest);
-    this.#deathsReadiness?.close();
     this.#deaths?.close();
   }
 
@@ -260,8 +247,6 @@ export class Waiting<T> {
     try {
       if (!this.#rungArmed) this.#bell.notify(this.#rung);
       this.#rungArmed = true;
-      if (!this.#deathArmed) this.#deathsReadiness?.notify(this.#death);
-      this.#deathArmed = true;
     } catch (error) {
       this.#fail(error);
       return;
@@ -272,9 +257,7 @@ export class Waiting<T> {
   }
   #disarm(): void {
     if (this.#rungArmed) this.#bell.cancel(this.#rung);
-    if (this.#deathArmed) this.#deathsReadiness?.cancel(this.#death);
     this.#rungArmed = false;
-    this.#deathArmed = false;
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
@@ -286,8 +269,6 @@ export class Waiting<T> {
   }
   /** The control file was closed by somebody, or it is time to look again. */
   #someDeath(): void {
-    this.#deathArmed = false;
-    this.#deathsReadiness?.cancel(this.#death);
     this.#lookForDead();
     if (this.#rest === undefined) this.#settle();
   }
@@ -301,9 +282,9 @@ export class Waiting<T> {
   }
   #watchDeaths(): void {
     if (this.#deaths !== undefined) return;
-    this.#deaths = new Deaths(this.#place);
-    new Int32Array(this.#entries.buffer)[2] = this.#deaths.fd;
-    if (this.#deaths.fd >= 0) this.#deathsReadiness = new Readiness(this.#deaths.fd, this.#what);
+    this.#deaths = new Deaths(this.#place, () => {
+      if (!this.#idle) this.#someDeath(); // otherwise whoever waits next looks
+    });
     this.#lookForDead(); // those who died before
   }
   #fail(error: unknown): void {
@@ -360,10 +341,7 @@ export class Waiting<T> {
   /** Sleeps until the bell is rung, somebody has died, or `most` milliseconds are over. */
   #block(deadline: Deadline, most: number): void {
     this.#watchDeaths();
-    const limit = deadline.block();
-    const time = Math.min(most, this.#deaths!.remaining, limit < 0 ? Number.POSITIVE_INFINITY : limit);
-    const result = native.poll(this.#entries, time === Number.POSITIVE_INFINITY ? -1 : time);
-    if (result < 0 && result !== EINTR) check(result, 'poll', { path: this.#what });
+    this.#deaths!.blockSync(this.#bell.fd, deadline, most);
     this.#bell.quiet();
     this.#lookForDead();
   }

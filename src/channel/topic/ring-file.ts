@@ -9,7 +9,8 @@
  */
 import { readdirSync } from 'node:fs';
 import { CorruptError, errnoName, SystemError } from '../../system/errors.js';
-import { close, fallocate, fstat, isKind, linkDescriptor, open } from '../../system/file.js';
+import { fallocate, fstat, isKind, linkDescriptor, open } from '../../system/file.js';
+import { hold, letGo } from '../../system/file-lock.js';
 import { type Mapping, mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
 import { SEATS } from '../place/control-file.js';
@@ -71,6 +72,7 @@ function map(place: Place, number: number, capacity: number, readOnly: boolean):
     if (error instanceof SystemError && error.code === 'ENOENT') return undefined;
     throw error;
   }
+  const held = hold(fd); // a worker may be terminated here
   try {
     const status = fstat(fd);
     if (!isKind(status, 'S_IFREG') || status.size !== DATA + capacity) throw damaged(name, `${status.size} bytes`);
@@ -81,11 +83,12 @@ function map(place: Place, number: number, capacity: number, readOnly: boolean):
     mapping.unmap();
     throw damaged(name, 'another heading');
   } finally {
-    close(fd);
+    letGo(held);
   }
 }
 function make(place: Place, number: number, capacity: number): Mapping {
   const fd = open(place.path('.'), O_TMPFILE! | O_RDWR!, 0o600);
+  const held = hold(fd);
   let mapping: Mapping | undefined;
   try {
     fallocate(fd, 0, DATA + capacity);
@@ -102,7 +105,7 @@ function make(place: Place, number: number, capacity: number): Mapping {
     const hint = `There is no room for a ring of ${capacity} bytes beside what is there. Take a smaller capacity, or a larger file system`;
     throw new SystemError(error.errno, 'fallocate', { path: `${place.folder}/ring-${number}`, hint });
   } finally {
-    close(fd);
+    letGo(held);
   }
 }
 function damaged(name: string, what: string): CorruptError {

@@ -17,7 +17,8 @@
  *
  * No wake-up is lost: of the sleeper's change and the publisher's tail, one comes first; either the publisher sees the change, or the sleeper the
  * record. Nothing that one publisher does hides a sleeper from another: each compares for itself, and a number is made even only AFTER its
- * bell was rung, by exchanging exactly that number. So a publisher that is killed in the middle has at worst rung once too often.
+ * bell was rung, by exchanging exactly that number. So a publisher that is killed in the middle has at worst rung once too often, or not
+ * all whom it should have: those are woken by its death itself (place/closings.ts) and look again.
  */
 import { barrier, barriersReachUs } from '../../system/membarrier.js';
 import { SEAT_OWN, SEAT_SLEEPS, SEATS } from '../place/control-file.js';

@@ -6,6 +6,7 @@ import { Line } from '../../system/line.js';
 import type { Coder } from '../codec/coder.js';
 import { Scratch } from '../codec/scratch.js';
 import type { Visit } from '../connection/receiver.js';
+import { Closings } from '../place/closings.js';
 import type { Spin } from '../spin.js';
 import { LOST, OVERTAKEN, RECEIVED, RECEIVED_BYTES, type RingReader } from './ring-reader.js';
 import { Rings } from './rings.js';
@@ -43,6 +44,8 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   readonly #rings: Rings;
   readonly #line: Line;
   readonly #ready: () => boolean;
+  /** Of the control file, by a publisher who has died between a message and our bell, say. From the first sleep on. */
+  #closings: Closings | undefined;
   /** How often the bell was rung for a sleep that was called off. */
   #strokes = 0;
   /** A visit is under way. */
@@ -105,15 +108,16 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   receiveSync(options?: SyncWaitOptions): T {
     const deadline = options === undefined ? FOREVER : new Deadline('receive from a topic', options);
     this.#checkOpen();
-    if (!this.#line.idle) this.#line.finishSync(deadline);
     const { bell } = this.#parts.seat;
+    const block = () => this.#closings!.blockSync(bell.fd, deadline);
+    if (!this.#line.idle) this.#line.finishSync(deadline, block);
     for (;;) {
       let value = this.#take();
       if (value === NOTHING && this.#parts.spin.until(this.#ready)) value = this.#take();
       if (value === NOTHING) value = this.#lastLook();
       if (value !== NOTHING) return value;
       try {
-        bell.waitSync(deadline);
+        block();
       } finally {
         this.#sleeper.awake();
         bell.quiet();
@@ -161,6 +165,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     this.#show();
     this.#closed = true;
     this.#line.close();
+    this.#closings?.close();
     this.#sleeper.awake();
     this.#rings.close();
     this.#parts.closed(this);
@@ -187,10 +192,15 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   };
   /** Announces the sleep and looks once more; what is found calls it off. */
   #lastLook(): T | typeof NOTHING {
+    // What comes after this look is told by the bell, or by the watch if who was to ring it is dead.
+    this.#closings ??= new Closings(this.#parts.seat.place, () => this.#line.retry());
+    this.#closings.looking();
     this.#sleeper.announce();
     const value = this.#take();
-    if (value === NOTHING) this.#check();
-    else if (this.#sleeper.awake() && ++this.#strokes === MOST_STROKES) {
+    if (value === NOTHING) {
+      this.#check();
+      this.#closings.sleeps();
+    } else if (this.#sleeper.awake() && ++this.#strokes === MOST_STROKES) {
       this.#strokes = 0;
       this.#parts.seat.bell.quiet();
     }
