@@ -1,6 +1,6 @@
 /** What channels there are, and the end of those that the dead left behind. */
 import { readdirSync } from 'node:fs';
-import { close, open } from '../../system/file.js';
+import { close, fstat, open } from '../../system/file.js';
 import { testFileLock } from '../../system/file-lock.js';
 import { type Mapping, mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
@@ -52,10 +52,11 @@ function look(name: string, folder: string): Found | undefined {
   let mapping: Mapping | undefined;
   try {
     fd = open(`${folder}/control`, constants['O_RDONLY']! | constants['O_NOFOLLOW']!);
-    if (testFileLock(fd, BEYOND, 1) >= 0) return undefined; // somebody is removing it, and has locked all of it
+    if (beingRemoved(fd)) return undefined;
     const description = readControl(fd, folder);
     mapping = mmap(fd, CONTROL_SIZE, { readOnly: true, name: folder });
     const list = participants(fd, mapping.buffer);
+    if (beingRemoved(fd)) return undefined; // begun meanwhile: every seat would seem to be taken
     if (list[0]?.seat === 0 && (description.kind === 'connection' || description.kind === 'service')) {
       list.push(...connections(mapping.buffer));
     }
@@ -66,6 +67,10 @@ function look(name: string, folder: string): Found | undefined {
     mapping?.unmap();
     if (fd >= 0) close(fd);
   }
+}
+/** Whoever removes a channel locks all of its control file, and takes its name away before he lets go. */
+function beingRemoved(fd: number): boolean {
+  return testFileLock(fd, BEYOND, 1) >= 0 || fstat(fd).links === 0;
 }
 function participants(fd: number, buffer: ArrayBuffer): Participant[] {
   const list: Participant[] = [];
