@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, readlinkSync, watch } from 'node:fs';
 import { after, before } from 'node:test';
 import { native } from '#src/system/native.js';
 import { releaseWordKernel } from '#src/system/word-wait.js';
+import './processes.js'; // first: where this one finds something, the hooks behind it do not run, and processes would be left
 
 /** This process's descriptors and what they point at. */
 export function descriptors(): string[] {
