@@ -197,7 +197,7 @@ test('a sender that begins messages and gives them up, for ever, holds up neithe
   for (const end of ends) end.close();
 });
 
-test('2,000 operations each under a thread that scribbles without pause', { timeout: 600_000 }, async () => {
+test('10,000 operations each under a thread that scribbles without pause', { timeout: 600_000 }, async () => {
   using memory = SharedMemory.anonymous(size);
   const stop = new Int32Array(new SharedArrayBuffer(4));
   const scribbler = new Worker(
@@ -215,7 +215,7 @@ test('2,000 operations each under a thread that scribbles without pause', { time
      });`,
     { eval: true, workerData: { fd: memory.fd, stop } },
   );
-  for (let trial = 0; trial < 2000; trial++) {
+  for (let trial = 0; trial < 10_000; trial++) {
     const ends = victims(memory);
     for (let i = 0; i < 4; i++) await operate(ends[i & 1]!);
     for (const end of ends) end.close();

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { startScript, temporaryFolder, uniqueName } from '../support/processes.js';
 
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
-const TRIALS = 3000;
+const TRIALS = 5000;
 
 /**
  * Publishes and subscribes under a name while random bytes are written over the shared words: positions, numbers, headings, seats, what the
