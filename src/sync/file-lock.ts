@@ -38,6 +38,9 @@ interface Request extends Range {
   reject(error: unknown): void;
 }
 
+/** Those that hold a lock. Who locks a file for as long as the program runs may keep neither guard nor lock: it is held until the end all the same. */
+const holders = new Set<FileLock>();
+
 /**
  * A lock on a file, or on ranges of it, shared by any number or exclusive. It is advisory: it stops only those who lock too, and
  * neither reads nor writes. Every FileLock excludes every other, in this process as in others, and so do the locks of any
@@ -133,6 +136,7 @@ export class FileLock implements Disposable {
     this.#requests = [];
     for (const { wait } of requests) if (wait !== undefined) finishFileLock(wait.leave(), true);
     this.#held.clear();
+    holders.delete(this);
     closeOwned(this.#owner);
     for (const { reject } of requests) reject(this.#closedError());
   }
@@ -227,6 +231,7 @@ export class FileLock implements Disposable {
       change: (to) => this.#change(guard, to),
     });
     this.#held.add(guard);
+    holders.add(this);
     return guard;
   }
   #release(guard: FileGuard): void {
@@ -234,6 +239,7 @@ export class FileLock implements Disposable {
     if (!this.#held.has(guard)) throw notHeld();
     this.#recall(guard, 'exclusive'); // what a thread of ours is being granted there must not be unlocked with it
     this.#held.delete(guard);
+    if (this.#held.size === 0) holders.delete(this);
     this.#unlock(guard);
     this.#serve();
   }

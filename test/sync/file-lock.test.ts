@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { ClosedError, type FileGuard, FileLock, SystemError, TimeoutError } from 'vecino';
 import { mkfifo } from 'vecino/system';
-import { compile, runScript, start, startScript, temporaryFolder } from '../support/processes.js';
+import { compile, root, runScript, start, startScript, temporaryFolder } from '../support/processes.js';
 import { asleep } from '../support/tasks.js';
 
 const folder = temporaryFolder();
@@ -294,6 +294,34 @@ test('the kernel gives the lock of a killed process to the next', { timeout: 60_
   const waiting = lock.exclusive();
   await other.kill();
   (await waiting).release();
+});
+
+test('a lock whose guard nobody keeps is held until the process ends; the collector does not release it', async () => {
+  const path = fresh();
+  const holder = start(
+    process.execPath,
+    [
+      '--expose-gc',
+      '--input-type=module',
+      '--eval',
+      `import { FileLock } from 'vecino/sync';
+     FileLock.open(process.argv[1], { create: true }).exclusiveSync();
+     for (let i = 0; i < 5; i++) {
+       gc();
+       await new Promise(setImmediate);
+     }
+     console.log('collected');
+     process.stdin.resume();`,
+      '--',
+      path,
+    ],
+    { cwd: root },
+  );
+  await holder.line();
+  using lock = FileLock.open(path);
+  assert.equal(lock.tryExclusive(), null);
+  await holder.kill();
+  (await lock.exclusive()).release();
 });
 
 test('a child process does not keep the lock of its parent', async () => {
