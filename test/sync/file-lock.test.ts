@@ -495,20 +495,20 @@ test('bad arguments are refused in every voice, and lock nothing', async () => {
   theirs.close();
 });
 
-test('an object that nobody holds any more is closed when it is collected', async () => {
+test('an object that nobody refers to any more, and that holds no lock, is closed when it is collected', async () => {
   const output = await runScript(
     `import { readdirSync } from 'node:fs';
      import { FileLock } from 'vecino';
-     for (let i = 0; i < 50; i++) FileLock.open(process.argv[1], { create: true }).tryShared();
+     for (let i = 0; i < 50; i++) FileLock.open(process.argv[1], { create: true }).tryShared().release();
      for (let i = 0; i < 50 && readdirSync('/proc/self/fd').length > 40; i++) {
        gc();
        await new Promise((resolve) => setImmediate(resolve));
      }
-     console.log(FileLock.open(process.argv[1]).tryExclusive() !== null);`,
+     console.log(readdirSync('/proc/self/fd').length <= 40, FileLock.open(process.argv[1]).tryExclusive() !== null);`,
     [fresh()],
     { env: { ...process.env, NODE_OPTIONS: '--expose-gc' } },
   );
-  assert.equal(output, 'true\n');
+  assert.equal(output, 'true true\n');
 });
 
 test('a signal that ends several waits ends no other', { timeout: 60_000 }, async () => {
