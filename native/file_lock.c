@@ -60,44 +60,9 @@ static napi_value call_file_lock_finish(napi_env env, napi_callback_info info) {
   return give_int(env, result);
 }
 
-/* A descriptor that is closed when its owner is collected or its environment ends. A worker that is terminated would
- * otherwise leave its locks for as long as the process lives. */
-static void close_owned(napi_env env, void *data, void *hint) {
-  int *fd = data;
-  if (*fd >= 0) close(*fd);
-  free(fd);
-}
-static napi_value call_own(napi_env env, napi_callback_info info) { /* fd: its owner */
-  ARGUMENTS(1);
-  napi_value owner;
-  int *fd = malloc(sizeof *fd);
-  if (fd == NULL) return give_int(env, -ENOMEM);
-  *fd = arg_int(env, argv[0]);
-  if (napi_create_external(env, fd, close_owned, NULL, &owner) == napi_ok) return owner;
-  free(fd);
-  return give_int(env, -ENOMEM);
-}
-static napi_value call_close_owned(napi_env env, napi_callback_info info) { /* owner */
-  ARGUMENTS(1);
-  void *data = NULL;
-  if (napi_get_value_external(env, argv[0], &data) != napi_ok) return give_int(env, -EINVAL);
-  int *fd = data, number = *fd;
-  *fd = -1;
-  return give_call(env, instance, close(number));
-}
-static napi_value call_disown(napi_env env, napi_callback_info info) { /* owner: the descriptor, open, and nobody's */
-  ARGUMENTS(1);
-  void *data = NULL;
-  if (napi_get_value_external(env, argv[0], &data) != napi_ok) return give_int(env, -EINVAL);
-  int *fd = data, number = *fd;
-  *fd = -1;
-  return give_int(env, number);
-}
-
 void export_file_lock(napi_env env, napi_value exports, struct instance *instance) {
   static const struct method methods[] = {
     {"fileLock", call_file_lock}, {"fileLockTest", call_file_lock_test}, {"fileLockStart", call_file_lock_start}, {"fileLockFinish", call_file_lock_finish},
-    {"own", call_own}, {"closeOwned", call_close_owned}, {"disown", call_disown},
   };
   static const struct constant constants[] = {
     {"F_OFD_SETLK", F_OFD_SETLK}, {"F_OFD_SETLKW", F_OFD_SETLKW}, {"F_RDLCK", F_RDLCK}, {"F_WRLCK", F_WRLCK}, {"F_UNLCK", F_UNLCK},

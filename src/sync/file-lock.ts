@@ -10,17 +10,15 @@ import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/dead
 import { ClosedError, errno, SystemError } from '../system/errors.js';
 import { close } from '../system/file.js';
 import {
-  closeOwned,
   type FileLockKind,
   finishFileLock,
   lockError,
-  type OwnedDescriptor,
-  ownDescriptor,
   setFileLock,
   setFileLockWait,
   startFileLock,
 } from '../system/file-lock.js';
 import { HelperWait } from '../system/helper-wait.js';
+import { closeOwned, type OwnedDescriptor, ownDescriptor } from '../system/owned-descriptor.js';
 import { FileGuard } from './file-guard.js';
 import { notHeld } from './guard.js';
 import { type FileLockOpenOptions, openLockFile } from './lock-file.js';

@@ -5,11 +5,6 @@ import { errno, errnoName, invalidArgument, SystemError } from './errors.js';
 import { constants, native } from './native.js';
 import { pollOne } from './poll.js';
 
-declare const ownerBrand: unique symbol;
-/** Closes its descriptor when it is collected, and when its thread (a worker) ends. */
-export interface OwnedDescriptor {
-  readonly [ownerBrand]: true;
-}
 declare module './native.js' {
   interface Native {
     // file_lock.c
@@ -17,9 +12,6 @@ declare module './native.js' {
     fileLockTest(fd: number, start: number, length: number): number;
     fileLockStart(fd: number, type: number, start: number, length: number): number;
     fileLockFinish(event: number, cancel: boolean): number;
-    own(fd: number): OwnedDescriptor | number;
-    closeOwned(owner: OwnedDescriptor): number;
-    disown(owner: OwnedDescriptor): number;
   }
 }
 
@@ -105,35 +97,6 @@ export function startFileLock(fd: number, kind: FileLockKind, start: number, len
 /** Ends the wait, interrupting it if `cancel`: 0 if the lock was had (also when cancelled too late), or an errno negated. */
 export function finishFileLock(event: number, cancel: boolean): number {
   return native.fileLockFinish(event, cancel);
-}
-
-/** Whoever holds the result keeps `fd` open. */
-export function ownDescriptor(fd: number): OwnedDescriptor {
-  const owner = native.own(checkDescriptor('fd', fd));
-  if (typeof owner === 'number') throw new SystemError(owner, 'napi_create_external');
-  return owner;
-}
-/** Closes it now. */
-export function closeOwned(owner: OwnedDescriptor): void {
-  native.closeOwned(owner);
-}
-const held = new Set<OwnedDescriptor>();
-/**
- * Keeps `fd` open until {@link letGo}, or until this thread ends: a worker that is terminated closes nothing else, and what its
- * descriptors stand for (a lock, an address) would be taken for as long as the process lives.
- */
-export function hold(fd: number): OwnedDescriptor {
-  const owner = ownDescriptor(fd);
-  held.add(owner);
-  return owner;
-}
-/** Ends that without closing it: somebody else will. */
-export function release(owner: OwnedDescriptor): void {
-  if (held.delete(owner)) native.disown(owner);
-}
-/** Closes what is held. */
-export function letGo(owner: OwnedDescriptor): void {
-  if (held.delete(owner)) closeOwned(owner);
 }
 
 const hints: Record<string, string> = {

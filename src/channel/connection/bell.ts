@@ -6,8 +6,8 @@
  */
 import { errno } from '../../system/errors.js';
 import { fcntl } from '../../system/file.js';
-import { closeOwned, type OwnedDescriptor, ownDescriptor } from '../../system/file-lock.js';
 import { constants, native } from '../../system/native.js';
+import { closeOwned, type OwnedDescriptor, ownDescriptor } from '../../system/owned-descriptor.js';
 
 const { read, send } = native;
 const EAGAIN = -errno['EAGAIN']!;

@@ -4,7 +4,7 @@ import { type UnixServer, unix } from '../../socket/index.js';
 import { checkName, checkOptions } from '../../system/arguments.js';
 import { Deadline, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
-import { hold, type OwnedDescriptor, release } from '../../system/file-lock.js';
+import { hold, type OwnedDescriptor, release } from '../../system/owned-descriptor.js';
 import { type Codec, type Coder, coderOf } from '../codec/index.js';
 import { type ChannelKind, SEATS } from '../place/control-file.js';
 import { Place } from '../place/place.js';

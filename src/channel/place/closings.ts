@@ -9,9 +9,9 @@
  */
 import type { Deadline } from '../../system/deadline.js';
 import { check, errno, IpcError } from '../../system/errors.js';
-import { hold, letGo, type OwnedDescriptor } from '../../system/file-lock.js';
 import { inotifyAddWatch, inotifyInit, inotifyRmWatch } from '../../system/inotify.js';
 import { constants, native } from '../../system/native.js';
+import { hold, letGo, type OwnedDescriptor } from '../../system/owned-descriptor.js';
 import { READABLE, Readiness, type Waiter } from '../../system/readiness.js';
 import type { Place } from './place.js';
 

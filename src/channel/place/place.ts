@@ -9,10 +9,11 @@ import { mkdirSync, readdirSync, readlinkSync, rmdirSync, rmSync, statSync, unli
 import { checkName } from '../../system/arguments.js';
 import { ClosedError, errno, MismatchError, SystemError } from '../../system/errors.js';
 import { close, fstat, linkDescriptor, open } from '../../system/file.js';
-import { hold, letGo, type OwnedDescriptor, setFileLock, testFileLock } from '../../system/file-lock.js';
+import { setFileLock, testFileLock } from '../../system/file-lock.js';
 import { futexWait } from '../../system/futex.js';
 import { type Mapping, mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
+import { hold, letGo, type OwnedDescriptor } from '../../system/owned-descriptor.js';
 import {
   CONTROL_SIZE,
   type Description,

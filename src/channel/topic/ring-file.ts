@@ -10,9 +10,9 @@
 import { readdirSync } from 'node:fs';
 import { CorruptError, errnoName, SystemError } from '../../system/errors.js';
 import { fallocate, fstat, isKind, linkDescriptor, open } from '../../system/file.js';
-import { hold, letGo } from '../../system/file-lock.js';
 import { type Mapping, mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
+import { hold, letGo } from '../../system/owned-descriptor.js';
 import { SEATS } from '../place/control-file.js';
 import type { Place } from '../place/place.js';
 import { DATA, MAGIC, VERSION, WORD_CAPACITY, WORD_MAGIC, WORD_VERSION } from './layout.js';
