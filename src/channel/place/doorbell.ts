@@ -6,12 +6,10 @@
  * sleeps, so a system call is made for each sleep and none for each message.
  */
 import { unlinkSync } from 'node:fs';
-import type { Deadline } from '../../system/deadline.js';
 import { check, errno } from '../../system/errors.js';
 import { close } from '../../system/file.js';
 import { constants, native } from '../../system/native.js';
 import { hold, letGo, type OwnedDescriptor } from '../../system/owned-descriptor.js';
-import { pollOne } from '../../system/poll.js';
 import { READABLE, Readiness } from '../../system/readiness.js';
 import { bind, socket } from '../../system/socket.js';
 import { unixAddress } from '../../system/socket-address.js';
@@ -22,11 +20,12 @@ const EAGAIN = -errno['EAGAIN']!;
 const ECONNREFUSED = -errno['ECONNREFUSED']!;
 const ENOENT = -errno['ENOENT']!;
 const FLAGS = constants['MSG_DONTWAIT']! | constants['MSG_NOSIGNAL']!;
-const POLLIN = constants['POLLIN']!;
 const stroke = new Uint8Array(1);
 
 /** How many strokes are taken at a time: more than come while nobody looks. */
 const MOST = 16;
+/** How many are left in it. */
+const MOST_MISSED = 8;
 
 export class Doorbell {
   readonly #place: Place;
@@ -35,6 +34,7 @@ export class Doorbell {
   readonly #readiness: Readiness;
   readonly #addresses: Uint8Array[] = [];
   readonly #stroke = new Uint8Array(1);
+  #missed = 0;
   #closed = false;
 
   /** The bell of `place`'s own seat. */
@@ -64,17 +64,15 @@ export class Doorbell {
     check(result, 'sendto', { path: `${this.#place.folder}/${name(seat)}` });
     return true;
   }
+  /** It was rung for a sleep that was called off. Nobody takes that stroke, and it holds some of the ringer's buffer: now and then we do. */
+  missed(): void {
+    if (++this.#missed < MOST_MISSED) return;
+    this.#missed = 0;
+    this.quiet();
+  }
   /** Takes the strokes that are there, so that the bell is quiet until it is rung again. */
   quiet(): void {
     for (let i = 0; i < MOST && read(this.#fd, this.#stroke, 0, 1) > 0; i++);
-  }
-  /** Resolves when it is rung, without blocking. Look once more between announcing the sleep and this. */
-  wait(deadline: Deadline): Promise<void> {
-    return this.#readiness.readable(deadline);
-  }
-  /** As {@link wait}, blocking the thread. */
-  waitSync(deadline: Deadline): void {
-    pollOne(this.#fd, POLLIN, deadline);
   }
   /** Calls `told` once, from the event loop, when it is rung. */
   notify(told: Told): void {

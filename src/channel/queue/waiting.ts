@@ -49,8 +49,6 @@ interface Sender {
 const CREDIT = 64;
 /** Milliseconds for which a producer lets the consumers gather room for more than one message. */
 const PATIENCE = 2;
-/** Strokes that are left in the bell: each holds some of the buffer of whoever rang. */
-const MOST_STROKES = 8;
 
 export class Waiting<T> {
   readonly #attempts: Attempts<T>;
@@ -66,8 +64,6 @@ export class Waiting<T> {
   #timer: NodeJS.Timeout | undefined;
   #rest: NodeJS.Immediate | undefined;
   #credit = CREDIT;
-  /** How often the bell was rung for a sleep that was called off. */
-  #strokes = 0;
   /** Since when no sender has found room. */
   #full = 0;
   #closed = false;
@@ -237,11 +233,8 @@ export class Waiting<T> {
     if (this.#idle) this.#disarm();
     else this.#arm(this.#senders.size > 0 && patience > 0 ? patience : Number.POSITIVE_INFINITY);
   }
-  /** We are awake, and nobody takes the stroke of who has rung meanwhile: now and then we do. */
   #withdraw(sleepers: Sleepers): void {
-    if (!sleepers.withdraw() || ++this.#strokes < MOST_STROKES) return;
-    this.#strokes = 0;
-    this.#bell.quiet();
+    if (sleepers.withdraw()) this.#bell.missed();
   }
   #arm(within: number): void {
     try {

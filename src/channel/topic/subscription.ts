@@ -24,8 +24,6 @@ export interface SubscriptionParts<T> {
   readonly closed: (subscription: Subscription<T>) => void;
 }
 const NOTHING: unique symbol = Symbol('nothing');
-/** Strokes that are left in the bell: each holds some of the buffer of whoever rang. */
-const MOST_STROKES = 8;
 const FOREVER = new Deadline('receive from a topic');
 
 /**
@@ -46,8 +44,6 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   readonly #ready: () => boolean;
   /** Of the control file, by a publisher who has died between a message and our bell, say. From the first sleep on. */
   #closings: Closings | undefined;
-  /** How often the bell was rung for a sleep that was called off. */
-  #strokes = 0;
   /** A visit is under way. */
   #visiting = false;
   #closed = false;
@@ -200,10 +196,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     if (value === NOTHING) {
       this.#check();
       this.#closings.sleeps();
-    } else if (this.#sleeper.awake() && ++this.#strokes === MOST_STROKES) {
-      this.#strokes = 0;
-      this.#parts.seat.bell.quiet();
-    }
+    } else if (this.#sleeper.awake()) this.#parts.seat.bell.missed();
     return value;
   }
   #take(): T | typeof NOTHING {

@@ -10,8 +10,12 @@ import { listPlaces } from '#src/channel/place/list.js';
 import { Place } from '#src/channel/place/place.js';
 import { Deadline } from '#src/system/deadline.js';
 import { setFileLock } from '#src/system/file-lock.js';
+import { constants } from '#src/system/native.js';
+import { pollOne } from '#src/system/poll.js';
+import { READABLE } from '#src/system/readiness.js';
 import { startScript, temporaryFolder, uniqueName } from '../../support/processes.js';
 
+const POLLIN = constants['POLLIN']!;
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
 const topic: Description = { kind: 'topic', codec: 'json', geometry: { capacity: 4096 } };
 
@@ -88,15 +92,15 @@ test('a bell wakes who waits, is quiet after, and says when nobody is there', { 
   using b = Place.open(name, topic);
   const mine = new Doorbell(a);
   const yours = new Doorbell(b);
-  const woken = yours.wait(new Deadline('wait'));
+  const woken = new Promise<void>((resolve) => yours.notify({ events: READABLE, settle: () => resolve() }));
   assert.equal(mine.ring(b.seat), true);
   for (let i = 0; i < 1000; i++) assert.equal(mine.ring(b.seat), true);
   await woken;
-  yours.waitSync(new Deadline('wait'));
+  pollOne(yours.fd, POLLIN, new Deadline('wait'));
   while (true) {
     yours.quiet();
     try {
-      yours.waitSync(new Deadline('wait', { timeout: 0 }));
+      pollOne(yours.fd, POLLIN, new Deadline('wait', { timeout: 0 }));
     } catch {
       break;
     }
