@@ -8,7 +8,7 @@
  */
 import { ArrayField } from './layout-array.js';
 import type { Field } from './layout-field.js';
-import { LITTLE_ENDIAN, Memory } from './layout-memory.js';
+import { LITTLE_ENDIAN, type Memory } from './layout-memory.js';
 import { NestedField, RecordField } from './layout-record.js';
 import { TextField } from './layout-text.js';
 import { FACTOR, LONGEST, SHIFT, SLOTS, TextCache } from './layout-text-cache.js';
@@ -44,6 +44,7 @@ class Code {
   readonly #names: string[] = [];
   readonly #objects: unknown[] = [];
   readonly #known = new Map<unknown, string>();
+  readonly #caches = new Map<TextField, TextCache>();
   readonly lines: string[] = ['const { data } = memory;', 'let slot = 0;'];
   #variables = 0;
 
@@ -57,6 +58,16 @@ class Code {
     this.#objects.push(object);
     return name;
   }
+  /** The names of a field's cache, of its words and of its texts. */
+  cacheOf(field: TextField): { cache: string; seen: string; texts: string } {
+    let cache = this.#caches.get(field);
+    if (cache === undefined) this.#caches.set(field, (cache = new TextCache(field)));
+    return {
+      cache: this.name(cache, 'cache'),
+      seen: this.name(cache.words, 'words'),
+      texts: this.name(cache.texts, 'texts'),
+    };
+  }
   variable(): string {
     return `v${this.#variables++}`;
   }
@@ -68,7 +79,6 @@ class Code {
 
 class Reader {
   readonly #code = new Code();
-  readonly #caches = new Map<TextField, TextReads>();
 
   compile(record: RecordField): Program['read'] {
     this.#code.lines.push(`return ${this.#record(record, 0)};`);
@@ -89,53 +99,24 @@ class Reader {
   }
   #text(field: TextField, offset: number): string {
     const code = this.#code;
-    let reads = this.#caches.get(field);
-    if (reads === undefined) this.#caches.set(field, (reads = new TextReads(field)));
+    const { cache, seen, texts } = code.cacheOf(field);
     const words = Array.from({ length: field.size >> 2 }, () => code.variable());
     words.forEach((word, i) => {
       code.lines.push(`const ${word} = data.getInt32(at + ${offset + 4 * i}, ${LITTLE_ENDIAN});`);
     });
     const hash = words.reduce((sum, word) => (sum === '' ? word : `Math.imul(${sum}, ${FACTOR}) ^ ${word}`), '');
-    const seen = code.name(reads.cache.words, 'words');
     const same = words.map((word, i) => `${seen}[slot * ${words.length} + ${i}] === ${word}`);
     const text = code.variable();
     code.lines.push(
       `slot = Math.imul(${hash}, ${FACTOR}) >>> ${SHIFT};`,
-      `const ${text} = ${same.join(' && ')} ? ${code.name(reads.cache.texts, 'texts')}[slot]`,
-      `  : ${code.name(reads, 'reads')}.decode(slot, ${words.join(', ')});`,
+      `const ${text} = ${same.join(' && ')} ? ${texts}[slot]`,
+      `  : ${cache}.decode(slot, ${words.join(', ')});`,
     );
     return text;
   }
 }
-/** What {@link Reader} does not find. */
-class TextReads {
-  readonly cache: TextCache;
-  readonly #field: TextField;
-  readonly #words: Int32Array;
-  readonly #memory: Memory;
-  constructor(field: TextField) {
-    this.cache = new TextCache(field.size);
-    this.#field = field;
-    this.#words = new Int32Array(field.size >> 2);
-    this.#memory = new Memory(this.#words.buffer);
-  }
-  decode(slot: number, a: number, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0): string {
-    const words = this.#words;
-    words[0] = a; // stores behind the end are nothing
-    words[1] = b;
-    words[2] = c;
-    words[3] = d;
-    words[4] = e;
-    words[5] = f;
-    words[6] = g;
-    words[7] = h;
-    return this.cache.keep(slot, this.#field.read(this.#memory, 0), words);
-  }
-}
-
 class Writer {
   readonly #code = new Code();
-  readonly #caches = new Map<TextField, TextWrites>();
 
   compile(record: RecordField): Program['write'] {
     this.#record(record, this.#code.name(record, 'record'), 'value', 0);
@@ -165,36 +146,17 @@ class Writer {
   }
   #text(field: TextField, value: string, offset: number): void {
     const code = this.#code;
-    let writes = this.#caches.get(field);
-    if (writes === undefined) this.#caches.set(field, (writes = new TextWrites(field)));
-    const seen = code.name(writes.cache.words, 'words');
+    const { cache, seen, texts } = code.cacheOf(field);
     const count = field.size >> 2;
     const slot = `(${value}.length * 37 + ${value}.charCodeAt(0) * 7 + ${value}.charCodeAt(${value}.length - 1)) & ${SLOTS - 1}`;
     code.lines.push(
       // Of the empty text the codes are NaN, which is 0 here.
-      `if (typeof ${value} === 'string' && ${code.name(writes.cache.texts, 'texts')}[slot = ${slot}] === ${value}) {`,
+      `if (typeof ${value} === 'string' && ${texts}[slot = ${slot}] === ${value}) {`,
       ...Array.from(
         { length: count },
         (_, i) => `data.setInt32(at + ${offset + 4 * i}, ${seen}[slot * ${count} + ${i}], ${LITTLE_ENDIAN});`,
       ),
-      `} else ${code.name(writes, 'writes')}.encode(slot, memory, at + ${offset}, ${value});`,
+      `} else ${cache}.encode(slot, memory, at + ${offset}, ${value});`,
     );
-  }
-}
-/** What {@link Writer} does not find. */
-class TextWrites {
-  readonly cache: TextCache;
-  readonly #field: TextField;
-  readonly #words: Int32Array;
-  constructor(field: TextField) {
-    this.cache = new TextCache(field.size);
-    this.#field = field;
-    this.#words = new Int32Array(field.size >> 2);
-  }
-  encode(slot: number, memory: Memory, at: number, value: unknown): void {
-    this.#field.write(memory, at, value);
-    const words = this.#words;
-    for (let i = 0; i < words.length; i++) words[i] = memory.data.getInt32(at + 4 * i, LITTLE_ENDIAN);
-    this.cache.keep(slot, value as string, words);
   }
 }

@@ -27,11 +27,18 @@ export class RecordView {
 }
 type ViewClass = new (memory: Memory, start: number) => RecordView;
 
+/** What holds an object with a property for each member. */
+abstract class ObjectField extends Field {
+  refuse(value: unknown): Error {
+    return this.wrongType('an object with its fields', value);
+  }
+}
+
 /**
  * Natural alignment, as all C compilers for Linux on x86-64 and arm64 have it: each member at the next multiple of its
  * own alignment; the record is aligned as its strictest member and its size is a multiple of that.
  */
-export class RecordField extends Field {
+export class RecordField extends ObjectField {
   readonly members: readonly Member[];
   readonly #view: ViewClass;
   readonly #plain: new () => Values;
@@ -67,9 +74,6 @@ export class RecordField extends Field {
     if (value === null || typeof value !== 'object') throw this.refuse(value);
     this.#write(memory, at, value as Values);
   }
-  refuse(value: unknown): Error {
-    return this.wrongType('an object with its fields', value);
-  }
   override live(memory: Memory, at: number): RecordView {
     return new this.#view(memory, at);
   }
@@ -77,7 +81,7 @@ export class RecordField extends Field {
 type Values = Record<string, unknown>;
 
 /** A record as a field of another. It has the name, the record the rest: wherever it is used, its views have one class. */
-export class NestedField extends Field {
+export class NestedField extends ObjectField {
   readonly record: RecordField;
   constructor(label: string, record: RecordField) {
     super(label, 'layout', { ...shapeOf(record), isObject: true });
@@ -89,9 +93,6 @@ export class NestedField extends Field {
   write(memory: Memory, at: number, value: unknown): void {
     if (value === null || typeof value !== 'object') throw this.refuse(value);
     this.record.write(memory, at, value);
-  }
-  refuse(value: unknown): Error {
-    return this.wrongType('an object with its fields', value);
   }
   override live(memory: Memory, at: number): RecordView {
     return this.record.live(memory, at);

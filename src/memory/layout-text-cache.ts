@@ -1,7 +1,9 @@
 /**
  * Texts that were seen lately, beside their bytes: in messages the same few come again and again, and finding one costs a
- * tenth of decoding or encoding it. Used by the generated code of layout-program.ts, which computes the slots itself.
+ * tenth of decoding or encoding it. The generated code of layout-program.ts computes the slots and looks; this is what it does not find.
  */
+import { LITTLE_ENDIAN, Memory } from './layout-memory.js';
+import type { TextField } from './layout-text.js';
 
 /** Slots: a power of two. The index is the upper bits of a product. */
 const BITS = 7;
@@ -12,20 +14,47 @@ export const FACTOR = 0x9e3779b1;
 /** The longest text field that is worth it, in bytes. */
 export const LONGEST = 32;
 
-/** For one direction of one field of `size` bytes, a multiple of 4. A slot is replaced by whatever comes next to it. */
+/** For one direction of one field, whose size is a multiple of 4. A slot is replaced by whatever comes next to it. */
 export class TextCache {
   /** Of each slot the whole field, with what lies behind the text. Zeros are the empty text. */
   readonly words: Int32Array;
   readonly texts: string[] = new Array<string>(SLOTS).fill('');
-  readonly #count: number;
-  constructor(size: number) {
-    this.#count = size >> 2;
-    this.words = new Int32Array(SLOTS * this.#count);
+  readonly #field: TextField;
+  /** The field once more, in private memory: what a peer can change meanwhile is not kept. */
+  readonly #now: Int32Array;
+  readonly #memory: Memory;
+
+  constructor(field: TextField) {
+    const count = field.size >> 2;
+    this.words = new Int32Array(SLOTS * count);
+    this.#field = field;
+    this.#now = new Int32Array(count);
+    this.#memory = new Memory(this.#now.buffer);
   }
-  /** `words` decode to `text`. */
-  keep(slot: number, text: string, words: Int32Array): string {
-    this.words.set(words, slot * this.#count);
-    this.texts[slot] = text;
+  /** The text of the words of a field. */
+  decode(slot: number, a: number, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0): string {
+    const now = this.#now;
+    now[0] = a; // stores behind the end are nothing
+    now[1] = b;
+    now[2] = c;
+    now[3] = d;
+    now[4] = e;
+    now[5] = f;
+    now[6] = g;
+    now[7] = h;
+    const text = this.#field.read(this.#memory, 0);
+    this.#keep(slot, text);
     return text;
+  }
+  /** Writes a text; throws as the field does. */
+  encode(slot: number, memory: Memory, at: number, value: unknown): void {
+    this.#field.write(this.#memory, 0, value);
+    this.#keep(slot, value as string);
+    const now = this.#now;
+    for (let i = 0; i < now.length; i++) memory.data.setInt32(at + 4 * i, now[i]!, LITTLE_ENDIAN);
+  }
+  #keep(slot: number, text: string): void {
+    this.words.set(this.#now, slot * this.#now.length);
+    this.texts[slot] = text;
   }
 }

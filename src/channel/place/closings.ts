@@ -7,6 +7,7 @@
  *
  * Nothing is done by those who send, and nobody is woken while nobody leaves.
  */
+import { LITTLE_ENDIAN } from '../../memory/layout-memory.js';
 import type { Deadline } from '../../system/deadline.js';
 import { check, errno, IpcError } from '../../system/errors.js';
 import { inotifyAddWatch, inotifyInit, inotifyRmWatch } from '../../system/inotify.js';
@@ -27,7 +28,6 @@ const OVERFLOW = -1;
 const WITHOUT = 500;
 const events = new Uint8Array(4096);
 const view = new DataView(events.buffer);
-const little = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /** What one object sees of it. Make it before the last look that precedes a sleep. */
 export class Closings {
@@ -197,8 +197,8 @@ class Instance implements Waiter {
   #take(): boolean {
     const before = this.#untold.size;
     for (let length = 0; (length = read(this.fd, events, 0, events.length)) > 0; ) {
-      for (let at = 0; at + HEADER <= length; at += HEADER + view.getUint32(at + LENGTH, little)) {
-        const descriptor = view.getInt32(at, little);
+      for (let at = 0; at + HEADER <= length; at += HEADER + view.getUint32(at + LENGTH, LITTLE_ENDIAN)) {
+        const descriptor = view.getInt32(at, LITTLE_ENDIAN);
         if (descriptor === OVERFLOW) for (const watchers of this.#watchers.values()) this.#note(watchers);
         else this.#note(this.#watchers.get(descriptor)); // undefined: those have left
       }

@@ -52,11 +52,10 @@ function look(name: string, folder: string): Found | undefined {
   let mapping: Mapping | undefined;
   try {
     fd = open(`${folder}/control`, constants['O_RDONLY']! | constants['O_NOFOLLOW']!);
-    if (beingRemoved(fd)) return undefined;
     const description = readControl(fd, folder);
     mapping = mmap(fd, CONTROL_SIZE, { readOnly: true, name: folder });
     const list = participants(fd, mapping.buffer);
-    if (beingRemoved(fd)) return undefined; // begun meanwhile: every seat would seem to be taken
+    if (beingRemoved(fd)) return undefined; // every seat seems to be taken; asked last, for it may have begun meanwhile
     if (list[0]?.seat === 0 && (description.kind === 'connection' || description.kind === 'service')) {
       list.push(...connections(mapping.buffer));
     }
