@@ -192,6 +192,7 @@ export class Sender<T> {
       );
     }
     const payload = this.#coder.encode(value);
+    if (this.#link.broken || this.#busy) this.#use(); // what the value's own code has done meanwhile: closed it, reserved, ended
     if (payload.length <= this.#peerTakes) return payload;
     throw this.#tooLarge(payload.length);
   }

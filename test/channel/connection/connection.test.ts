@@ -730,6 +730,29 @@ test('a layout whose values send, fail or close while they are written into the 
   b.close();
 });
 
+test('a value whose getter closes the connection, reserves or ends is not sent, in any voice', async () => {
+  const acts: [(a: Connection<unknown>) => unknown, object][] = [
+    [(a) => a.close(), { code: 'ERR_VECINO_CLOSED' }],
+    [(a) => void a.end(), { code: 'ERR_VECINO_CLOSED' }],
+    [(a) => a.reserve(4), { code: 'ERR_VECINO_LOAN_OPEN' }],
+  ];
+  for (const [act, error] of acts) {
+    for (const voice of ['trySend', 'sendSync', 'send'] as const) {
+      const [a, b] = await pair<unknown>({ codec: 'msgpack' });
+      const value = {
+        get text() {
+          act(a);
+          return 'text';
+        },
+      };
+      await assert.rejects(async () => a[voice](value), error);
+      a.close();
+      await assert.rejects(b.receive(), ClosedError);
+      b.close();
+    }
+  }
+});
+
 test('what is sent and closed between two looks is received, by tryReceive, by drain and by those who wait', async () => {
   const real = Object.getOwnPropertyDescriptor(RingConsumer.prototype, 'producerClosed')!;
   const received: number[] = [];
