@@ -1,14 +1,11 @@
 // @ts-check
 /** A connection through shared memory between two processes, beside a ring in C, and eventfds between two event loops. */
 import { randomUUID } from 'node:crypto';
-import { PerformanceObserver } from 'node:perf_hooks';
-import { setTimeout as delay } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { connect, layout, listen } from 'vecino';
 import { eventfd, Readiness } from 'vecino/system';
 import { Deadline } from '../../dist/system/deadline.js';
 import { native } from '../../dist/system/native.js';
+import { heapOf, heapRow, ROUND } from '../harness/heap.mjs';
 
 /**
  * @typedef {import('../harness/row.js').Row} Row
@@ -291,19 +288,11 @@ export default [
   objects('connection-msgpack', 'msgpack', [{ kind: 'one-way', against: 'process-send-json', atLeast: 4 }]),
   objects('connection-layout', record, [{ kind: 'one-way', metric: 'rate', atLeast: 8e6 }]),
   {
+    ...heapRow,
     name: 'connection-heap',
     group: 'connection, heap',
     about: 'heap that a message by trySend and drain allocates, over 10 million',
-    kinds: ['measure'],
-    sizes: [64],
-    metrics: { bytes: { unit: 'B', better: 'less' }, collections: { unit: 'x', better: 'less' } },
-    targets: [{ atMost: 0.01 }, { metric: 'collections', atMost: 0 }],
     async measure(side) {
-      let collections = 0;
-      let began = Number.POSITIVE_INFINITY;
-      const observer = new PerformanceObserver((list) => {
-        for (const { startTime } of list.getEntries()) if (startTime >= began) collections++;
-      });
       process.env['VECINO_RUNTIME_DIR'] = `${side.memory}/channels`;
       const listener = await listen(`${side.prefix}heap`, { codec: 'bytes' });
       const [from, to] = await Promise.all([listener.accept(), connect(listener.name, { codec: 'bytes' })]);
@@ -314,32 +303,15 @@ export default [
       const visit = (memory, offset) => {
         sum = (sum + /** @type {number} */ (memory[offset])) | 0;
       };
-      /** @param {number} rounds */
-      const work = (rounds) => {
-        for (let round = 0; round < rounds; round++) {
-          for (let i = 0; i < 1000; i++) from.trySend(bytes);
-          to.drain(visit);
-        }
-      };
-      work(2000);
-      await delay(100); // what the compiler does beside us ends
-      work(100);
+      const heap = await heapOf(() => {
+        for (let i = 0; i < ROUND; i++) from.trySend(bytes);
+        to.drain(visit);
+      }, side.smoke);
       const { sent } = from.counters;
-      const rounds = side.smoke ? 500 : 10_000;
-      observer.observe({ entryTypes: ['gc'] });
-      setFlagsFromString('--expose-gc');
-      runInNewContext('gc')(); // so that what is there already causes none meanwhile
-      await delay(10);
-      began = performance.now();
-      const before = process.memoryUsage().heapUsed;
-      work(rounds);
-      const after = process.memoryUsage().heapUsed;
-      await delay(10); // a collection, which would hide what was allocated, is told of late
-      observer.disconnect();
       const { received } = to.counters;
-      if (received !== sent + rounds * 1000) throw new Error(`${received} of ${sent + rounds * 1000} were received`);
+      if (received !== sent || sent % ROUND !== 0) throw new Error(`${received} of ${sent} were received`);
       for (const end of [from, to]) end.close();
-      return { bytes: Math.max(0, after - before) / (rounds * 1000), collections };
+      return heap;
     },
   },
 ];

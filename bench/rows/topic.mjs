@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Topic } from 'vecino/channel';
+import { heapOf, heapRow, ROUND } from '../harness/heap.mjs';
 import { pinned } from '../harness/pinned.mjs';
 
 /** @typedef {import('../harness/row.js').Row} Row */
@@ -198,13 +199,10 @@ export default [
   cost('topic-1-idle', 'one subscriber that fetches nothing', 1, 'idle'),
   cost('topic-16-idle', 'sixteen of them', 16, 'idle'),
   {
+    ...heapRow,
     name: 'topic-heap',
     group: 'topic, heap',
-    about: 'heap that a message by tryPublish and drain allocates',
-    kinds: ['measure'],
-    sizes: [64],
-    metrics: { bytes: { unit: 'B', better: 'less' } },
-    targets: [{ atMost: 0.01 }],
+    about: 'heap that a message by tryPublish and drain allocates, over 10 million',
     measure: (side) =>
       within(side, async (name) => {
         const topic = await Topic.open(name, { codec: 'bytes' });
@@ -215,22 +213,12 @@ export default [
         const visit = (memory, offset) => {
           sum = (sum + memory[offset]) | 0;
         };
-        /** @param {number} rounds */
-        const work = (rounds) => {
-          for (let round = 0; round < rounds; round++) {
-            for (let i = 0; i < 1000; i++) topic.tryPublish(bytes);
-            subscription.drain(visit);
-          }
-        };
-        work(2000);
-        await delay(100); // what the compiler does beside us ends
-        work(100);
-        const rounds = side.smoke ? 500 : 10_000;
-        const before = process.memoryUsage().heapUsed;
-        work(rounds);
-        const after = process.memoryUsage().heapUsed;
+        const heap = await heapOf(() => {
+          for (let i = 0; i < ROUND; i++) topic.tryPublish(bytes);
+          subscription.drain(visit);
+        }, side.smoke);
         topic.close();
-        return { bytes: Math.max(0, after - before) / (rounds * 1000) };
+        return heap;
       }),
   },
 ];

@@ -109,6 +109,19 @@ export function temporaryFolder(): string {
   after(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }
+/**
+ * Runs a script whose runtime folder is a file system of its own, of `size` (`'1m'`), in a mount namespace that ends with it. Undefined:
+ * this machine lets no test mount one.
+ */
+export async function runOnSmallFileSystem(size: string, source: string): Promise<Outcome | undefined> {
+  const shell = `
+    mount -t tmpfs -o size=${size},mode=700 none "$0" || exit 77
+    VECINO_RUNTIME_DIR="$0" exec "$1" --input-type=module --eval "$2"`;
+  const user = process.getuid!() === 0 ? [] : ['--user', '--map-root-user'];
+  const args = [...user, '--mount', 'sh', '-c', shell, temporaryFolder(), process.execPath, source];
+  const outcome = await start('unshare', args, { cwd: root }).ended;
+  return outcome.code !== 0 && /unshare|mount/.test(outcome.stderr) ? undefined : outcome;
+}
 /** Compiles a C program and gives its path. */
 export function compile(folder: string, name: string, source: string, flags: readonly string[] = []): string {
   const path = join(folder, name);

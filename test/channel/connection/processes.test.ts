@@ -1,7 +1,7 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, readdirSync } from 'node:fs';
 import { connect as connectNet } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -17,7 +17,15 @@ import {
   type UnixSocket,
   unix,
 } from 'vecino';
-import { type Running, root, start, startScript, temporaryFolder, uniqueName } from '../../support/processes.js';
+import {
+  type Running,
+  root,
+  runOnSmallFileSystem,
+  start,
+  startScript,
+  temporaryFolder,
+  uniqueName,
+} from '../../support/processes.js';
 
 const runtime = temporaryFolder();
 process.env['VECINO_RUNTIME_DIR'] = runtime;
@@ -238,8 +246,6 @@ test('a stranger of another user is sent away before he has said anything, and n
 test('a full file system is ENOSPC for who listens, leaves nothing behind, and does not stop those who are there', {
   timeout: 60_000,
 }, async (t) => {
-  const folder = join(temporaryFolder(), 'small');
-  mkdirSync(folder);
   const source = `
     import { connect, listChannels, listen } from 'vecino';
     import { readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -256,18 +262,9 @@ test('a full file system is ENOSPC for who listens, leaves nothing behind, and d
     (await listen('second', { codec: 'text' })).close();
     for (const each of [a, b, listener]) each.close();
     console.log(readdirSync(root).length);`;
-  const script = `
-    mount -t tmpfs -o size=100k none "$1" || exit 77
-    chmod 700 "$1"
-    VECINO_RUNTIME_DIR="$1" exec "$2" --input-type=module --eval "$3"`;
-  const user = process.getuid!() === 0 ? [] : ['--user', '--map-root-user'];
-  const { code, stdout, stderr } = await start(
-    'unshare',
-    [...user, '--mount', 'sh', '-c', script, 'sh', folder, process.execPath, source],
-    { cwd: root },
-  ).ended;
-  if (code !== 0 && /unshare|mount/.test(stderr))
-    return t.skip(`this machine lets no test mount a file system: ${stderr.trim()}`);
+  const outcome = await runOnSmallFileSystem('100k', source);
+  if (outcome === undefined) return t.skip('this machine lets no test mount a file system');
+  const { stdout, stderr } = outcome;
   assert.equal(stderr, '');
   assert.deepEqual(stdout.trim().split('\n'), [
     ...['ENOSPC', 'ENOSPC fallocate', 'ENOSPC fallocate', 'fill,first', 'goes on 1', '0'],

@@ -1,16 +1,14 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { Queue, SystemError } from 'vecino';
-import { root, runScript, start, temporaryFolder } from '../../support/processes.js';
+import { runOnSmallFileSystem, runScript } from '../../support/processes.js';
 import { queueName } from './support.js';
 
 const limit = { timeout: 60_000 };
 
 test('without memory it is ENOSPC, and nothing is left', limit, async (context) => {
-  const folder = temporaryFolder();
   const script = `
     import { Queue } from 'vecino';
     import { readdirSync } from 'node:fs';
@@ -20,15 +18,9 @@ test('without memory it is ENOSPC, and nothing is left', limit, async (context) 
     small.sendSync('x');
     console.log(small.receiveSync().value);
     small.close();`;
-  try {
-    execFileSync('unshare', ['-m', 'true'], { stdio: 'ignore' });
-  } catch {
-    return context.skip('needs a mount namespace');
-  }
-  const shell = `mount -t tmpfs -o size=1m,mode=700 none "$0" && VECINO_RUNTIME_DIR="$0" exec "$1" --input-type=module --eval "$2"`;
-  const { code, stdout, stderr } = await start('unshare', ['-m', 'sh', '-c', shell, folder, process.execPath, script], {
-    cwd: root,
-  }).ended;
+  const outcome = await runOnSmallFileSystem('1m', script);
+  if (outcome === undefined) return context.skip('this machine lets no test mount a file system');
+  const { code, stdout, stderr } = outcome;
   assert.deepEqual([code, stderr], [0, '']);
   assert.deepEqual(stdout.trim().split('\n'), ['ENOSPC fallocate', '0', 'x']);
 });

@@ -1,10 +1,16 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { client, serve, TimeoutError } from 'vecino';
-import { root, start, startScript, temporaryFolder, uniqueName } from '../../support/processes.js';
+import {
+  root,
+  runOnSmallFileSystem,
+  start,
+  startScript,
+  temporaryFolder,
+  uniqueName,
+} from '../../support/processes.js';
 
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
 const limit = { timeout: 60_000 };
@@ -26,14 +32,9 @@ test('a full file system is ENOSPC for who would serve, and nothing to those who
     service.close();
     there.close();
     console.log(readdirSync(folder).length);`;
-  try {
-    execFileSync('unshare', ['-m', 'true'], { stdio: 'ignore' });
-  } catch {
-    return t.skip('needs a mount namespace');
-  }
-  const shell = `mount -t tmpfs -o size=1m,mode=700 none "$0" && VECINO_RUNTIME_DIR="$0" exec "$1" --input-type=module --eval "$2"`;
-  const args = ['-m', 'sh', '-c', shell, temporaryFolder(), process.execPath, script];
-  const { code, stdout, stderr } = await start('unshare', args, { cwd: root }).ended;
+  const outcome = await runOnSmallFileSystem('1m', script);
+  if (outcome === undefined) return t.skip('this machine lets no test mount a file system');
+  const { code, stdout, stderr } = outcome;
   assert.deepEqual([code, stderr], [0, '']);
   assert.deepEqual(stdout.trim().split('\n'), ['ENOSPC', '1000000', '0']);
 });

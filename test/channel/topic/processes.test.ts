@@ -1,10 +1,8 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { Topic } from 'vecino';
-import { root, runScript, start, startScript, temporaryFolder, uniqueName } from '../../support/processes.js';
+import { runOnSmallFileSystem, runScript, startScript, temporaryFolder, uniqueName } from '../../support/processes.js';
 import { asleep } from '../../support/tasks.js';
 
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
@@ -164,8 +162,6 @@ test('processes that open and close one name all the time meet, or make it anew,
 });
 
 test('a full /dev/shm is ENOSPC for who would need a ring, and leaves the others at work', limit, async (t) => {
-  const folder = join(temporaryFolder(), 'small');
-  mkdirSync(folder);
   const source = `
     import { Topic } from 'vecino/channel';
     import { readdirSync } from 'node:fs';
@@ -187,18 +183,9 @@ test('a full /dev/shm is ENOSPC for who would need a ring, and leaves the others
     console.log(freed);
     second.close();
     console.log(readdirSync(process.env.VECINO_RUNTIME_DIR).length);`;
-  const script = `
-    mount -t tmpfs -o size=800k none "$1" || exit 77
-    chmod 700 "$1"
-    VECINO_RUNTIME_DIR="$1" exec "$2" --input-type=module --eval "$3"`;
-  const user = process.getuid!() === 0 ? [] : ['--user', '--map-root-user'];
-  const { code, stdout, stderr } = await start(
-    'unshare',
-    [...user, '--mount', 'sh', '-c', script, 'sh', folder, process.execPath, source],
-    { cwd: root },
-  ).ended;
-  if (code !== 0 && /unshare|mount/.test(stderr))
-    return t.skip(`this machine lets no test mount a file system: ${stderr.trim()}`);
+  const outcome = await runOnSmallFileSystem('800k', source);
+  if (outcome === undefined) return t.skip('this machine lets no test mount a file system');
+  const { stdout, stderr } = outcome;
   assert.equal(stderr, '');
   assert.deepEqual(stdout.trim().split('\n'), [
     ...['ENOSPC true', 'ENOSPC', 'ENOSPC true', 'ENOSPC', 'ENOSPC'],
