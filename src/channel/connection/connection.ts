@@ -126,8 +126,9 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
   }
   /**
    * Hands all messages that are there, at most `limit`, to `visit` where they lie: without a copy, without decoding, without
-   * allocation. Of those that come meanwhile no more than a ring's worth: it comes to an end however fast the peer is. Read the bytes during the call only; a hostile peer could change them meanwhile. Tells how many there were. If `visit` throws,
-   * its message counts as received.
+   * allocation. Of those that come meanwhile no more than a ring's worth: it comes to an end however fast the peer is. Read the bytes
+   * during the call only; a hostile peer could change them meanwhile. Tells how many there were. If `visit` throws, its message counts as
+   * received.
    */
   drain(visit: Visit, limit?: number): number {
     return this.#receiver.drain(visit, limit);
@@ -152,7 +153,8 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
     return new Messages(this.#receiver);
   }
   /**
-   * Says that nothing more will be sent, after the sends that wait. A loan must be committed or discarded before. The peer's receive ends once it has had all; this side goes on receiving.
+   * Says that nothing more will be sent, after the sends that wait. A loan must be committed or discarded before. The peer's receive ends
+   * once it has had all; this side goes on receiving.
    */
   end(options?: WaitOptions): Promise<void> {
     return this.#sender.end(options);

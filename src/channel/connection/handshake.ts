@@ -4,8 +4,8 @@
  *     connector -> listener   { vecino: 1, codec, capacity, takes, barriers }
  *     listener -> connector   { vecino: 1, capacity, takes, barriers } and the descriptor of the memory, or { vecino: 1, error, message }
  *
- * JSON, at most 4 KiB. Before anything is shared each side looks at who the other is, by the kernel's word. Nothing that comes is believed: the
- * connector checks that the memory is sealed and as large as the terms say.
+ * JSON, at most 4 KiB. Before anything is shared each side looks at who the other is, by the kernel's word. Nothing that comes is
+ * believed: the connector checks that the memory is sealed and as large as the terms say.
  */
 import { SharedMemory } from '../../memory/index.js';
 import type { UnixSocket } from '../../socket/index.js';

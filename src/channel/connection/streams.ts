@@ -4,8 +4,8 @@ import { ClosedError, invalidArgument } from '../../system/errors.js';
 import type { Connection } from './connection.js';
 
 /**
- * In object mode, one chunk a message; `null`, which is a stream's end, is an error. The end of `writable` is the peer's end of `readable`; the connection closes when both
- * are over, or one of them fails.
+ * In object mode, one chunk a message; `null`, which is a stream's end, is an error. The end of `writable` is the peer's end of
+ * `readable`; the connection closes when both are over, or one of them fails.
  */
 export function streams<T>(connection: Connection<T>): { readable: Readable; writable: Writable } {
   const aborted = new AbortController();

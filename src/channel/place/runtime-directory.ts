@@ -3,8 +3,8 @@ import { lstatSync, mkdirSync } from 'node:fs';
 import { errno, SystemError } from '../../system/errors.js';
 
 /**
- * `$VECINO_RUNTIME_DIR`, or `/dev/shm/vecino-UID`. Not `$XDG_RUNTIME_DIR`: cron, services and `sudo` do not have it, and two processes of one
- * user would then not find each other.
+ * `$VECINO_RUNTIME_DIR`, or `/dev/shm/vecino-UID`. Not `$XDG_RUNTIME_DIR`: cron, services and `sudo` do not have it, and two processes of
+ * one user would then not find each other.
  *
  * It is made if it is not there. Whoever could write to it could put himself between the processes that meet there, so it must
  * be a folder of this user's that nobody else may enter.

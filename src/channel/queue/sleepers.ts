@@ -2,8 +2,8 @@
  * Who sleeps, and who wakes them: for consumers that wait for messages, and again for producers that wait for room.
  *
  * A sleeper stores a ticket, a number that he has not used before, tells in the summary that somebody may sleep, looks once more, and
- * sleeps. Whoever has something for a sleeper looks at the summary after having published it: one of both sees the other. He rings first and
- * then exchanges the ticket for 0. So if he is stopped or killed in between, the next one rings again; and a ticket that has been
+ * sleeps. Whoever has something for a sleeper looks at the summary after having published it: one of both sees the other. He rings first
+ * and then exchanges the ticket for 0. So if he is stopped or killed in between, the next one rings again; and a ticket that has been
  * renewed meanwhile stays.
  *
  * The summary's bit 0 says that somebody may sleep; whoever finds nobody clears it, if the word has not changed since: each who lies

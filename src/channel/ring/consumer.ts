@@ -1,9 +1,9 @@
 /**
  * The reading end of a ring (layout.ts). One per ring, used by one thread.
  *
- * Of the shared words it believes none: `tail` must be ahead of what was seen of it before by no more than the ring holds, a record must lie within
- * what is committed and before the ring's end. Otherwise a {@link CorruptError}: the producer has damaged it, or somebody else.
- * The payload can change while it is read, if the producer is hostile: who decodes it copies it first.
+ * Of the shared words it believes none: `tail` must be ahead of what was seen of it before by no more than the ring holds, a record must
+ * lie within what is committed and before the ring's end. Otherwise a {@link CorruptError}: the producer has damaged it, or somebody
+ * else. The payload can change while it is read, if the producer is hostile: who decodes it copies it first.
  */
 import { CorruptError } from '../../system/errors.js';
 import { barrier } from '../../system/membarrier.js';

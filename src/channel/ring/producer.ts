@@ -2,8 +2,8 @@
  * The writing end of a ring (layout.ts). One per ring, used by one thread.
  *
  * Crash guarantee: nothing is seen before `commit`, and then all of it. Of the shared words it believes none: `head` must lie
- * between what was read of it before and the tail, or it is a {@link CorruptError}; a consumer that lies within that bound spoils its own messages only,
- * because every position is masked and `tail` is kept in private memory.
+ * between what was read of it before and the tail, or it is a {@link CorruptError}; a consumer that lies within that bound spoils its own
+ * messages only, because every position is masked and `tail` is kept in private memory.
  */
 import { CorruptError } from '../../system/errors.js';
 import {

@@ -11,12 +11,13 @@ import type { AnyHandlers, CallOptions, Client, ClientOptions } from './types.js
  * Connects to the service `name`. What it gives has a method for each of the service's handlers, with the same
  * parameters: a promise of what the handler gives, or, of a generator, a stream for `for await`.
  *
- * The type of the handlers says which methods there are; without it any can be called. It belongs to the thread that made it, and does not keep the program
- * running, a call does.
+ * The type of the handlers says which methods there are; without it any can be called. It belongs to the thread that made it, and does
+ * not keep the program running, a call does.
  *
  * Errors of a call: what the handler threw, as the class that it has here too (`remoteStack` says where it came from);
- * PeerDiedError if the process that serves dies before it has answered, at once; ClosedError if it closes; TimeoutError and the reason of an
- * abort, see {@link CallOptions}; IpcError `ERR_VECINO_UNKNOWN_METHOD`, and `ERR_VECINO_NOT_ENCODABLE` for values that the codec cannot carry.
+ * PeerDiedError if the process that serves dies before it has answered, at once; ClosedError if it closes; TimeoutError and the reason of
+ * an abort, see {@link CallOptions}; IpcError `ERR_VECINO_UNKNOWN_METHOD`, and `ERR_VECINO_NOT_ENCODABLE` for values that the codec
+ * cannot carry.
  *
  * @throws SystemError `ENOENT`, `ECONNREFUSED` if nobody serves there; MismatchError if it is another kind of channel, or another codec
  *

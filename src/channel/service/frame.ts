@@ -15,8 +15,8 @@
  *                                            REFUSED  it was not executed    /
  *                                            GOODBYE  no CALL will be taken any more
  *
- * Values are the codec's, errors JSON whatever the codec. A stream's items, at {@link ITEM_COST} bytes more than their frames, may use up as many bytes as the client
- * has given credit for; the last one may go beyond. Little-endian, as the memory that it travels through.
+ * Values are the codec's, errors JSON whatever the codec. A stream's items, at {@link ITEM_COST} bytes more than their frames, may use up
+ * as many bytes as the client has given credit for; the last one may go beyond. Little-endian, as the memory that it travels through.
  */
 import { CorruptError, IpcError } from '../../system/errors.js';
 import type { Coder } from '../codec/index.js';

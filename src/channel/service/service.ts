@@ -87,8 +87,8 @@ export class Service implements Disposable, AsyncDisposable {
     this.#drained?.();
   }
   /**
-   * Frees the name, takes no further calls, and closes once those that run are answered. Those that have no answer within `timeout` milliseconds (for
-   * ever, if not given) are aborted.
+   * Frees the name, takes no further calls, and closes once those that run are answered. Those that have no answer within `timeout`
+   * milliseconds (for ever, if not given) are aborted.
    */
   async shutdown(options?: SyncWaitOptions): Promise<void> {
     const deadline = new Deadline(`shut down service '${this.name}'`, options);

@@ -1,8 +1,8 @@
 /**
  * A reading end of a ring of a topic (layout.ts). Any number of them, none of which the writer knows.
  *
- * What was read counts only if {@link RingReader.intact} says so afterwards: the writer may have overwritten it meanwhile. Then the reader goes
- * on with the oldest record there is, and the numbers between are lost.
+ * What was read counts only if {@link RingReader.intact} says so afterwards: the writer may have overwritten it meanwhile. Then the
+ * reader goes on with the oldest record there is, and the numbers between are lost.
  *
  * Hostility: of the shared words it believes none. A record must lie within the ring and carry the expected number, and its length is read
  * once. What does not is either overtaken, which `oldest` then says, or a {@link CorruptError}.

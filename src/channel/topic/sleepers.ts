@@ -11,14 +11,15 @@
  * compares ANNOUNCED with what it saw when it last looked around: one load for each message, however many subscribe. If it has changed,
  * somebody may sleep: it rings all whose number is odd.
  *
- * Between its store of `tail` and its look at ANNOUNCED a publisher would need a barrier for each message, which on x86-64 costs more than the message:
- * it waits until the readers' processors have given up the line of `tail`. So the sleeper makes it for both, by membarrier(2), between
- * his change and his last look. A process that the kernel does not let do that says so, by FENCES for all publishers or for itself.
+ * Between its store of `tail` and its look at ANNOUNCED a publisher would need a barrier for each message, which on x86-64 costs more
+ * than the message: it waits until the readers' processors have given up the line of `tail`. So the sleeper makes it for both, by
+ * membarrier(2), between his change and his last look. A process that the kernel does not let do that says so, by FENCES for all
+ * publishers or for itself.
  *
- * No wake-up is lost: of the sleeper's change and the publisher's tail, one comes first; either the publisher sees the change, or the sleeper the
- * record. Nothing that one publisher does hides a sleeper from another: each compares for itself, and a number is made even only AFTER its
- * bell was rung, by exchanging exactly that number. So a publisher that is killed in the middle has at worst rung once too often, or not
- * all whom it should have: those are woken by its death itself (place/closings.ts) and look again.
+ * No wake-up is lost: of the sleeper's change and the publisher's tail, one comes first; either the publisher sees the change, or the
+ * sleeper the record. Nothing that one publisher does hides a sleeper from another: each compares for itself, and a number is made even
+ * only AFTER its bell was rung, by exchanging exactly that number. So a publisher that is killed in the middle has at worst rung once too
+ * often, or not all whom it should have: those are woken by its death itself (place/closings.ts) and look again.
  */
 import { barrier, barriersReachUs } from '../../system/membarrier.js';
 import { SEAT_OWN, SEAT_SLEEPS, SEATS } from '../place/control-file.js';

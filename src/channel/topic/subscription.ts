@@ -124,7 +124,8 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
    * Shows up to `limit` messages (all that are there, if not given) to `visit`, without copying or decoding them; gives how many.
    *
    * The bytes are shared memory: the publisher overwrites them when it comes round. Whether that happened during a visit is known only
-   * after it; {@link overtaken} counts them, and {@link whole} tells it of the message being visited. What `visit` throws goes through; its message counts as received.
+   * after it; {@link overtaken} counts them, and {@link whole} tells it of the message being visited. What `visit` throws goes through;
+   * its message counts as received.
    *
    * Messages that an earlier {@link receive} waits for are not shown: then the answer is 0.
    */

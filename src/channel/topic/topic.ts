@@ -23,8 +23,8 @@ import { Subscription } from './subscription.js';
 
 export interface TopicOptions {
   /**
-   * Bytes of the ring that each publisher has: the messages that are kept, with 16 bytes and up to 15 of padding for each. A power of two from
-   * 4096 to 2^30; 1 MiB if not given. Given, a topic that is there with another one is refused.
+   * Bytes of the ring that each publisher has: the messages that are kept, with 16 bytes and up to 15 of padding for each. A power of two
+   * from 4096 to 2^30; 1 MiB if not given. Given, a topic that is there with another one is refused.
    */
   capacity?: number;
   /** Microseconds for which a subscription looks before it sleeps; by default it adapts, and is 0 on one core. */
@@ -173,8 +173,8 @@ export class Topic<T> implements Disposable, AsyncDisposable {
     return this.#loan;
   }
   /**
-   * Subscribes. What is published from this call on arrives, whoever publishes it, by this object too. Each subscription counts as a participant;
-   * closing the topic closes it.
+   * Subscribes. What is published from this call on arrives, whoever publishes it, by this object too. Each subscription counts as a
+   * participant; closing the topic closes it.
    *
    * @throws SystemError `EADDRINUSE` if the topic has 255 participants, `EMFILE`
    */
