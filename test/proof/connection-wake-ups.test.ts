@@ -104,9 +104,9 @@ test('60,000 sleeps of a consumer that was busy before', { timeout: 600_000 }, a
     for (let i = 0; i < 256; i++) while (!take());
     for (let moment = round % 61; moment > 0; moment--) Atomics.load(shared, 24);
     ring.announceSleep();
-    if (!take()) {
+    while (!take()) {
       assert.notEqual(Atomics.wait(shared, RUNG, 0, 30_000), 'timed-out', `round ${round}: ready is ${ring.ready}`);
-      assert.ok(take());
+      Atomics.store(shared, RUNG, 0); // it may be the late one of a sleep that was called off: look again
     }
     Atomics.store(shared, RUNG, 0);
     ring.awake();
