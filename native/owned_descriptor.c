@@ -2,37 +2,49 @@
  * otherwise leave its locks and addresses for as long as the process lives. */
 #include "vecino.h"
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+struct owned {
+  int fd;
+  dev_t device; /* what it was: a number that somebody closed behind our back may name something else by now */
+  ino_t inode;
+};
 static void close_owned(napi_env env, void *data, void *hint) {
-  int *fd = data;
-  if (*fd >= 0) close(*fd);
-  free(fd);
+  struct owned *owned = data;
+  struct stat now;
+  if (owned->fd >= 0 && fstat(owned->fd, &now) == 0 && now.st_dev == owned->device && now.st_ino == owned->inode) close(owned->fd);
+  free(owned);
 }
 static napi_value call_own(napi_env env, napi_callback_info info) { /* fd: its owner */
   ARGUMENTS(1);
   napi_value owner;
-  int *fd = malloc(sizeof *fd);
-  if (fd == NULL) return give_int(env, -ENOMEM);
-  *fd = arg_int(env, argv[0]);
-  if (napi_create_external(env, fd, close_owned, NULL, &owner) == napi_ok) return owner;
-  free(fd);
+  int fd = arg_int(env, argv[0]);
+  struct stat now;
+  if (fstat(fd, &now) < 0) return give_int(env, -errno);
+  struct owned *owned = malloc(sizeof *owned);
+  if (owned == NULL) return give_int(env, -ENOMEM);
+  *owned = (struct owned){fd, now.st_dev, now.st_ino};
+  if (napi_create_external(env, owned, close_owned, NULL, &owner) == napi_ok) return owner;
+  free(owned);
   return give_int(env, -ENOMEM);
 }
 static napi_value call_close_owned(napi_env env, napi_callback_info info) { /* owner */
   ARGUMENTS(1);
   void *data = NULL;
   if (napi_get_value_external(env, argv[0], &data) != napi_ok) return give_int(env, -EINVAL);
-  int *fd = data, number = *fd;
-  *fd = -1;
+  struct owned *owned = data;
+  int number = owned->fd;
+  owned->fd = -1;
   return give_call(env, instance, close(number));
 }
 static napi_value call_disown(napi_env env, napi_callback_info info) { /* owner: the descriptor, open, and nobody's */
   ARGUMENTS(1);
   void *data = NULL;
   if (napi_get_value_external(env, argv[0], &data) != napi_ok) return give_int(env, -EINVAL);
-  int *fd = data, number = *fd;
-  *fd = -1;
+  struct owned *owned = data;
+  int number = owned->fd;
+  owned->fd = -1;
   return give_int(env, number);
 }
 

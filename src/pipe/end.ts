@@ -5,6 +5,7 @@ import { ClosedError, errno, IpcError, SystemError } from '../system/errors.js';
 import { close, fcntl, fstat, isKind } from '../system/file.js';
 import { Line } from '../system/line.js';
 import { constants, native } from '../system/native.js';
+import { hold, type OwnedDescriptor, release } from '../system/owned-descriptor.js';
 import { ownDescription } from './description.js';
 
 /** `code` of the error that says that something is neither a pipe nor a FIFO. */
@@ -13,6 +14,7 @@ export const NOT_A_PIPE = 'ERR_VECINO_NOT_A_PIPE';
 /** What is known of an end after its owner is gone. */
 interface Estate {
   fd: number;
+  owned: OwnedDescriptor;
   name: string;
   line: Line;
   device: number;
@@ -22,8 +24,9 @@ interface Estate {
  * An end that is dropped without close() would keep its other side waiting for ever. It is closed, and the program told, since
  * nobody can know when that happens. The number may have been closed behind our back and name something else by now.
  */
-const forgotten = new FinalizationRegistry(({ fd, name, line, device, inode }: Estate) => {
+const forgotten = new FinalizationRegistry(({ fd, owned, name, line, device, inode }: Estate) => {
   line.close();
+  release(owned);
   const status = new Float64Array(8);
   if (native.fstat(fd, status) < 0 || status[0] !== device || status[1] !== inode) return;
   close(fd);
@@ -44,6 +47,8 @@ export class End {
   /** Whether a writer had come and gone before this end had its own open file description. See PipeReader. */
   widowed = false;
   readonly #fd: number;
+  /** It is closed when its thread ends, too. */
+  readonly #owned: OwnedDescriptor;
   #gone = false;
 
   /** @param owner whose end it is; it is closed when the owner is dropped */
@@ -58,12 +63,13 @@ export class End {
     }
     fcntl(fd, constants['F_SETFD']!, constants['FD_CLOEXEC']!);
     this.#fd = fd;
+    this.#owned = hold(fd);
     this.name = `pipe ${side} (fd ${fd})`;
     this.#doing = side === 'reader' ? `read from fd ${fd}` : `write to fd ${fd}`;
     this.unlimited = new Deadline(this.#doing);
     this.line = new Line(fd, this.name, side === 'reader' ? 'readable' : 'writable');
     const { device, inode } = status;
-    forgotten.register(owner, { fd, name: this.name, line: this.line, device, inode }, this);
+    forgotten.register(owner, { fd, owned: this.#owned, name: this.name, line: this.line, device, inode }, this);
   }
   get fd(): number {
     if (this.#gone) throw new ClosedError(this.name);
@@ -92,6 +98,7 @@ export class End {
     this.#gone = true;
     this.live = -1;
     forgotten.unregister(this);
+    release(this.#owned);
     this.line.close();
     return fd;
   }

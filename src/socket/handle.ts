@@ -1,7 +1,8 @@
-/** A socket's descriptor and whether it is still open: what all parts of one socket share. */
+/** A socket's descriptor and whether it is still open: what all parts of one socket share. It ends with its thread at the latest. */
 import { ClosedError } from '../system/errors.js';
 import { close, fstat } from '../system/file.js';
 import type { Line } from '../system/line.js';
+import { hold, type OwnedDescriptor, release } from '../system/owned-descriptor.js';
 import { Readiness } from '../system/readiness.js';
 import type { RightsHolder } from './message.js';
 import type { UnixName } from './unix-name.js';
@@ -30,12 +31,14 @@ export class Handle {
   held: RightsHolder | undefined;
   name: UnixName | undefined;
   readonly #opened: number;
+  readonly #owner: OwnedDescriptor;
   #inode = 0;
   #readiness: Readiness | undefined;
 
   constructor(fd: number, kind: string) {
     this.fd = fd;
     this.#opened = fd;
+    this.#owner = hold(fd);
     this.kind = kind;
   }
   /** It is closed when `owner` is dropped. */
@@ -59,6 +62,7 @@ export class Handle {
   detach(): number {
     const fd = this.open();
     forgotten.unregister(this);
+    release(this.#owner);
     this.fd = -1;
     this.reading?.close();
     this.writing?.close();

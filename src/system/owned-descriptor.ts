@@ -23,7 +23,7 @@ declare module './native.js' {
 /** Whoever holds the result keeps `fd` open. */
 export function ownDescriptor(fd: number): OwnedDescriptor {
   const owner = native.own(checkDescriptor('fd', fd));
-  if (typeof owner === 'number') throw new SystemError(owner, 'napi_create_external');
+  if (typeof owner === 'number') throw new SystemError(owner, 'fstat', { path: `fd ${fd}` });
   return owner;
 }
 /** Closes it now. */
