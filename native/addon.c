@@ -53,9 +53,12 @@ NAPI_MODULE_INIT() {
     return NULL;
   }
   instance->env = env;
-  napi_value buffer, constants;
+  napi_value buffer = NULL, constants = NULL;
   void *tally;
-  napi_create_arraybuffer(env, sizeof(struct tally), &tally, &buffer);
+  if (napi_create_arraybuffer(env, sizeof(struct tally), &tally, &buffer) != napi_ok) { /* a worker that is being terminated */
+    free(instance);
+    return NULL;
+  }
   memset(tally, 0, sizeof(struct tally));
   instance->tally = tally;
   napi_ref keep; /* for as long as the environment lives */

@@ -43,7 +43,7 @@ napi_value give_mapping(napi_env env, void *start, size_t length, bool read_only
     return give_int(env, -ENOMEM);
   }
   *mapping = (struct mapping){start, length, unmap, taken, false, 0, 1};
-  napi_value buffer;
+  napi_value buffer = NULL;
   napi_status status = napi_create_external_arraybuffer(env, start, length, mapping_collected, mapping, &buffer);
   if (status != napi_ok) { /* Electron's V8 forbids external memory */
     mapping_unmap(mapping);

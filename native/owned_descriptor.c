@@ -7,18 +7,19 @@
 
 struct owned {
   int fd;
-  dev_t device; /* what it was: a number that somebody closed behind our back may name something else by now */
+  dev_t device; /* what it was, as far as these tell: a number that somebody closed behind our back may name something else by now */
   ino_t inode;
 };
 static void close_owned(napi_env env, void *data, void *hint) {
   struct owned *owned = data;
   struct stat now;
-  if (owned->fd >= 0 && fstat(owned->fd, &now) == 0 && now.st_dev == owned->device && now.st_ino == owned->inode) close(owned->fd);
+  /* The standard streams are the program's, whoever has made an object of them. */
+  if (owned->fd > STDERR_FILENO && fstat(owned->fd, &now) == 0 && now.st_dev == owned->device && now.st_ino == owned->inode) close(owned->fd);
   free(owned);
 }
 static napi_value call_own(napi_env env, napi_callback_info info) { /* fd: its owner */
   ARGUMENTS(1);
-  napi_value owner;
+  napi_value owner = NULL;
   int fd = arg_int(env, argv[0]);
   struct stat now;
   if (fstat(fd, &now) < 0) return give_int(env, -errno);
@@ -27,7 +28,7 @@ static napi_value call_own(napi_env env, napi_callback_info info) { /* fd: its o
   *owned = (struct owned){fd, now.st_dev, now.st_ino};
   if (napi_create_external(env, owned, close_owned, NULL, &owner) == napi_ok) return owner;
   free(owned);
-  return give_int(env, -ENOMEM);
+  return give_int(env, -ECANCELED); /* the worker is being terminated */
 }
 static napi_value call_close_owned(napi_env env, napi_callback_info info) { /* owner */
   ARGUMENTS(1);

@@ -16,7 +16,7 @@ static napi_value call_set_parent_death_signal(napi_env env, napi_callback_info 
 }
 static napi_value call_strerror(napi_env env, napi_callback_info info) {
   ARGUMENTS(1);
-  napi_value result;
+  napi_value result = NULL;
   napi_create_string_utf8(env, strerror(arg_int(env, argv[0])), NAPI_AUTO_LENGTH, &result);
   return result;
 }

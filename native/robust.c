@@ -362,8 +362,8 @@ void export_robust(napi_env env, napi_value exports, struct instance *instance) 
     {"lockGive", call_lock_give}, {"lockAbandon", call_lock_abandon}, {"lockConsistent", call_lock_consistent}, {"locksHeld", call_lock_held},
   };
   EXPORT_METHODS(methods);
-  napi_value buffer;
-  void *call;
+  napi_value buffer = NULL;
+  void *call = NULL;
   napi_ref keep; /* for as long as the environment lives */
   napi_create_arraybuffer(env, 2 * sizeof(int32_t), &call, &buffer);
   napi_create_reference(env, buffer, 1, &keep);

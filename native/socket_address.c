@@ -24,7 +24,7 @@ static napi_value call_address_text(napi_env env, napi_callback_info info) { /* 
   char host[NI_MAXHOST];
   struct bytes address = arg_bytes(env, argv[0]);
   if (getnameinfo((void *)address.data, (socklen_t)address.length, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0) return give_int(env, -EINVAL);
-  napi_value result;
+  napi_value result = NULL;
   napi_create_string_utf8(env, host, NAPI_AUTO_LENGTH, &result);
   return result;
 }

@@ -115,12 +115,12 @@ bool arg_text(napi_env env, napi_value value, char *buffer, size_t size);
 /* ---- results ------------------------------------------------------------------------------------------------ */
 
 static inline napi_value give_int(napi_env env, int32_t value) {
-  napi_value result;
+  napi_value result = NULL;
   napi_create_int32(env, value, &result);
   return result;
 }
 static inline napi_value give_double(napi_env env, double value) {
-  napi_value result;
+  napi_value result = NULL;
   napi_create_double(env, value, &result);
   return result;
 }

@@ -23,7 +23,7 @@ static void watch_close(struct watch *watch) {
   *watch->link = watch->next;
   if (watch->next != NULL) watch->next->link = watch->link;
   watch->instance->closing++;
-  napi_delete_reference(watch->instance->env, watch->callback);
+  if (watch->callback != NULL) napi_delete_reference(watch->instance->env, watch->callback);
   uv_close((uv_handle_t *)&watch->poll, on_closed);
 }
 void watch_close_all(struct instance *instance) {
@@ -39,9 +39,8 @@ static void on_ready(uv_poll_t *handle, int status, int events) {
   napi_get_reference_value(env, watch->callback, &callback);
   napi_get_global(env, &global);
   if (napi_make_callback(env, NULL, global, callback, 2, arguments, &result) == napi_pending_exception) {
-    napi_value error;
-    napi_get_and_clear_last_exception(env, &error);
-    napi_fatal_exception(env, error);
+    napi_value error = NULL;
+    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
   }
   napi_close_handle_scope(env, scope);
 }
@@ -64,10 +63,11 @@ static napi_value call_watch_open(napi_env env, napi_callback_info info) { /* fd
   watch->link = &instance->watches;
   if (watch->next != NULL) watch->next->link = &watch->next;
   instance->watches = watch;
-  napi_create_reference(env, argv[1], 1, &watch->callback);
-  napi_value handle;
-  napi_create_external(env, watch, NULL, NULL, &handle);
-  return handle;
+  napi_value handle = NULL;
+  /* They fail in a worker that is being terminated: JavaScript still runs to its next call, and would be given nothing for a value. */
+  if (napi_create_reference(env, argv[1], 1, &watch->callback) == napi_ok && napi_create_external(env, watch, NULL, NULL, &handle) == napi_ok) return handle;
+  watch_close(watch);
+  return give_int(env, -ECANCELED);
 }
 
 #define WATCH(argument)                                                     \

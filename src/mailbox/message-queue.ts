@@ -16,7 +16,6 @@ import {
   receiveFresh,
 } from '../system/mqueue.js';
 import { constants, native } from '../system/native.js';
-import { hold, letGo, type OwnedDescriptor } from '../system/owned-descriptor.js';
 import { pollOne } from '../system/poll.js';
 import { type Content, toBytes } from './content.js';
 
@@ -70,8 +69,6 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   /** The name, without the leading slash. */
   readonly name: string;
   readonly #fd: number;
-  /** What closes the descriptors, at the latest when this thread ends. */
-  readonly #owned: OwnedDescriptor[];
   readonly #access: MessageQueueAccess;
   readonly #size: number;
   readonly #senders: Line;
@@ -87,7 +84,6 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     this.#size = mqGetattr(fd).messageSize;
     this.#senders = new Line(fd, `message queue '/${name}'`, 'writable');
     this.#receivers = new Line(fd, `message queue '/${name}'`, 'readable');
-    this.#owned = [hold(fd)];
   }
 
   /**
@@ -238,7 +234,8 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     this.#closed = true;
     this.#senders.close();
     this.#receivers.close();
-    for (const owned of this.#owned) letGo(owned);
+    close(this.#fd);
+    if (this.#blockingFd !== undefined && this.#blockingFd >= 0) close(this.#blockingFd);
   }
   [Symbol.dispose](): void {
     this.close();
@@ -290,10 +287,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
    */
   #blocking(): number {
     if (!MAY_BLOCK) return this.#fd;
-    if (this.#blockingFd === undefined) {
-      this.#blockingFd = mqReopenBlocking(this.#fd, constants[ACCESS[this.#access]]!);
-      if (this.#blockingFd >= 0) this.#owned.push(hold(this.#blockingFd));
-    }
+    this.#blockingFd ??= mqReopenBlocking(this.#fd, constants[ACCESS[this.#access]]!);
     return this.#blockingFd >= 0 ? this.#blockingFd : this.#fd;
   }
   #failed(result: number, syscall: 'mq_send' | 'mq_receive'): SystemError {

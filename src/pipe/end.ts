@@ -1,11 +1,11 @@
 /** What both ends of a pipe share: the descriptor, whose it is, and the line of those who wait for it. */
 import { checkDescriptor, checkOptions } from '../system/arguments.js';
 import { Deadline, type WaitOptions } from '../system/deadline.js';
-import { ClosedError, errno, IpcError, SystemError } from '../system/errors.js';
+import { ClosedError, check, errno, IpcError, SystemError } from '../system/errors.js';
 import { close, fcntl, fstat, isKind } from '../system/file.js';
 import { Line } from '../system/line.js';
 import { constants, native } from '../system/native.js';
-import { hold, type OwnedDescriptor, release } from '../system/owned-descriptor.js';
+import { hold, letGo, type OwnedDescriptor, release } from '../system/owned-descriptor.js';
 import { ownDescription } from './description.js';
 
 /** `code` of the error that says that something is neither a pipe nor a FIFO. */
@@ -95,14 +95,19 @@ export class End {
   /** Ends all waits; the descriptor stays open and is the caller's. */
   detach(): number {
     const { fd } = this;
-    this.#gone = true;
-    this.live = -1;
-    forgotten.unregister(this);
+    this.#end();
     release(this.#owned);
-    this.line.close();
     return fd;
   }
   close(): void {
-    if (!this.#gone) close(this.detach());
+    if (this.#gone) return;
+    this.#end();
+    check(letGo(this.#owned), 'close', { path: `fd ${this.#fd}` });
+  }
+  #end(): void {
+    this.#gone = true;
+    this.live = -1;
+    forgotten.unregister(this);
+    this.line.close();
   }
 }

@@ -1,8 +1,8 @@
 /** A socket's descriptor and whether it is still open: what all parts of one socket share. It ends with its thread at the latest. */
-import { ClosedError } from '../system/errors.js';
-import { close, fstat } from '../system/file.js';
+import { ClosedError, check } from '../system/errors.js';
+import { fstat } from '../system/file.js';
 import type { Line } from '../system/line.js';
-import { hold, type OwnedDescriptor, release } from '../system/owned-descriptor.js';
+import { hold, letGo, type OwnedDescriptor, release } from '../system/owned-descriptor.js';
 import { Readiness } from '../system/readiness.js';
 import type { RightsHolder } from './message.js';
 import type { UnixName } from './unix-name.js';
@@ -61,20 +61,24 @@ export class Handle {
   /** Ends what waits, and gives the descriptor away, open. */
   detach(): number {
     const fd = this.open();
-    forgotten.unregister(this);
+    this.#end();
     release(this.#owner);
+    return fd;
+  }
+  #end(): void {
+    forgotten.unregister(this);
     this.fd = -1;
     this.reading?.close();
     this.writing?.close();
     this.held?.close();
     this.#readiness?.close();
-    return fd;
   }
   /** Idempotent. Removes the name while the socket is still there: nobody takes it over meanwhile. */
   close(): void {
     if (this.fd < 0) return;
     this.name?.remove();
-    close(this.detach());
+    this.#end();
+    check(letGo(this.#owner), 'close', { path: `fd ${this.#opened}` });
   }
   /** As {@link close}, unless the number was closed behind our back and names something else by now. */
   abandon(): boolean {

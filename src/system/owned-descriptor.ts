@@ -41,7 +41,9 @@ export function hold(fd: number): OwnedDescriptor {
 export function release(owner: OwnedDescriptor): void {
   if (held.delete(owner)) native.disown(owner);
 }
-/** Closes what is held. */
-export function letGo(owner: OwnedDescriptor): void {
-  if (held.delete(owner)) closeOwned(owner);
+/** Closes what is held: 0, or a negative errno. A thread that is terminated in here has it closed all the same. */
+export function letGo(owner: OwnedDescriptor): number {
+  const result = native.closeOwned(owner);
+  held.delete(owner);
+  return result;
 }

@@ -4,7 +4,6 @@ import { type UnixServer, unix } from '../../socket/index.js';
 import { checkName, checkOptions } from '../../system/arguments.js';
 import { Deadline, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
-import { hold, type OwnedDescriptor, release } from '../../system/owned-descriptor.js';
 import { type Codec, type Coder, coderOf } from '../codec/index.js';
 import { type ChannelKind, SEATS } from '../place/control-file.js';
 import { Place } from '../place/place.js';
@@ -49,7 +48,6 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
   readonly #place: Place;
   readonly #server: UnixServer;
   /** Its socket: whoever connects after a worker was terminated is refused, and does not wait. */
-  readonly #held: OwnedDescriptor;
   /** Connections that nobody has accepted yet, and those who wait for one. One of both is empty. */
   readonly #ready: Connection<T>[] = [];
   readonly #waiters: Waiter<T>[] = [];
@@ -84,7 +82,6 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
         unlinkSync(this.#place.path(SOCKET)); // of one who is dead: the seat is ours
       } catch {}
       this.#server = unix.listen(this.#place.path(SOCKET), { type: 'seqpacket' }) as UnixServer;
-      this.#held = hold(this.#server.fd);
       open.add(this);
     } catch (error) {
       this.#place.close();
@@ -153,7 +150,6 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
     for (const connection of this.#ready.splice(0)) connection.close();
     for (const row of this.#lines) row?.close();
     open.delete(this);
-    release(this.#held);
     this.#server.close();
     this.#place.close();
   }

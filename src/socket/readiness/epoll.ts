@@ -3,8 +3,8 @@ import { checkDescriptor, checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { epollCreate, epollCtl, epollRoom, epollWait } from '../../system/epoll.js';
 import { ClosedError, SystemError } from '../../system/errors.js';
+import { close } from '../../system/file.js';
 import { constants } from '../../system/native.js';
-import { hold, letGo } from '../../system/owned-descriptor.js';
 import { Readiness } from '../../system/readiness.js';
 import { decodeEvents, type Events, INTERESTS, type Interest, interestBits } from './events.js';
 import { beFair } from './many.js';
@@ -60,7 +60,6 @@ const BITS: Readonly<Record<string, number>> = {
  */
 export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>, Disposable, AsyncDisposable {
   readonly #fd = epollCreate();
-  readonly #owned = hold(this.#fd);
   readonly #what = `epoll (fd ${this.#fd})`;
   readonly #readiness = new Readiness(this.#fd, this.#what);
   readonly #data = new Map<number, Data | undefined>();
@@ -158,7 +157,7 @@ export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>,
     this.#closed = true;
     this.#readiness.close();
     this.#data.clear();
-    letGo(this.#owned);
+    close(this.#fd);
   }
   [Symbol.dispose](): void {
     this.close();

@@ -11,7 +11,6 @@ import {
   constants,
   dup,
   eventfd,
-  fstat,
   pipe2,
   read,
   readable,
@@ -382,6 +381,6 @@ test('a worker that waits, in either way, can be terminated', { timeout: 60_000 
     const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`));
     const fd = await new Promise<number>((resolve) => worker.once('message', resolve));
     await worker.terminate();
-    assert.throws(() => fstat(fd), { code: 'EBADF' });
+    close(fd);
   }
 });
