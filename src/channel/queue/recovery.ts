@@ -1,9 +1,10 @@
 /**
  * What the dead had in hand: the slots that they were writing become free, and the messages that they had taken are given back.
  *
- * First the slots are noted with their words, then the death is proven (the seat's lock is free), then each word is exchanged. A word
- * that was noted before the proof belongs to the dead one; whoever has the seat by now writes other words. So any number of
- * processes may do this at once, and each may be stopped or killed at any instruction.
+ * First the death is proven (the seat's lock is free), so that the dead one writes no more; then the slots are noted with their words,
+ * all that he had; then the lock is looked at again, and each word exchanged. A word that was noted before the lock was free belongs to
+ * somebody dead; whoever has the seat by now writes other words, and has changed the incarnation. So any number of processes may do this
+ * at once, and each may be stopped or killed at any instruction.
  */
 import { SEATS } from '../place/control-file.js';
 import type { Place } from '../place/place.js';
@@ -44,8 +45,9 @@ export function recover(place: Place, messages: Messages): Recovered {
   for (let seat = 0; seat < count; seat++) {
     if (seat === place.seat) continue;
     const incarnation = Atomics.load(words, INCARNATIONS + seat);
-    if ((incarnation & 1) === 0) continue;
-    const found = recoverSeat(messages, seat, () => !place.isTaken(seat));
+    const isDead = () => !place.isTaken(seat);
+    if ((incarnation & 1) === 0 || !isDead()) continue;
+    const found = recoverSeat(messages, seat, isDead);
     if (found === undefined) continue;
     sum.returned += found.returned;
     sum.freed += found.freed;

@@ -1,0 +1,97 @@
+/**
+ * Every order in which programs can run on a machine, up to a number of interruptions: before each access that others can observe, each
+ * other process, with each number of the stores of the interrupted one in memory (context bounding, Musuvathi and Qadeer, PLDI
+ * 2007: most mistakes show with two). An interruption may also be the end of the process.
+ */
+import assert from 'node:assert/strict';
+import type { Machine, Point, Process, Program } from './machine.js';
+
+/** Before access number `at`: another process goes on, or this one is killed. */
+interface Interruption {
+  readonly at: number;
+  readonly to: number;
+  readonly flushed: number;
+  readonly kill: boolean;
+}
+export interface Exploration {
+  readonly machine: Machine;
+  readonly programs: readonly Program[];
+  readonly interruptions: number;
+  /** How many of the interruptions may be kills, and of whom. */
+  readonly kills?: { readonly most: number; readonly of: readonly number[] };
+  /** Looks at what has come of it, when nobody can go on. Whoever is still asleep then sleeps for ever. */
+  check(processes: readonly Process[]): void;
+}
+
+/** Explores all of it, and gives the number of runs; the first run that fails is told with its interruptions. */
+export function explore(exploration: Exploration): number {
+  const { machine, interruptions, kills = { most: 0, of: [] } } = exploration;
+  // What somebody else writes is learned first, lest an early run take it for private.
+  for (let seed = 1; seed <= 50; seed++) execute(exploration, randomly(seed));
+  let runs = 0;
+  const descend = (taken: readonly Interruption[]): void => {
+    runs++;
+    const points = execute(exploration, taken);
+    if (taken.length === interruptions) return;
+    const killed = taken.filter(({ kill }) => kill).length;
+    const first = taken.at(-1)?.at ?? -1;
+    for (let at = first + 1; at < points.length; at++) {
+      const { process, pending, others } = points[at]!;
+      for (const to of others) {
+        for (let flushed = 0; flushed <= pending; flushed++) descend([...taken, { at, to, flushed, kill: false }]);
+      }
+      if (killed < kills.most && kills.of.includes(process)) {
+        descend([...taken, { at, to: -1, flushed: pending, kill: true }]);
+      }
+    }
+  };
+  descend([]);
+  assert.ok(machine.processes.length > 0);
+  return runs;
+}
+
+function execute({ machine, programs, check }: Exploration, taken: readonly Interruption[]): Point[] {
+  const points: Point[] = [];
+  machine.onPoint = (point) => points.push(point);
+  machine.reset(programs);
+  const { processes } = machine;
+  let next = 0;
+  let current = processes[0]!;
+  try {
+    for (;;) {
+      while (taken[next] !== undefined && taken[next]!.at < points.length) next++;
+      machine.run(current, (taken[next]?.at ?? Number.POSITIVE_INFINITY) - points.length);
+      const interruption = current.state === 'ready' ? taken[next] : undefined;
+      if (interruption?.kill === true) machine.kill(current);
+      else machine.flush(current, interruption?.flushed);
+      const wanted = interruption?.kill === false ? processes[interruption.to] : undefined;
+      if (interruption !== undefined) next++;
+      const ready = wanted?.state === 'ready' ? wanted : processes.find(({ state }) => state === 'ready');
+      if (ready === undefined) break;
+      current = ready;
+    }
+    for (const process of processes) machine.flush(process);
+    machine.afterwards(() => check(processes));
+  } catch (error) {
+    const told = taken.map(({ at, to, flushed, kill }) =>
+      kill ? `${at}: killed` : `${at}: to ${to} with ${flushed} stores in memory`,
+    );
+    throw new Error(`${error}\nafter ${told.length === 0 ? 'no interruption' : told.join(', ')}`, { cause: error });
+  }
+  return points;
+}
+/** Some interruptions, the same for the same seed. */
+function randomly(seed: number): Interruption[] {
+  let state = seed;
+  const random = (below: number) => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return (state >>> 8) % below;
+  };
+  let at = 0;
+  return Array.from({ length: 6 }, () => ({
+    at: (at += 1 + random(12)),
+    to: random(3),
+    flushed: random(4),
+    kill: false,
+  }));
+}
