@@ -97,8 +97,10 @@ test('waitSync is woken by another process and leaves the handlers their signals
   const seen: number[] = [];
   const subscription = signals.on('SIGRTMIN+3', ({ value }) => seen.push(value!));
   const other = start(queue, [String(process.pid), String(RTMIN + 3), '100']);
+  signals.block('SIGUSR2'); // it may come before the wait
   const sender = start('sh', ['-c', `sleep 0.1; kill -USR2 ${process.pid}`]);
   assert.equal(signals.waitSync('SIGUSR2', { timeout: 60_000 }).pid, sender.pid);
+  signals.unblock('SIGUSR2');
   assert.deepEqual(seen, []);
   while (seen.length < 100) await new Promise((resolve) => setTimeout(resolve, 2));
   subscription.close();
@@ -170,17 +172,19 @@ test('reset ends this thread’s handlers; a handler after ignore is called, and
     import { signals } from 'vecino';
     const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
     signals.ignore('SIGUSR2');
-    const subscription = signals.on('SIGUSR2', () => console.log('handled'));
+    let handled;
+    const awaited = new Promise((resolve) => { handled = resolve; });
+    const subscription = signals.on('SIGUSR2', () => { console.log('handled'); handled(); });
+    setTimeout(() => {}, 60_000);
     signals.send(process.pid, 'SIGUSR2');
-    await pause();
+    await awaited;
     subscription.close();
     signals.send(process.pid, 'SIGUSR2');
     await pause();
     console.log('alive');
     signals.on('SIGUSR2', () => console.log('never'));
     signals.reset('SIGUSR2');
-    signals.send(process.pid, 'SIGUSR2');
-    await pause();`).ended;
+    signals.send(process.pid, 'SIGUSR2'); // the timer keeps the program until it has come`).ended;
   assert.deepEqual([stdout, signal], ['handled\nalive\n', 'SIGUSR2'], stderr);
 });
 
