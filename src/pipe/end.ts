@@ -2,10 +2,10 @@
 import { checkDescriptor, checkOptions } from '../system/arguments.js';
 import { Deadline, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, check, errno, IpcError, SystemError } from '../system/errors.js';
-import { close, fcntl, fstat, isKind } from '../system/file.js';
+import { fcntl, fstat, isKind } from '../system/file.js';
 import { Line } from '../system/line.js';
-import { constants, native } from '../system/native.js';
-import { hold, letGo, type OwnedDescriptor, release } from '../system/owned-descriptor.js';
+import { constants } from '../system/native.js';
+import { hold, isStillOwned, letGo, type OwnedDescriptor, release } from '../system/owned-descriptor.js';
 import { ownDescription } from './description.js';
 
 /** `code` of the error that says that something is neither a pipe nor a FIFO. */
@@ -13,23 +13,18 @@ export const NOT_A_PIPE = 'ERR_VECINO_NOT_A_PIPE';
 
 /** What is known of an end after its owner is gone. */
 interface Estate {
-  fd: number;
   owned: OwnedDescriptor;
   name: string;
   line: Line;
-  device: number;
-  inode: number;
 }
 /**
  * An end that is dropped without close() would keep its other side waiting for ever. It is closed, and the program told, since
  * nobody can know when that happens. The number may have been closed behind our back and name something else by now.
  */
-const forgotten = new FinalizationRegistry(({ fd, owned, name, line, device, inode }: Estate) => {
+const forgotten = new FinalizationRegistry(({ owned, name, line }: Estate) => {
   line.close();
-  release(owned);
-  const status = new Float64Array(8);
-  if (native.fstat(fd, status) < 0 || status[0] !== device || status[1] !== inode) return;
-  close(fd);
+  if (!isStillOwned(owned)) return release(owned);
+  letGo(owned);
   process.emitWarning(`A ${name} was dropped without close()`, {
     code: 'VECINO_NOT_CLOSED',
     detail: 'It has been closed now. Use close(), `using`, or detach() if only the descriptor is still needed.',
@@ -68,8 +63,7 @@ export class End {
     this.#doing = side === 'reader' ? `read from fd ${fd}` : `write to fd ${fd}`;
     this.unlimited = new Deadline(this.#doing);
     this.line = new Line(fd, this.name, side === 'reader' ? 'readable' : 'writable');
-    const { device, inode } = status;
-    forgotten.register(owner, { fd, owned: this.#owned, name: this.name, line: this.line, device, inode }, this);
+    forgotten.register(owner, { owned: this.#owned, name: this.name, line: this.line }, this);
   }
   get fd(): number {
     if (this.#gone) throw new ClosedError(this.name);

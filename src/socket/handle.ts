@@ -1,8 +1,7 @@
 /** A socket's descriptor and whether it is still open: what all parts of one socket share. It ends with its thread at the latest. */
 import { ClosedError, check } from '../system/errors.js';
-import { fstat } from '../system/file.js';
 import type { Line } from '../system/line.js';
-import { hold, letGo, type OwnedDescriptor, release } from '../system/owned-descriptor.js';
+import { hold, isStillOwned, letGo, type OwnedDescriptor, release } from '../system/owned-descriptor.js';
 import { Readiness } from '../system/readiness.js';
 import type { RightsHolder } from './message.js';
 import type { UnixName } from './unix-name.js';
@@ -32,7 +31,6 @@ export class Handle {
   name: UnixName | undefined;
   readonly #opened: number;
   readonly #owner: OwnedDescriptor;
-  #inode = 0;
   #readiness: Readiness | undefined;
 
   constructor(fd: number, kind: string) {
@@ -43,7 +41,6 @@ export class Handle {
   }
   /** It is closed when `owner` is dropped. */
   belongTo(owner: object): void {
-    this.#inode = fstat(this.fd).inode;
     forgotten.register(owner, this, this);
   }
   get what(): string {
@@ -83,12 +80,7 @@ export class Handle {
   /** As {@link close}, unless the number was closed behind our back and names something else by now. */
   abandon(): boolean {
     if (this.fd < 0) return false;
-    let ours = false;
-    try {
-      ours = fstat(this.fd).inode === this.#inode;
-    } catch {
-      // It is not open any more.
-    }
+    const ours = isStillOwned(this.#owner);
     if (ours) this.close();
     else this.detach();
     return ours;

@@ -17,6 +17,7 @@ declare module './native.js' {
     own(fd: number): OwnedDescriptor | number;
     closeOwned(owner: OwnedDescriptor): number;
     disown(owner: OwnedDescriptor): number;
+    stillOwned(owner: OwnedDescriptor): number;
   }
 }
 
@@ -36,6 +37,10 @@ export function hold(fd: number): OwnedDescriptor {
   const owner = ownDescriptor(fd);
   held.add(owner);
   return owner;
+}
+/** Whether the number still names what it did: somebody may have closed it behind our back. */
+export function isStillOwned(owner: OwnedDescriptor): boolean {
+  return native.stillOwned(owner) === 1;
 }
 /** Ends that without closing it: somebody else will. */
 export function release(owner: OwnedDescriptor): void {

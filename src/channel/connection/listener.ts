@@ -47,7 +47,6 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
   readonly #settings: LinkSettings;
   readonly #place: Place;
   readonly #server: UnixServer;
-  /** Its socket: whoever connects after a worker was terminated is refused, and does not wait. */
   /** Connections that nobody has accepted yet, and those who wait for one. One of both is empty. */
   readonly #ready: Connection<T>[] = [];
   readonly #waiters: Waiter<T>[] = [];
