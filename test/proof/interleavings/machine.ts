@@ -140,13 +140,13 @@ export class Machine {
   /** Production code that is given {@link buffer} gets views of this machine's memory. Nothing in it is observable. */
   construct<T>(make: () => T): T {
     const scope = globalThis as { Int32Array: unknown; Uint8Array: unknown };
-    const substitute = (array: typeof Int32Array | typeof Uint8Array, view: object) =>
+    const replace = (array: typeof Int32Array | typeof Uint8Array, view: object) =>
       new Proxy(array, {
         construct: (target, [first, ...rest]) =>
           first === this.buffer ? view : (Reflect.construct(target, [first, ...rest]) as object),
       });
-    scope.Int32Array = substitute(real.Int32Array, this.words);
-    scope.Uint8Array = substitute(real.Uint8Array, this.#byteView);
+    scope.Int32Array = replace(real.Int32Array, this.words);
+    scope.Uint8Array = replace(real.Uint8Array, this.#byteView);
     this.#quiet++;
     try {
       return make();
