@@ -334,6 +334,17 @@ static napi_value call_lock_consistent(napi_env env, napi_callback_info info) { 
   place->lock->owner = instance->locks->tid;
   return give_int(env, 0);
 }
+/* Writes a word `offset` bytes from a lock that is held, also where JavaScript has closed the memory: it stays for that long. */
+static napi_value call_lock_store(napi_env env, napi_callback_info info) { /* id, offset, value */
+  ARGUMENTS(3);
+  struct place *place = place_at(instance, env, argv[0]);
+  if (place == NULL || !place->held) return give_int(env, -EPERM);
+  int64_t length = (int64_t)place->mapping->length;
+  int64_t at = (uint8_t *)place->lock - (uint8_t *)place->mapping->start + (int64_t)arg_int(env, argv[1]);
+  if (at < 0 || at > length - 4 || at % 4 != 0) return give_int(env, -EINVAL);
+  atomic_store((_Atomic uint32_t *)(void *)((uint8_t *)place->mapping->start + at), (uint32_t)arg_int64(env, argv[2]));
+  return give_int(env, 0);
+}
 static napi_value call_lock_held(napi_env env, napi_callback_info info) { /* how many this thread holds */
   ARGUMENTS(1);
   return give_int(env, instance->locks == NULL ? 0 : instance->locks->held);
@@ -359,7 +370,8 @@ void locks_abandon(struct instance *instance) {
 void export_robust(napi_env env, napi_value exports, struct instance *instance) {
   static const struct method methods[] = {
     {"lockRegister", call_lock_register}, {"lockForget", call_lock_forget}, {"lockTake", call_lock_take}, {"lockTakeAwaited", call_lock_take_awaited},
-    {"lockGive", call_lock_give}, {"lockAbandon", call_lock_abandon}, {"lockConsistent", call_lock_consistent}, {"locksHeld", call_lock_held},
+    {"lockGive", call_lock_give}, {"lockAbandon", call_lock_abandon}, {"lockConsistent", call_lock_consistent}, {"lockStore", call_lock_store},
+    {"locksHeld", call_lock_held},
   };
   EXPORT_METHODS(methods);
   napi_value buffer = NULL;

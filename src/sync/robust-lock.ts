@@ -96,6 +96,10 @@ export class RobustLock {
   abandon(): void {
     native.lockAbandon(this.#id);
   }
+  /** Writes the word that lies `offset` bytes from the lock, while that is held, also where the memory is closed already. */
+  store(offset: number, value: number): void {
+    native.lockStore(this.#id, offset, value);
+  }
   markConsistent(): void {
     const result = native.lockConsistent(this.#id);
     if (result !== EINVAL) check(result, 'pthread_mutex_consistent', { path: this.what });

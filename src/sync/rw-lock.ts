@@ -15,6 +15,7 @@ import { ClosedError, CorruptError, errno, SystemError } from '../system/errors.
 import {
   EBUSY,
   EDEADLK,
+  ENOTRECOVERABLE,
   EOWNERDEAD,
   FUTEX_OWNER_DIED,
   FUTEX_TID_MASK,
@@ -42,8 +43,6 @@ const KIND = WRITERS / 4 + 4;
 const OWNER = WRITERS / 4 + 2;
 /** What the owner's field says when the lock can never be had again. */
 const NOT_RECOVERABLE = 0x7ffffffe;
-/** And when its owner has been told of a death, and has not repaired yet. */
-const INCONSISTENT = 0x7fffffff;
 
 /**
  * A lock for many readers or one writer, between threads and processes. Writers go first: once one waits, new readers wait
@@ -85,13 +84,18 @@ export class RwLock implements Disposable {
   readonly #readGuarded: Guarded = { release: () => this.#endRead(), markConsistent() {} };
   readonly #writeGuarded: Guarded = {
     release: () => this.#endWrite(),
-    markConsistent: () => this.#writers.markConsistent(),
+    markConsistent: () => {
+      this.#writers.markConsistent();
+      this.#repaired = true;
+    },
   };
   /** Guards for reading in this thread, which share a slot. */
   #reading = 0;
   #slot: RobustLock | undefined;
   /** Held for writing by this thread. */
   #writing = false;
+  /** Of who writes: what the dead one left is in order again, or nobody had died. */
+  #repaired = true;
   #lastSlot = 0;
   #closed = false;
 
@@ -268,10 +272,7 @@ export class RwLock implements Disposable {
   /** After a writer's death: the guard of whoever must repair, or undefined if the writer had not begun. */
   #recover(): Guard | undefined {
     const result = this.#writers.take();
-    if (result === EOWNERDEAD && this.#words[this.#base + WRITING] !== 0) {
-      this.#writing = true;
-      return new LockGuard(this.#writeGuarded, true);
-    }
+    if (result === EOWNERDEAD && this.#wasWriting()) return this.#beginWrite(true);
     if (result === EOWNERDEAD) this.#writers.markConsistent();
     if (result === EOWNERDEAD || result === 0) this.#writers.give();
     else if (result !== EBUSY) throw this.#writers.error(result);
@@ -279,23 +280,25 @@ export class RwLock implements Disposable {
   }
   /** False: a writer came in between, or all slots are taken. */
   #beginRead(): boolean {
-    if (this.#words[this.#base + OWNER] === NOT_RECOVERABLE) throw this.#writers.error(-errno['ENOTRECOVERABLE']!);
     if (this.#reading > 0) {
       this.#reading++;
       return true;
     }
     const slot = this.#takeSlot();
     if (slot === undefined) return false;
-    if (Atomics.load(this.#words, this.#writers.index) << 2 !== 0 || this.#diedMeanwhile()) {
+    // One load decides: a second one could see the next writer where the first one saw nobody yet.
+    if ((Atomics.load(this.#words, this.#writers.index) & ~FUTEX_WAITERS) !== 0) {
       slot.give(); // wakes the writer, should it have seen us
       return false;
+    }
+    // After that load, not before: who releases without repair says so first, and frees the lock then. Once it is said, it stays.
+    if (Atomics.load(this.#words, this.#base + OWNER) === NOT_RECOVERABLE) {
+      slot.give();
+      throw this.#writers.error(ENOTRECOVERABLE);
     }
     this.#slot = slot;
     this.#reading = 1;
     return true;
-  }
-  #diedMeanwhile(): boolean {
-    return (Atomics.load(this.#words, this.#writers.index) & FUTEX_OWNER_DIED) !== 0;
   }
   #takeSlot(): RobustLock | undefined {
     for (let i = 0; i < MOST; i++) {
@@ -344,15 +347,14 @@ export class RwLock implements Disposable {
           if (result === EBUSY || result === EDEADLK) return undefined;
           if (result !== 0 && result !== EOWNERDEAD) throw this.#writers.error(result);
           inside = true;
-          died = result === EOWNERDEAD && this.#words[this.#base + WRITING] !== 0;
+          died = result === EOWNERDEAD && this.#wasWriting();
           if (result === EOWNERDEAD && !died) this.#writers.markConsistent();
         }
         // A dead writer had been let in, so who still reads is about to step back.
         if (!died && this.#busyReaders(true).length > 0) return undefined;
         Atomics.store(this.#words, this.#base + WRITING, 1);
         inside = false;
-        this.#writing = true;
-        return new LockGuard(this.#writeGuarded, died);
+        return this.#beginWrite(died);
       },
       obstacle: (): Obstacle => {
         if (this.#writing) return { places: [] };
@@ -368,6 +370,15 @@ export class RwLock implements Disposable {
         return undefined;
       },
     };
+  }
+  /** Whether the writer that died had been let in. */
+  #wasWriting(): boolean {
+    return Atomics.load(this.#words, this.#base + WRITING) !== 0;
+  }
+  #beginWrite(died: boolean): Guard {
+    this.#writing = true;
+    this.#repaired = !died;
+    return new LockGuard(this.#writeGuarded, died);
   }
   /** The words of those who read; `justLook`: the first only, and without telling them that somebody waits. */
   #busyReaders(justLook: boolean): AwaitedWord[] {
@@ -395,8 +406,11 @@ export class RwLock implements Disposable {
   #endWrite(): void {
     this.#writing = false;
     // Not after a death that was not repaired: if we are killed before we have given it up, the next one is told again.
-    const repaired = this.#words.length !== 0 && this.#words[this.#base + OWNER] !== INCONSISTENT;
-    if (repaired) Atomics.store(this.#words, this.#base + WRITING, 0);
+    if (this.#repaired) {
+      // Of memory that is closed we have no words any more, but as long as the lock is held it is there.
+      if (this.#words.length !== 0) Atomics.store(this.#words, this.#base + WRITING, 0);
+      else this.#writers.store(4 * WRITING - WRITERS, 0);
+    }
     this.#end(this.#writers.give(), this.#writers);
   }
 

@@ -14,6 +14,7 @@ declare module './native.js' {
     lockGive(): void;
     lockAbandon(id: number): number;
     lockConsistent(id: number): number;
+    lockStore(id: number, offset: number, value: number): number;
     locksHeld(): number;
   }
 }
