@@ -73,8 +73,9 @@ export class Barrier implements Disposable {
     this.#own = own;
     this.#words = new Int32Array(memory.buffer);
     this.#base = offset / 4;
+    const whole = Atomics.load(this.#words, this.#base) === MAGIC; // before all else: it is written last
     this.parties = this.#words[this.#base + PARTIES]!;
-    if (Atomics.load(this.#words, this.#base) !== MAGIC || this.parties < 1 || this.parties > MOST) {
+    if (!whole || this.parties < 1 || this.parties > MOST) {
       throw new CorruptError(`there is no ${what}. Make it with Barrier.create()`);
     }
   }
@@ -292,8 +293,9 @@ export class Barrier implements Disposable {
   #hasDead(round: number): boolean {
     for (let i = 0; i < this.parties; i++) {
       const index = this.#wordOf(i);
-      const died = (Atomics.load(this.#words, index) & FUTEX_OWNER_DIED) !== 0;
-      if (died && this.#words[index + ROUND] === mark(round)) return true;
+      // The round first: of a word that has been taken from a dead party of an earlier round it would be the newcomer's.
+      const came = Atomics.load(this.#words, index + ROUND) === mark(round);
+      if (came && (Atomics.load(this.#words, index) & FUTEX_OWNER_DIED) !== 0) return true;
     }
     return false;
   }

@@ -118,7 +118,7 @@ export class Condition implements Disposable {
     const lock = giveUp(held);
     let failure: { error: unknown } | undefined;
     try {
-      while (this.#words[this.#index] === expected) await waitWord(this.#words, this.#index, expected, deadline);
+      while (this.#is(expected)) await waitWord(this.#words, this.#index, expected, deadline);
       held.renew(lock, await lock.relock!(deadline));
     } catch (error) {
       failure = { error };
@@ -139,7 +139,7 @@ export class Condition implements Disposable {
     const lock = giveUp(held);
     let failure: { error: unknown } | undefined;
     try {
-      while (this.#words[this.#index] === expected) waitWordSync(this.#words, this.#index, expected, deadline);
+      while (this.#is(expected)) waitWordSync(this.#words, this.#index, expected, deadline);
       held.renew(lock, lock.relockSync!(deadline));
     } catch (error) {
       failure = { error };
@@ -183,6 +183,10 @@ export class Condition implements Disposable {
   /** The word while there is nothing new, with the bit that says that somebody sleeps. */
   #announce(): number {
     return Atomics.or(this.#words, this.#index, SLEEPS) | SLEEPS;
+  }
+  /** Not where the memory is closed: then relock() says so. */
+  #is(expected: number): boolean {
+    return this.#words.length !== 0 && Atomics.load(this.#words, this.#index) === expected;
   }
   #held(guard: Guard): LockGuard {
     this.#use();

@@ -5,14 +5,9 @@ import { ClosedError, CorruptError } from '../system/errors.js';
 import { EBUSY, EDEADLK, EOWNERDEAD, ROBUST_BYTES, ROBUST_KIND } from '../system/robust.js';
 import { type Guard, type Guarded, LockGuard, notHeld } from './guard.js';
 import { type Attempt, Line } from './line.js';
+import { KIND, whyNot } from './mutex-kind.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
 import { Contender, checkPlace, type LockMemory, place, RobustLock } from './robust-lock.js';
-
-/** Offset of the kind in words, and its bits as glibc has them. */
-const KIND = 4;
-const TYPE = 3;
-const ROBUST = 16;
-const SHARED = 128;
 
 /**
  * A lock that one thread of one process holds at a time: a `pthread_mutex_t` of the C library (glibc), so that C programs take
@@ -74,16 +69,17 @@ export class Mutex implements Disposable {
   }
   /**
    * The mutex that is there, made by {@link Mutex.create} or by a C program with `pthread_mutexattr_setpshared` and
-   * `pthread_mutexattr_setrobust`.
+   * `pthread_mutexattr_setrobust`, of any type, and without a priority protocol.
    *
    * @throws CorruptError if there is none of that kind
    */
   static at(memory: LockMemory, offset = 0): Mutex {
     const checked = checkPlace(memory, offset, Mutex.byteLength);
     const kind = Atomics.load(new Int32Array(checked.buffer), offset / 4 + KIND);
-    if ((kind & ~TYPE) !== (ROBUST | SHARED)) {
+    const why = whyNot(kind);
+    if (why !== undefined) {
       throw new CorruptError(
-        `there is no process-shared, robust ${place('mutex', checked, offset)} (kind ${kind}). Make it with Mutex.create(), or in C with pthread_mutexattr_setpshared and pthread_mutexattr_setrobust`,
+        `there is no process-shared, robust ${place('mutex', checked, offset)} (kind ${kind}). ${why}`,
       );
     }
     return new Mutex(checked, offset, place('mutex', checked, offset));

@@ -5,7 +5,7 @@ import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/dead
 import { check, errno } from '../system/errors.js';
 import { native } from '../system/native.js';
 import { layout, VALUE } from '../system/semaphore.js';
-import { waitWord, waitWordSync } from '../system/word-wait.js';
+import { hasChanged, waitWordSync, watchWords } from '../system/word-wait.js';
 import { Turn } from './turn.js';
 
 /** Milliseconds between looks where the C library's layout is not known, so that nothing can be waited for. */
@@ -96,19 +96,22 @@ export class Permits {
   /** Serves the line until it is empty. */
   async #serve(): Promise<void> {
     const stop = new AbortController();
-    const deadline = new Deadline('wait for permits', { signal: stop.signal });
     this.#stop = stop;
     this.#register(1);
-    // At the moment of the abort, not when the wait has ended: the memory may go right after.
-    stop.signal.addEventListener('abort', () => {
+    let registered = true;
+    // At the moment of the abort or the error, not when the wait has ended: the memory may go right after.
+    const leave = () => {
+      if (!registered) return;
+      registered = false;
       this.#register(-1);
       this.#passOn();
-    });
+    };
+    stop.signal.addEventListener('abort', leave);
     try {
       for (;;) {
         while (this.#line.length > 0 && this.#take()) this.#line.shift()!.resolve();
         if (this.#line.length === 0) break;
-        if (layout.known) await waitWord(this.#words, VALUE, 0, deadline);
+        if (layout.known) await this.#change(stop.signal, leave);
         else await delay(LOOK_OFTEN, undefined, { signal: stop.signal });
         if (stop.signal.aborted) return;
       }
@@ -117,14 +120,33 @@ export class Permits {
       for (const waiter of this.#line.splice(0)) waiter.reject(error);
     }
     this.#stop = undefined;
-    this.#register(-1);
+    leave();
+  }
+  /** Resolves when there may be a permit, or `signal` aborts. Rejects when the memory is closed, after calling `leave` at that very moment. */
+  #change(signal: AbortSignal, leave: () => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const place = { words: this.#words, index: VALUE, expected: 0 };
+      if (hasChanged(place)) return resolve();
+      const aborted = () => {
+        cancel();
+        resolve();
+      };
+      const cancel = watchWords([place], (error) => {
+        signal.removeEventListener('abort', aborted);
+        if (error === undefined) return resolve();
+        leave();
+        reject(error);
+      });
+      signal.addEventListener('abort', aborted, { once: true });
+    });
   }
   #register(waiters: 1 | -1): void {
     if (layout.known) native.semRegister(this.#words, 0, waiters);
   }
   /** A C program's sem_post wakes one waiter. If that was one who does not take the permit, another one must be woken. */
   #passOn(): void {
-    if (layout.known && this.#words.length > 0 && this.#words[VALUE] !== 0) native.futexWake(this.#words, VALUE, 1);
+    if (layout.known && this.#words.length > 0 && Atomics.load(this.#words, VALUE) !== 0)
+      native.futexWake(this.#words, VALUE, 1);
   }
   #blockInLibrary(deadline: Deadline): void {
     for (;;) {

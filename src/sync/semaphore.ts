@@ -4,7 +4,7 @@
  * Permits are taken and given here by atomic operations on the 32 bits of the sem_t that hold the value, which mix with those of
  * the C library on 64 bits (the value and the number of waiters), because both see the value as one word. No wake-up is lost:
  * a waiter registers first, by an atomic operation on both words (native/semaphore.c), and looks at the value after; a giver
- * changes the value first, and looks at the waiters after. Of the two operations on the value one comes first. If the waiter's does,
+ * changes the value first, and looks at the waiters after, by an atomic load, or a processor other than x86 may look first. Of the two operations on the value one comes first. If the waiter's does,
  * the giver sees it registered; if the giver's does, the waiter sees the permit.
  */
 import { SharedMemory } from '../memory/index.js';
@@ -27,7 +27,7 @@ import {
 import { Permits } from './permits.js';
 import { checkPlace, type LockMemory, place } from './robust-lock.js';
 
-const { compareExchange } = Atomics;
+const { compareExchange, load } = Atomics;
 const { futexWake } = native;
 const EVERYBODY = 0x7fffffff;
 const NOTHING = new Int32Array(0);
@@ -185,7 +185,7 @@ export class Semaphore implements Disposable {
    */
   release(count = 1): void {
     const words = this.#words;
-    const value = words[VALUE]!;
+    const value = words[VALUE]!; // as above
     if (
       count === 1 &&
       value >= 0 &&
@@ -193,7 +193,7 @@ export class Semaphore implements Disposable {
       words[MARK] === SHARED_MARK &&
       compareExchange(words, VALUE, value, value + 1) === value
     ) {
-      if (words[WAITERS] !== 0) futexWake(words, VALUE, EVERYBODY);
+      if (load(words, WAITERS) !== 0) futexWake(words, VALUE, EVERYBODY);
       return;
     }
     this.#give(count);
@@ -255,10 +255,10 @@ export class Semaphore implements Disposable {
         });
       }
     } while (compareExchange(this.#words, VALUE, value, value + count) !== value);
-    if (this.#words[WAITERS] !== 0) futexWake(this.#words, VALUE, EVERYBODY);
+    if (load(this.#words, WAITERS) !== 0) futexWake(this.#words, VALUE, EVERYBODY);
   }
   #look(): number {
-    const value = Atomics.load(this.#words, VALUE);
+    const value = load(this.#words, VALUE);
     if (value >= 0 && this.#words[MARK] === SHARED_MARK) return value;
     this.#mapping?.check(); // truncated?
     if (this.#memory instanceof SharedMemory) this.#memory.check();

@@ -11,7 +11,8 @@ const limit = { timeout: 120_000 };
 const program = compile(
   temporaryFolder(),
   'mutex-peer',
-  `#include <errno.h>
+  `#define _GNU_SOURCE
+   #include <errno.h>
    #include <fcntl.h>
    #include <pthread.h>
    #include <stdio.h>
@@ -20,6 +21,22 @@ const program = compile(
    #include <sys/mman.h>
    #include <unistd.h>
 
+   /* As most programs make it, but of that type or with that fault. */
+   static int make(pthread_mutex_t *mutex, const char *how) {
+     pthread_mutexattr_t attributes;
+     pthread_mutexattr_init(&attributes);
+     int plain = !strcmp(how, "private\\n");
+     if (!plain) pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+     if (!plain && strcmp(how, "fragile\\n")) pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+     if (!strcmp(how, "inheriting\\n")) pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+     if (!strcmp(how, "normal\\n")) pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_NORMAL);
+     if (!strcmp(how, "default\\n")) pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_DEFAULT);
+     if (!strcmp(how, "recursive\\n")) pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+     if (plain || !strcmp(how, "errorcheck\\n")) pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+     if (!strcmp(how, "adaptive\\n")) pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
+     memset(mutex, 0, sizeof *mutex);
+     return pthread_mutex_init(mutex, &attributes);
+   }
    int main(int argc, char **argv) {
      char line[64];
      int fd = shm_open(argv[1], O_RDWR, 0);
@@ -28,14 +45,8 @@ const program = compile(
      volatile int *counter = (int *)(memory + 4096);
      while (fgets(line, sizeof line, stdin) != NULL) {
        int result = -1;
-       if (!strcmp(line, "init\\n")) {
-         pthread_mutexattr_t attributes;
-         pthread_mutexattr_init(&attributes);
-         pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-         pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-         pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
-         result = pthread_mutex_init(mutex, &attributes);
-       } else if (!strcmp(line, "lock\\n")) result = pthread_mutex_lock(mutex);
+       if (!strncmp(line, "init ", 5)) result = make(mutex, line + 5);
+       else if (!strcmp(line, "lock\\n")) result = pthread_mutex_lock(mutex);
        else if (!strcmp(line, "trylock\\n")) result = pthread_mutex_trylock(mutex);
        else if (!strcmp(line, "consistent\\n")) result = pthread_mutex_consistent(mutex);
        else if (!strcmp(line, "unlock\\n")) result = pthread_mutex_unlock(mutex);
@@ -80,7 +91,10 @@ test('a C program and vecino exclude each other, whoever made the mutex', limit,
   using memory = segment();
   const words = new Int32Array(memory.buffer);
   const there = cPeer(memory.name!);
-  for (const make of [async () => void Mutex.create(memory), async () => assert.equal(await there.call('init'), '0')]) {
+  for (const make of [
+    async () => void Mutex.create(memory),
+    async () => assert.equal(await there.call('init errorcheck'), '0'),
+  ]) {
     await make();
     const mutex = Mutex.at(memory);
     assert.equal(await there.call('lock'), '0');
@@ -198,7 +212,7 @@ test('C and vecino count together exactly', limit, async () => {
 test('the layout is that of the C library', limit, async () => {
   using memory = segment();
   const there = cPeer(memory.name!);
-  assert.equal(await there.call('init'), '0');
+  assert.equal(await there.call('init errorcheck'), '0');
   const made = new Uint8Array(memory.buffer).slice(0, Mutex.byteLength);
   new Uint8Array(memory.buffer).fill(0xff);
   Mutex.create(memory);
@@ -206,3 +220,53 @@ test('the layout is that of the C library', limit, async () => {
   assert.equal(new Uint8Array(memory.buffer)[Mutex.byteLength], 0xff);
   await there.end();
 });
+
+for (const type of ['unset', 'normal', 'default', 'recursive', 'errorcheck', 'adaptive']) {
+  test(
+    `Mutex: one whose type C has ${type === 'unset' ? 'not set' : `set to ${type}`} is shared with C, also over a death`,
+    limit,
+    async () => {
+      using memory = segment();
+      const there = cPeer(memory.name!);
+      assert.equal(await there.call(`init ${type}`), '0');
+      const mutex = Mutex.at(memory);
+      const guard = mutex.lockSync();
+      assert.equal(await there.call('trylock'), EBUSY);
+      guard.release();
+      assert.equal(await there.call('lock'), '0');
+      assert.equal(mutex.tryLock(), null);
+      assert.equal(await there.call('unlock'), '0');
+      const victim = cPeer(memory.name!);
+      assert.equal(await victim.call('lock'), '0');
+      victim.begin('die');
+      await victim.ended;
+      {
+        using repairing = await mutex.lock();
+        assert.equal(repairing.ownerDied, true);
+        repairing.markConsistent();
+      }
+      assert.equal(await there.call('lock'), '0');
+      assert.equal(await there.call('unlock'), '0');
+      assert.equal(await there.call('destroy'), '0');
+      await there.end();
+    },
+  );
+}
+test(
+  'Mutex: one that C has made so that it cannot be shared with vecino is refused with the call that is missing',
+  limit,
+  async () => {
+    using memory = segment();
+    const there = cPeer(memory.name!);
+    for (const [how, advice] of Object.entries({
+      private:
+        /must call pthread_mutexattr_setpshared\(…, PTHREAD_PROCESS_SHARED\) and pthread_mutexattr_setrobust\(…, PTHREAD_MUTEX_ROBUST\) before/,
+      fragile: /must call pthread_mutexattr_setrobust\(…, PTHREAD_MUTEX_ROBUST\) before/,
+      inheriting: /must call pthread_mutexattr_setprotocol\(…, PTHREAD_PRIO_NONE\) before/,
+    })) {
+      assert.equal(await there.call(`init ${how}`), '0');
+      assert.throws(() => Mutex.at(memory), { code: 'ERR_VECINO_CORRUPT', message: advice });
+    }
+    await there.end();
+  },
+);

@@ -328,6 +328,24 @@ test('memory that is closed under a semaphore ends its waits and refuses the res
   await releaseWordKernel();
 });
 
+test(
+  'Semaphore: a wait that ends because its memory is closed is not counted as a waiter any more',
+  limit,
+  async () => {
+    using memory = SharedMemory.anonymous(4096);
+    const words = new Int32Array(memory.buffer);
+    Semaphore.inMemory(memory, 0, 0);
+    const own = SharedMemory.fromFd(memory.fd);
+    const theirs = Semaphore.inMemory(own, 0);
+    const waits = [theirs.acquire(), theirs.acquire({ timeout: 60_000 })];
+    await waiting(words, 1);
+    own.close();
+    assert.equal(words[WAITERS], 0);
+    for (const wait of waits) await assert.rejects(wait, ClosedError);
+    assert.equal(words[WAITERS], 0);
+    await releaseWordKernel();
+  },
+);
 test('ten waits keep neither file system calls nor the end of the program back', limit, async () => {
   const name = uniqueName('semaphore');
   using semaphore = Semaphore.create(name, 0);

@@ -1,0 +1,31 @@
+/**
+ * The kind of a `pthread_mutex_t`, as glibc keeps it: what C said by `pthread_mutexattr_set…`.
+ *
+ *     bits 0, 1 type   4 robust   5 priority inheritance   6 priority ceiling   7 process-shared   8, 9 lock elision: yes, no
+ *
+ * The type says what C does when a thread locks twice or unlocks what it does not hold; for vecino all are the same. C sets bit 9
+ * when the type is set to PTHREAD_MUTEX_NORMAL or PTHREAD_MUTEX_DEFAULT explicitly. It never elides a robust lock, so bits 8 and 9 mean nothing here.
+ */
+
+/** Where it is, in words from the lock's beginning. */
+export const KIND = 4;
+const TYPE = 3;
+const ROBUST = 1 << 4;
+const INHERIT = 1 << 5;
+const CEILING = 1 << 6;
+const SHARED = 1 << 7;
+const ELISION = (1 << 8) | (1 << 9);
+
+/** Why vecino cannot take part in a mutex of that kind, and what to do; undefined if it can. */
+export function whyNot(kind: number): string | undefined {
+  const rest = kind & ~(TYPE | ELISION);
+  if (rest === (ROBUST | SHARED)) return undefined;
+  const missing: string[] = [];
+  if ((rest & ~(ROBUST | SHARED | INHERIT | CEILING)) === 0 && kind !== 0) {
+    if ((rest & SHARED) === 0) missing.push('pthread_mutexattr_setpshared(…, PTHREAD_PROCESS_SHARED)');
+    if ((rest & ROBUST) === 0) missing.push('pthread_mutexattr_setrobust(…, PTHREAD_MUTEX_ROBUST)');
+    if ((rest & (INHERIT | CEILING)) !== 0) missing.push('pthread_mutexattr_setprotocol(…, PTHREAD_PRIO_NONE)');
+    return `The C program that made it must call ${missing.join(' and ')} before pthread_mutex_init`;
+  }
+  return 'Make it with Mutex.create(), or in C with pthread_mutexattr_setpshared and pthread_mutexattr_setrobust';
+}
