@@ -2,7 +2,8 @@
  * Where everything lies in a queue: the file `slots` beside the control file, which all who take part map.
  *
  *     byte      0  magic, version, highest seat ever used + 1
- *             128  consumers asleep   a word: bit 0 somebody may sleep, bit 1 eagerly (sleepers.ts), the rest counts changes
+ *             128  consumers asleep   a word: bit 0 somebody may sleep, bit 1 eagerly (sleepers.ts), the rest counts changes;
+ *                                     and the last ticket that was given to a sleeper
  *             256  producers asleep   the same for those who wait for room
  *             384  returned           the same for messages that were given back (returned.ts)
  *             512  for each of 256 seats: its incarnation; odd while somebody uses the seat
@@ -48,6 +49,8 @@ export const VERSION = 1;
 export const HIGHEST_SEAT = 2;
 export const CONSUMERS = 32;
 export const PRODUCERS = 64;
+/** Words from the summary of those who sleep to the last ticket given. */
+export const LAST_TICKET = 1;
 export const RETURNED_HINT = 96;
 export const INCARNATIONS = 128;
 export const GENERATIONS: number = INCARNATIONS + SEATS;

@@ -1,17 +1,19 @@
 /**
  * Who sleeps, and who wakes them: for consumers that wait for messages, and again for producers that wait for room.
  *
- * A sleeper stores a ticket, a number that he has not used before, tells in the summary that somebody may sleep, looks once more, and
- * sleeps. Whoever has something for a sleeper looks at the summary after having published it: one of both sees the other. He rings first
- * and then exchanges the ticket for 0. So if he is stopped or killed in between, the next one rings again; and a ticket that has been
- * renewed meanwhile stays.
+ * A sleeper stores a ticket, tells in the summary that somebody may sleep, looks once more, and sleeps. Whoever has something for a
+ * sleeper looks at the summary after having published it: one of both sees the other. It rings first and then exchanges the ticket for 0.
+ * So if it is stopped or killed in between, the next one rings again.
+ *
+ * A ticket is a number of the whole queue, given to one sleep: the exchange may come late, when the seat belongs to somebody else, and
+ * then it must find another ticket there. It would cancel a sleep that nobody has rung for.
  *
  * The summary's bit 0 says that somebody may sleep; whoever finds nobody clears it, if the word has not changed since: each who lies
  * down changes it, after his ticket.
  */
 import { SEATS } from '../place/control-file.js';
 import { loadAfterStore } from '../ring/ordering.js';
-import { HIGHEST_SEAT } from './layout.js';
+import { HIGHEST_SEAT, LAST_TICKET } from './layout.js';
 
 const SOME = 1;
 /** Somebody wants every slot that becomes free, at once. */
@@ -24,7 +26,6 @@ export class Sleepers {
   readonly #tickets: number;
   readonly #seat: number;
   readonly #ring: (seat: number) => boolean;
-  #ticket = 0;
   #announced = false;
   /** Where the search for a sleeper begins, so that each has his turn. */
   #turn = 0;
@@ -42,8 +43,7 @@ export class Sleepers {
   announce(eager = false): void {
     const words = this.#words;
     this.#announced = true;
-    this.#ticket = (this.#ticket + 1) & 0x7fffffff || 1;
-    Atomics.store(words, this.#tickets + this.#seat, this.#ticket);
+    Atomics.store(words, this.#tickets + this.#seat, this.#newTicket());
     let summary = Atomics.load(words, this.#summary);
     for (;;) {
       const next = (summary + CHANGE) | SOME | (eager ? EAGER : 0);
@@ -91,6 +91,11 @@ export class Sleepers {
     }
     if (left === 0) Atomics.compareExchange(words, this.#summary, summary, summary & ~(SOME | EAGER));
     return woken;
+  }
+  /** Not 0, which is awake. */
+  #newTicket(): number {
+    const last = this.#summary + LAST_TICKET;
+    return (Atomics.add(this.#words, last, 1) + 1) | 0 || (Atomics.add(this.#words, last, 1) + 1) | 0;
   }
   static isEager(summary: number): boolean {
     return (summary & EAGER) !== 0;

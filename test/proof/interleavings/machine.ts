@@ -52,6 +52,8 @@ export class Machine {
   readonly processes: Process[] = [];
   /** Whether membarrier does anything. */
   barriers = true;
+  /** A planted fault: writing to these words changes nothing, as if the code did not do it. */
+  lost: (index: number) => boolean = () => false;
   /** Told of each access that others can observe, before it. */
   onPoint: (point: Point) => void = () => {};
   readonly #bytes: Uint8Array;
@@ -179,6 +181,12 @@ export class Machine {
       throw this.#suspend();
     });
   }
+  /** The bell that it had is gone, with its strokes, and it has a new one. */
+  renewBell(): void {
+    this.call(() => {
+      this.#running!.strokes = 0;
+    });
+  }
   isDead(index: number): boolean {
     return this.call(() => this.processes[index]!.state === 'dead');
   }
@@ -215,7 +223,7 @@ export class Machine {
         this.#writers[index]! |= 1 << this.#running.index;
       }
       const found = this.#memory[index]!;
-      this.#memory[index] = change(found);
+      if (!this.lost(index)) this.#memory[index] = change(found);
       return found;
     });
   }
@@ -228,6 +236,7 @@ export class Machine {
   #write(offset: number, bytes: Uint8Array): void {
     this.#access(false, () => {
       const process = this.#running;
+      if (this.lost(offset >> 2)) return;
       if (process === undefined) return void this.#bytes.set(bytes, offset);
       for (let at = offset >> 2; at < (offset + bytes.length) >> 2; at++) this.#writers[at]! |= 1 << process.index;
       process.stores.push({ offset, bytes });
