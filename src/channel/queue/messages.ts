@@ -30,6 +30,9 @@ import { Returned } from './returned.js';
 /** State words of a seat from one note of their generation to the next. */
 const NOTED = 4096;
 
+/** How often others may have been faster where the index has come round. */
+const MOST_RACES = 1000;
+
 export class Messages {
   readonly plan: Plan;
   readonly words: Int32Array;
@@ -82,7 +85,10 @@ export class Messages {
     this.#bytes.set(payload, (header << 2) + HEADER);
     const index = this.indexes[priority]!;
     try {
-      while (!index.put(slot)) this.#evict(index);
+      for (let tries = this.plan.ringSize + MOST_RACES; !index.put(slot); tries--) {
+        if (tries === 0) throw damaged('an index that is never right');
+        this.#evict(index);
+      }
     } catch (error) {
       Atomics.store(words, this.#states + slot, FREE);
       throw error;
@@ -162,10 +168,6 @@ export class Messages {
   adopt(slot: number, word: number): number {
     return this.#claim(slot, word) ? this.word : 0;
   }
-  /** The order of commit, of a slot that we own. */
-  setPosition(slot: number, position: number): void {
-    this.words[this.#slots + slot * this.#stride + POSITION] = position;
-  }
   /** What is where: messages that can be taken, and messages that somebody has taken. */
   count(): { ready: number; inFlight: number } {
     let inFlight = 0;
@@ -232,10 +234,20 @@ export class Messages {
   /** What follows when a message of the index was claimed. */
   #taken(index: ReadyIndex, priority: number): number {
     const { slot, position } = index;
-    this.words[this.#slots + slot * this.#stride + POSITION] = position;
-    index.clear(position, index.entry);
+    this.settle(slot, index, position, index.entry);
     this.#read(slot, priority);
     return slot;
+  }
+  /**
+   * Of a slot that we own: writes the order of commit into it, and clears the entry. In this order: once the entry is gone nobody else
+   * can tell where the message belongs, should we be killed.
+   */
+  settle(slot: number, index: ReadyIndex, position: number, entry: number): void {
+    this.words[this.#positionOf(slot)] = position;
+    index.clear(position, entry);
+  }
+  #positionOf(slot: number): number {
+    return this.#slots + slot * this.#stride + POSITION;
   }
   #read(slot: number, priority: number): void {
     const { words } = this;
@@ -250,16 +262,24 @@ export class Messages {
     this.priority = priority;
     this.type = words[header + TYPE]!;
   }
-  /** The index has come round to an entry of long ago: its message goes on as a returned one, or it is over already. */
+  /** The index has come round to an entry of long ago: its message goes on as a returned one, or somebody has it already. */
   #evict(index: ReadyIndex): void {
+    const { words } = this;
     const { slot, position, entry } = index;
-    const word = loadInOrder(this.words, this.#states + slot);
+    const at = this.#positionOf(slot);
+    const before = Atomics.load(words, at);
+    const word = Atomics.load(words, this.#states + slot);
+    if (!index.isNear(position) || !index.has(position, entry)) return;
     if ((word & STATE) === SENT) {
-      if (!index.has(position, entry) || !this.#claim(slot, word)) return;
-      this.setPosition(slot, position);
-      index.clear(position, entry);
+      if (!this.#claim(slot, word)) return;
+      this.settle(slot, index, position, entry);
       this.giveBack(slot, this.word);
-    } else index.clear(position, entry);
+      return;
+    }
+    // Its owner may be stopped before having written the position, or killed: we do it for him. If the slot has other messages by now,
+    // it has another position too, as none comes twice.
+    Atomics.compareExchange(words, at, before, position);
+    index.clear(position, entry);
   }
 }
 function notOurs(): CorruptError {

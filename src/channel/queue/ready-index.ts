@@ -7,9 +7,10 @@
  * (modulo 2^15). An entry that is not filled and has the round of a position is free for that position; to clear it is to write
  * the next round. So a compare-and-exchange puts an entry at one position and no other, and the positions are filled without gaps.
  *
- * `head` and `tail` are hints, written without care and only now and then, so that their cache lines do not travel with every
- * message: every entry before `head` is over, every one before `tail` was filled once. What a process knows itself may be newer.
- * One that was stopped may set them back, which costs steps and nothing else. Where they cannot be right the entries tell.
+ * `head` and `tail` are hints, written only now and then, so that their cache lines do not travel with every message: every entry before
+ * `head` is over, every one before `tail` was filled once. What a process knows itself may be a little newer. A hint is exchanged for a
+ * later one, so it never goes back, and lags behind by some entries, never by rounds of rounds: that is how the upper bits of a position,
+ * which no entry has, are known to somebody who comes anew, or was stopped for long. Where a hint cannot be right the entries tell.
  */
 import { CorruptError } from '../../system/errors.js';
 import { loadAfterStore as loadInOrder } from '../ring/ordering.js';
@@ -22,8 +23,8 @@ const ROUND = 1 << ROUND_SHIFT;
 const ROUNDS = 0x7fff;
 /** Rounds that are so far "ahead" are behind. */
 const BEHIND = 0x4000;
-/** A hint is written at each position that has all of these bits. */
-const NOW_AND_THEN = 7;
+/** A hint is written when it is so many positions behind. */
+const NOW_AND_THEN = 8;
 
 export class ReadyIndex {
   readonly #words: Int32Array;
@@ -38,9 +39,16 @@ export class ReadyIndex {
   readonly #stride: number;
   readonly #capacity: number;
   readonly #patience: number;
+  /** From one position with an entry's round to the next, less 1. */
+  readonly #cycle: number;
+  /** No position in use is so far from a hint: it is one of another cycle. */
+  readonly #far: number;
   /** What we know ourselves: hints as well. */
-  #ownHead = 0;
-  #ownTail = 0;
+  #ownHead: number;
+  #ownTail: number;
+  /** The hints, as we saw them last. */
+  #headSeen: number;
+  #tailSeen: number;
   /** Of the last {@link find}, and of what was in the way of {@link put}. */
   position = 0;
   entry = 0;
@@ -61,14 +69,16 @@ export class ReadyIndex {
     this.#stride = plan.stride;
     this.#capacity = plan.capacity;
     this.#patience = 4 * plan.ringSize + 1000;
+    this.#cycle = (ROUNDS + 1) * plan.ringSize - 1;
+    this.#far = (BEHIND / 2) * plan.ringSize;
+    this.#ownHead = this.#headSeen = words[this.#head]!;
+    this.#ownTail = this.#tailSeen = words[this.#tail]!;
   }
 
   /** Commits the message in a slot. False: the oldest entry is in the way, with {@link position}, {@link entry} and {@link slot}. */
   put(slot: number): boolean {
     const words = this.#words;
-    let position = this.#ownTail;
-    const hint = words[this.#tail]!;
-    if (((hint - position) | 0) > 0) position = hint;
+    let position = this.#end();
     for (let steps = this.#patience; steps > 0; steps--) {
       const index = this.#ring + (position & this.#mask);
       const round = (position >>> this.#shift) & ROUNDS;
@@ -79,7 +89,8 @@ export class ReadyIndex {
         if (found === free) {
           const next = (position + 1) | 0;
           this.#ownTail = next;
-          if ((position & NOW_AND_THEN) === NOW_AND_THEN) words[this.#tail] = next;
+          const seen = this.#tailSeen;
+          if (((next - seen) | 0) >= NOW_AND_THEN) Atomics.compareExchange(words, this.#tail, seen, next);
           return true;
         }
       }
@@ -91,7 +102,7 @@ export class ReadyIndex {
         this.entry = found;
         this.slot = this.#slotOf(found);
         return false;
-      } else words[this.#tail] = position = this.#findTail();
+      } else position = this.#rightTail();
     }
     throw this.#damaged();
   }
@@ -116,6 +127,10 @@ export class ReadyIndex {
         if ((word & STATE) === SENT) {
           // Still there: so that is the state of this entry's message.
           if (Atomics.load(words, index) !== entry) continue;
+          if (!this.isNear(position)) {
+            position = this.#start();
+            continue;
+          }
           if (types === undefined || types.includes(words[this.#types + slot * this.#stride]!)) {
             this.position = position;
             this.entry = entry;
@@ -134,7 +149,7 @@ export class ReadyIndex {
         position = (position + Math.imul(rounds, this.#size) + 1) | 0;
       } else if (ahead === ROUNDS && (entry & FILLED) !== 0) {
         return false; // the ring is full, and this is its end
-      } else words[this.#head] = position = (this.#findTail() - this.#size) | 0;
+      } else position = this.#rightHead();
       if (over) this.#ownHead = position;
     }
     throw this.#damaged();
@@ -147,11 +162,17 @@ export class ReadyIndex {
       entry,
       ((entry & ~(ROUND - 1)) + ROUND) | 0,
     );
-    if (this.#ownHead === position) {
-      const next = (position + 1) | 0;
-      this.#ownHead = next;
-      if ((position & NOW_AND_THEN) === NOW_AND_THEN) this.#words[this.#head] = next;
-    }
+    if (this.#ownHead === position) this.#ownHead = (position + 1) | 0;
+    const seen = this.#headSeen;
+    if (((this.#ownHead - seen) | 0) >= NOW_AND_THEN)
+      Atomics.compareExchange(this.#words, this.#head, seen, this.#ownHead);
+  }
+  /**
+   * Whether a position is that of its entry, and not one with the same round long ago: false if we were stopped on the way to it. Ask it
+   * after having seen the entry, and believe it if the entry was there still.
+   */
+  isNear(position: number): boolean {
+    return (position - loadInOrder(this.#words, this.#head) + this.#far) >>> 0 <= 2 * this.#far;
   }
   /** Whether an entry is still where it was. */
   has(position: number, entry: number): boolean {
@@ -180,9 +201,42 @@ export class ReadyIndex {
   #start(): number {
     const own = this.#ownHead;
     const hint = this.#words[this.#head]!;
-    return ((hint - own) | 0) > 0 ? hint : own;
+    this.#headSeen = hint;
+    return (own - hint) >>> 0 <= this.#far ? own : hint; // what is farther was right long ago
   }
-  /** The tail by the entries: those before it were filled once more than those from it on. */
+  /** Where the free entries begin: every entry before was filled. */
+  #end(): number {
+    const own = this.#ownTail;
+    const hint = this.#words[this.#tail]!;
+    this.#tailSeen = hint;
+    return (own - hint) >>> 0 <= this.#far ? own : hint;
+  }
+  /** The head, where what we took for it cannot be: we were stopped on the way and the hint is newer, or the hint is damaged. */
+  #rightHead(): number {
+    const words = this.#words;
+    const seen = this.#headSeen;
+    const hint = Atomics.load(words, this.#head);
+    this.#headSeen = hint;
+    if (hint !== seen || this.#ownHead !== hint) return (this.#ownHead = hint);
+    const head = this.#notBefore(hint, this.#findTail() - this.#size);
+    Atomics.compareExchange(words, this.#head, hint, head);
+    return (this.#ownHead = head);
+  }
+  #rightTail(): number {
+    const words = this.#words;
+    const seen = this.#tailSeen;
+    const hint = Atomics.load(words, this.#tail);
+    this.#tailSeen = hint;
+    if (hint !== seen || this.#ownTail !== hint) return (this.#ownTail = hint);
+    const tail = this.#notBefore(hint, this.#findTail());
+    Atomics.compareExchange(words, this.#tail, hint, tail);
+    return (this.#ownTail = tail);
+  }
+  /** The first position from a hint on that an entry tells from others as it does `position`. */
+  #notBefore(hint: number, position: number): number {
+    return (hint + ((position - hint) & this.#cycle)) | 0;
+  }
+  /** The tail by the entries, modulo their cycle: those before it were filled once more than those from it on. */
   #findTail(): number {
     const fills = (at: number) => {
       const entry = Atomics.load(this.#words, this.#ring + at);

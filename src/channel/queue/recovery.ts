@@ -63,25 +63,20 @@ function recoverSeat(messages: Messages, seat: number, isDead: () => boolean): R
   const sum: Recovered = { returned: 0, freed: 0 };
   if (noted.length === 0) return sum;
   // The dead put no more entries in; one that goes while we look goes after the state of its slot has changed.
-  const entries = new Map<number, () => number>();
+  const entries = new Map<number, () => void>();
   for (const index of messages.indexes) {
-    index.each((slot, position, entry) => {
-      entries.set(slot, () => {
-        index.clear(position, entry);
-        return position;
-      });
-    });
+    index.each((slot, position, entry) => entries.set(slot, () => messages.settle(slot, index, position, entry)));
   }
   for (const [slot, word] of noted) {
-    const clear = entries.get(slot);
+    const settle = entries.get(slot);
     if ((word & STATE) === SENT) {
       // With an entry it is committed, and anybody's.
-      if (clear === undefined && messages.free(slot, word)) sum.freed++;
+      if (settle === undefined && messages.free(slot, word)) sum.freed++;
       continue;
     }
     const mine = messages.adopt(slot, word);
     if (mine === 0) continue;
-    if (clear !== undefined) messages.setPosition(slot, clear());
+    settle?.(); // without an entry its position stands in it already
     messages.giveBack(slot, mine);
     sum.returned++;
   }

@@ -12,13 +12,18 @@ interface Interruption {
   readonly to: number;
   readonly flushed: number;
   readonly kill: boolean;
+  /** Of one that is killed: how many of its last stores it has not come to. */
+  readonly unmade?: number;
 }
 export interface Exploration {
   readonly machine: Machine;
   readonly programs: readonly Program[];
   readonly interruptions: number;
-  /** How many of the interruptions may be kills, and of whom. */
-  readonly kills?: { readonly most: number; readonly of: readonly number[] };
+  /**
+   * How many of the interruptions may be kills, and of whom; `between` also between stores that nobody can observe, so that some of what a
+   * program has reported may not have been stored.
+   */
+  readonly kills?: { readonly most: number; readonly of: readonly number[]; readonly between?: boolean };
   /** Looks at what has come of it, when nobody can go on. Whoever is still asleep then sleeps for ever. */
   check(processes: readonly Process[]): void;
 }
@@ -36,12 +41,14 @@ export function explore(exploration: Exploration): number {
     const killed = taken.filter(({ kill }) => kill).length;
     const first = taken.at(-1)?.at ?? -1;
     for (let at = first + 1; at < points.length; at++) {
-      const { process, pending, others } = points[at]!;
+      const { process, pending, recent, others } = points[at]!;
       for (const to of others) {
         for (let flushed = 0; flushed <= pending; flushed++) descend([...taken, { at, to, flushed, kill: false }]);
       }
       if (killed < kills.most && kills.of.includes(process)) {
-        descend([...taken, { at, to: -1, flushed: pending, kill: true }]);
+        const most = kills.between === true ? recent : 0;
+        for (let unmade = 0; unmade <= most; unmade++)
+          descend([...taken, { at, to: -1, flushed: 0, kill: true, unmade }]);
       }
     }
   };
@@ -62,7 +69,7 @@ function execute({ machine, programs, check }: Exploration, taken: readonly Inte
       while (taken[next] !== undefined && taken[next]!.at < points.length) next++;
       machine.run(current, (taken[next]?.at ?? Number.POSITIVE_INFINITY) - points.length);
       const interruption = current.state === 'ready' ? taken[next] : undefined;
-      if (interruption?.kill === true) machine.kill(current);
+      if (interruption?.kill === true) machine.kill(current, interruption.unmade);
       else machine.flush(current, interruption?.flushed);
       const wanted = interruption?.kill === false ? processes[interruption.to] : undefined;
       if (interruption !== undefined) next++;
@@ -73,8 +80,8 @@ function execute({ machine, programs, check }: Exploration, taken: readonly Inte
     for (const process of processes) machine.flush(process);
     machine.afterwards(() => check(processes));
   } catch (error) {
-    const told = taken.map(({ at, to, flushed, kill }) =>
-      kill ? `${at}: killed` : `${at}: to ${to} with ${flushed} stores in memory`,
+    const told = taken.map(({ at, to, flushed, kill, unmade }) =>
+      kill ? `${at}: killed before its last ${unmade} stores` : `${at}: to ${to} with ${flushed} stores in memory`,
     );
     throw new Error(`${error}\nafter ${told.length === 0 ? 'no interruption' : told.join(', ')}`, { cause: error });
   }

@@ -4,7 +4,7 @@
  *
  * Memory is x86-TSO (Sewell et al., CACM 2010): a plain store goes to the process's store buffer and reaches memory later, in
  * order; a load sees the process's own stores first; `Atomics.store` and exchanges are locked instructions, which empty the buffer;
- * membarrier(2) empties everybody's. What a killed process has stored reaches memory.
+ * membarrier(2) empties everybody's. What a killed process has stored reaches memory; it may be killed between any two stores.
  *
  * A program is a function that is run again from its beginning whenever its process goes on, with the results of all accesses that it has
  * made before: it must do the same whenever they are the same.
@@ -22,6 +22,8 @@ export interface Process {
   /** Results of what it has done so far. */
   readonly log: unknown[];
   cursor: number;
+  /** Stores that it has made since its last observable access. */
+  recent: number;
   /** Times that its bell was rung since it last woke up. */
   strokes: number;
   readonly program: Program;
@@ -34,6 +36,8 @@ export interface Point {
   readonly process: number;
   /** How many of its stores are not in memory yet. */
   readonly pending: number;
+  /** How many of these it has made since what others could observe last: killed earlier, it would not have made them. */
+  readonly recent: number;
   /** Which others could run. */
   readonly others: readonly number[];
 }
@@ -89,6 +93,7 @@ export class Machine {
         stores: [],
         log: [],
         cursor: 0,
+        recent: 0,
         strokes: 0,
         report: [],
       });
@@ -120,8 +125,10 @@ export class Machine {
   flush(process: Process, count: number = process.stores.length): void {
     for (const { offset, bytes } of process.stores.splice(0, count)) this.#bytes.set(bytes, offset);
   }
-  kill(process: Process): void {
-    this.flush(process);
+  /** What it has stored reaches memory, but for the last `unmade` stores, which it has not come to. */
+  kill(process: Process, unmade = 0): void {
+    this.flush(process, process.stores.length - unmade);
+    process.stores.length = 0;
     process.state = 'dead';
     // The kernel closes what it held: whoever waits for it is told.
     for (const other of this.processes) if (other.state === 'blocked') other.state = 'ready';
@@ -240,6 +247,7 @@ export class Machine {
       if (process === undefined) return void this.#bytes.set(bytes, offset);
       for (let at = offset >> 2; at < (offset + bytes.length) >> 2; at++) this.#writers[at]! |= 1 << process.index;
       process.stores.push({ offset, bytes });
+      process.recent++;
     });
   }
   #seen(index: number): number {
@@ -270,8 +278,10 @@ export class Machine {
       this.onPoint({
         process: process.index,
         pending: process.stores.length,
+        recent: Math.min(process.recent, process.stores.length),
         others: others.map((other) => other.index),
       });
+      process.recent = 0;
     }
     const result = perform();
     process.log.push(result);

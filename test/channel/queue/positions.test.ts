@@ -1,0 +1,71 @@
+/** Queues that have seen so many messages that positions are above 2^31, or begin again at 0. */
+import '../../support/leaks.js';
+import assert from 'node:assert/strict';
+import { closeSync, openSync } from 'node:fs';
+import { test } from 'node:test';
+import { Queue } from 'vecino';
+import { planOf } from '#src/channel/queue/layout.js';
+import { mmap } from '#src/system/memory.js';
+import { primePosition } from '../../support/queue.js';
+import { another, queueName } from './support.js';
+
+const geometry = { capacity: 8, messageSize: 16, priorities: 1 };
+
+/** A queue whose next message is the one at `position`. */
+async function makeQueue(position: number): Promise<string> {
+  const name = queueName();
+  (await Queue.open(name, { codec: 'json', ...geometry })).close();
+  const plan = planOf(geometry);
+  const fd = openSync(`${process.env['VECINO_RUNTIME_DIR']}/${name}/slots`, 'r+');
+  const mapping = mmap(fd, plan.byteLength);
+  closeSync(fd);
+  primePosition(new Int32Array(mapping.buffer), plan, 0, position);
+  mapping.unmap();
+  return name;
+}
+
+for (const [name, position] of [
+  ['just below 2^31', 2 ** 31 - 20],
+  ['just below 2^32', 2 ** 32 - 20],
+  ['far above 2^31', 3 * 2 ** 30 + 5],
+] as const) {
+  test(`Queue: with positions ${name}, whoever opens it takes and gives back messages in their order`, async () => {
+    const queueOf = await makeQueue(position);
+    using queue = await Queue.open<number>(queueOf, { codec: 'json' });
+    for (let round = 0; round < 6; round++) {
+      const first = round * 5;
+      for (let i = 0; i < 5; i++) queue.sendSync(first + i);
+      const held = queue.receiveSync();
+      assert.equal(held.value, first);
+      const other = another(
+        queueOf,
+        `const [one, two, three] = [queue.receiveSync(), queue.receiveSync(), queue.receiveSync()];
+         one.reject();
+         say([one, two, three].map(({ value }) => value).join());
+         process.stdin.once('data', () => {}); // holds the others until it is killed`,
+      );
+      assert.equal(await other.line(), [first + 1, first + 2, first + 3].join());
+      held.reject();
+      const anew = await Queue.open<number>(queueOf, { codec: 'json' });
+      for (const who of [queue, anew]) {
+        const delivery = who.receiveSync();
+        assert.equal(delivery.value, who === queue ? first : first + 1);
+        if (who === queue) delivery.acknowledge();
+        else delivery.reject();
+      }
+      anew.close();
+      await other.kill();
+      const rest = [1, 2, 3, 4].map(() => {
+        const delivery = queue.receiveSync();
+        delivery.acknowledge();
+        return delivery.value;
+      });
+      // Those of the dead come when somebody has looked for them, but never behind younger ones that come later.
+      assert.deepEqual(
+        rest.toSorted(),
+        [1, 2, 3, 4].map((i) => first + i),
+      );
+      assert.equal(rest[0], first + 1);
+    }
+  });
+}
