@@ -41,6 +41,7 @@ const PATIENCE = 2;
 const COURTESY = 5;
 /** How often a waiter looks before it sleeps: about two microseconds. Nobody can release while we look, on one processor. */
 const LOOKS = availableParallelism() > 1 ? 200 : 0;
+const EVERYBODY = 0x7fffffff;
 /** The spare word, in words from the lock word. */
 const SPARE = 5;
 
@@ -149,6 +150,8 @@ export class Contender {
   readonly #lock: RobustLock;
   readonly #since = performance.now();
   #slept = false;
+  /** It has slept on the lock word since {@link Contender.passOn}. */
+  #woken = false;
   #claimed = false;
   /** Who is let go first; 0: nobody, or that was done. */
   #letFirst = 0;
@@ -174,7 +177,7 @@ export class Contender {
       if (claim === this.#letFirst) Atomics.compareExchange(words, index + SPARE, claim, 0);
       this.#letFirst = 0;
       this.#courteous = true;
-    } else if (claim !== 0 && claim !== threadId) {
+    } else if (claim !== 0 && claim !== threadId()) {
       this.#letFirst = claim;
     }
     return this.#letFirst !== 0;
@@ -193,9 +196,10 @@ export class Contender {
     }
     if (!isTaken(seen)) return { places: [{ words, index, expected: ~seen }] }; // has changed: try again
     if (this.#slept && !this.#claimed && performance.now() - this.#since > PATIENCE) {
-      this.#claimed = Atomics.compareExchange(words, index + SPARE, 0, threadId) === 0;
+      this.#claimed = Atomics.compareExchange(words, index + SPARE, 0, threadId()) === 0;
     }
     this.#slept = true;
+    this.#woken = true;
     return { places: [{ words, index, expected: seen }] };
   }
   /** Blocks until it is worth trying again. False if it need not sleep. */
@@ -208,14 +212,24 @@ export class Contender {
     waitWordSync(place.words, place.index, place.expected, deadline, limit);
     return true;
   }
+  /**
+   * It leaves the lock word as it is, so nobody will be woken by it later: the others who sleep there are woken now. When an owner dies, the
+   * kernel wakes one.
+   */
+  passOn(): void {
+    const { words, index } = this.#lock;
+    if (!this.#woken || words.length === 0) return;
+    this.#woken = false;
+    futexWake(words, index, EVERYBODY);
+  }
   /** It has the lock, or wants it no more. */
   leave(): void {
     if (!this.#claimed) return;
     this.#claimed = false;
     const { words, index } = this.#lock;
     if (words.length === 0) return;
-    Atomics.compareExchange(words, index + SPARE, threadId, 0);
-    futexWake(words, index + SPARE, 0x7fffffff);
+    Atomics.compareExchange(words, index + SPARE, threadId(), 0);
+    futexWake(words, index + SPARE, EVERYBODY);
   }
 }
 export function isTaken(word: number): boolean {

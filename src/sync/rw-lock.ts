@@ -12,6 +12,7 @@
 import { checkOptions } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, CorruptError, errno, SystemError } from '../system/errors.js';
+import { futexWake } from '../system/futex.js';
 import {
   EBUSY,
   EDEADLK,
@@ -23,7 +24,7 @@ import {
   ROBUST_KIND,
   threadId,
 } from '../system/robust.js';
-import type { AwaitedWord } from '../system/word-wait.js';
+import { type AwaitedWord, hasChanged } from '../system/word-wait.js';
 import { type Guard, type Guarded, LockGuard } from './guard.js';
 import { type Attempt, finishSync, Line, type Obstacle } from './line.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
@@ -215,7 +216,8 @@ export class RwLock implements Disposable {
   #block(attempt: Attempt<Guard>, deadline: Deadline): Guard {
     this.#use();
     return finishSync(attempt, deadline, (places) => {
-      const mine = places.length === 0 || places.some(({ expected }) => (expected & FUTEX_TID_MASK) === threadId);
+      const own = threadId();
+      const mine = places.length === 0 || places.some(({ expected }) => (expected & FUTEX_TID_MASK) === own);
       if (!mine) return undefined;
       return new SystemError(errno['EDEADLK']!, 'lock', {
         path: this.#what,
@@ -238,9 +240,13 @@ export class RwLock implements Disposable {
   #readAttempt(patience: number): Attempt<Guard> {
     const contender = new Contender(this.#writers, patience);
     let full = false;
+    /** What it slept on because all slots were taken. */
+    let slots: readonly AwaitedWord[] = [];
     return {
       try: () => {
         full = false;
+        passOn(slots);
+        slots = [];
         if (this.#writing) return undefined;
         let guard: Guard | undefined;
         const result = contender.try(() => {
@@ -252,8 +258,10 @@ export class RwLock implements Disposable {
           }
           if (!this.#beginRead()) {
             full = !isTaken(Atomics.load(this.#words, this.#writers.index));
+            if (full) contender.passOn();
             return EBUSY;
           }
+          contender.passOn();
           guard = new LockGuard(this.#readGuarded, false);
           return 0;
         });
@@ -261,7 +269,9 @@ export class RwLock implements Disposable {
       },
       obstacle: (): Obstacle => {
         if (this.#writing) return { places: [] };
-        return full ? { places: this.#readersWords() } : contender.obstacle();
+        if (!full) return contender.obstacle();
+        slots = this.#busyReaders(false);
+        return { places: slots.length === MOST ? slots : [elsewhere(this.#words, this.#base)] };
       },
       abandon: () => {
         contender.leave();
@@ -339,8 +349,12 @@ export class RwLock implements Disposable {
     /** Whether the writers' lock is ours, and readers must go. */
     let inside = false;
     let died = false;
+    /** What it slept on because somebody reads. */
+    let slots: readonly AwaitedWord[] = [];
     return {
       try: () => {
+        passOn(slots);
+        slots = [];
         if (this.#writing) return undefined;
         if (!inside) {
           const result = contender.try();
@@ -360,8 +374,8 @@ export class RwLock implements Disposable {
         if (this.#writing) return { places: [] };
         if (!inside) return contender.obstacle();
         if (this.#reading > 0) return { places: [] }; // its end nudges the line
-        const first = this.#busyReaders(false)[0];
-        return { places: first === undefined ? [elsewhere(this.#words, this.#base)] : [first] };
+        slots = this.#busyReaders(false).slice(0, 1);
+        return { places: slots.length === 0 ? [elsewhere(this.#words, this.#base)] : slots };
       },
       abandon: () => {
         contender.leave();
@@ -398,11 +412,6 @@ export class RwLock implements Disposable {
     }
     return busy;
   }
-  /** All slots, when none is free. */
-  #readersWords(): AwaitedWord[] {
-    const busy = this.#busyReaders(false);
-    return busy.length === MOST ? busy : [elsewhere(this.#words, this.#base)];
-  }
   #endWrite(): void {
     this.#writing = false;
     // Not after a death that was not repaired: if we are killed before we have given it up, the next one is told again.
@@ -426,6 +435,13 @@ export class RwLock implements Disposable {
   }
 }
 
+/**
+ * Whoever slept on readers' words wakes the others who do: when a reader dies, the kernel wakes one, and a writer that waits for that
+ * reader sleeps there as well as a reader that waits for a free word.
+ */
+function passOn(slots: readonly AwaitedWord[]): void {
+  for (const slot of slots) if (hasChanged(slot)) futexWake(slot.words, slot.index, 0x7fffffff);
+}
 /** A word that has changed already: try again at once. */
 function elsewhere(words: Int32Array, index: number): AwaitedWord {
   return { words, index, expected: ~Atomics.load(words, index) };

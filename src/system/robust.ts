@@ -44,8 +44,10 @@ export const EILSEQ: number = -errno['EILSEQ']!;
 /** Too many are held. */
 export const EAGAIN: number = -errno['EAGAIN']!;
 
-/** This thread's id, as lock words have it. */
-export const threadId: number = native.gettid();
+/** This thread's id, as lock words have it. Asks the kernel: for slow paths. */
+export function threadId(): number {
+  return native.gettid();
+}
 
 const { lockTake, lockGive } = native;
 const call = new Int32Array(native.lockCall);

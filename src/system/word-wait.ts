@@ -5,8 +5,9 @@
  * while nobody waits there is neither.
  *
  * A wake-up may be lost with the process that it went to: `FUTEX_WAKE` of one waiter, or the kernel's on an owner's death, and
- * that waiter is killed before it acts. Nothing in the kernel tells the others. So words are looked at again once in a
- * {@link LOOK_AGAIN}, and a wait whose word has changed ends. It is the backstop for two deaths at once, not the mechanism.
+ * that waiter is killed before it acts. Or with an owner that is killed between its release and its wake-up while another one takes the
+ * lock. Nothing in the kernel tells the others. So words are looked at again once in a {@link LOOK_AGAIN}, and a wait whose word
+ * has changed ends. It is the backstop for such deaths, not the mechanism.
  */
 import { checkInteger } from './arguments.js';
 import { Deadline } from './deadline.js';

@@ -4,7 +4,7 @@
  * 2007: most mistakes show with two). An interruption may also be the end of the process.
  */
 import assert from 'node:assert/strict';
-import type { Machine, Point, Process, Program } from './machine.js';
+import { canRun, type Machine, type Point, type Process, type Program } from './machine.js';
 
 /** Before access number `at`: another process goes on, or this one is killed. */
 interface Interruption {
@@ -24,6 +24,8 @@ export interface Exploration {
    * program has reported may not have been stored.
    */
   readonly kills?: { readonly most: number; readonly of: readonly number[]; readonly between?: boolean };
+  /** Milliseconds: waits that are shorter end when nobody else can go on. Without it, none ever ends. */
+  readonly time?: number;
   /** Looks at what has come of it, when nobody can go on. Whoever is still asleep then sleeps for ever. */
   check(processes: readonly Process[]): void;
 }
@@ -57,7 +59,7 @@ export function explore(exploration: Exploration): number {
   return runs;
 }
 
-function execute({ machine, programs, check }: Exploration, taken: readonly Interruption[]): Point[] {
+function execute({ machine, programs, time = 0, check }: Exploration, taken: readonly Interruption[]): Point[] {
   const points: Point[] = [];
   machine.onPoint = (point) => points.push(point);
   machine.reset(programs);
@@ -73,9 +75,13 @@ function execute({ machine, programs, check }: Exploration, taken: readonly Inte
       else machine.flush(current, interruption?.flushed);
       const wanted = interruption?.kill === false ? processes[interruption.to] : undefined;
       if (interruption !== undefined) next++;
-      const ready = wanted?.state === 'ready' ? wanted : processes.find(({ state }) => state === 'ready');
-      if (ready === undefined) break;
-      current = ready;
+      const able = () =>
+        processes.find(({ state }) => state === 'ready') ?? processes.find(({ state }) => state === 'idle');
+      const following =
+        wanted !== undefined && canRun(wanted) ? wanted : (able() ?? (machine.timePasses(time) ? able() : undefined));
+      if (following === undefined) break;
+      following.state = 'ready';
+      current = following;
     }
     for (const process of processes) machine.flush(process);
     machine.afterwards(() => check(processes));

@@ -16,7 +16,8 @@ interface Store {
 }
 export interface Process {
   readonly index: number;
-  state: 'ready' | 'blocked' | 'done' | 'dead';
+  /** Idle: it lets all others go first. */
+  state: 'ready' | 'idle' | 'blocked' | 'done' | 'dead';
   /** Stores that are not in memory yet. */
   readonly stores: Store[];
   /** Results of what it has done so far. */
@@ -26,9 +27,23 @@ export interface Process {
   recent: number;
   /** Times that its bell was rung since it last woke up. */
   strokes: number;
+  hasGivenWay: boolean;
+  /** How many of its waits time has ended. */
+  timeouts: number;
+  /** What a futex call of its waits for. */
+  wait: Wait | undefined;
   readonly program: Program;
   /** What the program has put there in its last run. */
   report: unknown[];
+}
+/** For one of several words, in futex(2). */
+export interface Wait {
+  readonly indices: readonly number[];
+  readonly milliseconds: number;
+  /** Who came first is woken first. */
+  readonly order: number;
+  /** Once it is over: which word it was, or -1 for the time. */
+  result: number | undefined;
 }
 export type Program = (report: unknown[]) => void;
 /** What a process is about to do when the machine may be told otherwise. */
@@ -42,6 +57,8 @@ export interface Point {
   readonly others: readonly number[];
 }
 
+/** Who was woken by time so often, and sleeps again, sleeps for ever. */
+const MOST_TIMEOUTS = 8;
 const SUSPENDED = new Error('suspended');
 const real = { Atomics, Int32Array, Uint8Array };
 const machines = new WeakMap<object, Machine>();
@@ -58,6 +75,8 @@ export class Machine {
   barriers = true;
   /** A planted fault: writing to these words changes nothing, as if the code did not do it. */
   lost: (index: number) => boolean = () => false;
+  /** Told of a death when what the dead one has stored is in memory: what the kernel does then. */
+  onDeath: (process: Process) => void = () => {};
   /** Told of each access that others can observe, before it. */
   onPoint: (point: Point) => void = () => {};
   readonly #bytes: Uint8Array;
@@ -67,6 +86,7 @@ export class Machine {
   /** Of each word, a bit for each process that has ever written it, in any run: what nobody else writes need not be watched. */
   readonly #writers: Uint8Array;
   #running: Process | undefined;
+  #waits = 0;
   #suspended = false;
   #budget = 0;
   #quiet = 0;
@@ -95,6 +115,9 @@ export class Machine {
         cursor: 0,
         recent: 0,
         strokes: 0,
+        hasGivenWay: false,
+        timeouts: 0,
+        wait: undefined,
         report: [],
       });
     }
@@ -130,8 +153,32 @@ export class Machine {
     this.flush(process, process.stores.length - unmade);
     process.stores.length = 0;
     process.state = 'dead';
+    this.onDeath(process);
     // The kernel closes what it held: whoever waits for it is told.
-    for (const other of this.processes) if (other.state === 'blocked') other.state = 'ready';
+    for (const other of this.processes) {
+      if (other.state === 'blocked' && other.wait === undefined) other.state = 'ready';
+    }
+  }
+  /** What is in memory, for the kernel. */
+  get memory(): Int32Array {
+    return this.#memory;
+  }
+  get running(): Process | undefined {
+    return this.#running;
+  }
+  /** Nobody can go on: the shortest wait that is shorter than `longest` is over. False: there is none. */
+  timePasses(longest: number): boolean {
+    const next = this.processes
+      .filter(({ state, wait }) => state === 'blocked' && wait !== undefined && wait.milliseconds < longest)
+      .filter(({ timeouts }) => timeouts < MOST_TIMEOUTS)
+      .sort(
+        (one, other) => one.wait!.milliseconds - other.wait!.milliseconds || one.wait!.order - other.wait!.order,
+      )[0];
+    if (next === undefined) return false;
+    next.timeouts++;
+    next.wait!.result = -1;
+    next.state = 'ready';
+    return true;
   }
 
   /** What is in memory, for production code that runs afterwards and alone. */
@@ -194,6 +241,53 @@ export class Machine {
       this.#running!.strokes = 0;
     });
   }
+  /** Lets all others go first, for as long as any of them can. */
+  giveWay(): void {
+    this.call(() => {
+      const process = this.#running!;
+      if (process.hasGivenWay) {
+        process.hasGivenWay = false;
+        return;
+      }
+      process.hasGivenWay = true;
+      process.state = 'idle';
+      throw this.#suspend();
+    });
+  }
+  /** futex(2) and futex_waitv(2): the index of the word that was woken; -1: the time is over; -2: a word had changed already. */
+  futexWait(words: readonly { index: number; expected: number }[], milliseconds: number): number {
+    return this.call(() => {
+      const process = this.#running!;
+      const { wait } = process;
+      if (wait?.result !== undefined) {
+        process.wait = undefined;
+        return wait.result;
+      }
+      if (words.some(({ index, expected }) => this.#memory[index] !== expected >> 0)) return -2;
+      process.wait = {
+        indices: words.map(({ index }) => index),
+        milliseconds,
+        order: ++this.#waits,
+        result: undefined,
+      };
+      process.state = 'blocked';
+      throw this.#suspend();
+    });
+  }
+  /** A part of a system call, or of what the kernel does at a death. */
+  wake(index: number, count: number): number {
+    const sleepers = this.processes
+      .filter(({ state, wait }) => state === 'blocked' && wait?.indices.includes(index))
+      .sort((one, other) => one.wait!.order - other.wait!.order)
+      .slice(0, count);
+    for (const { wait } of sleepers) wait!.result = index;
+    for (const sleeper of sleepers) sleeper.state = 'ready';
+    return sleepers.length;
+  }
+  /** What a test notes down, once, between two accesses. Nobody can observe it. */
+  note<T>(perform: () => T): T {
+    return this.#access(false, perform);
+  }
   isDead(index: number): boolean {
     return this.call(() => this.processes[index]!.state === 'dead');
   }
@@ -222,16 +316,16 @@ export class Machine {
   store(index: number, value: number): void {
     this.#write(index << 2, new real.Uint8Array(real.Int32Array.of(value).buffer));
   }
-  /** A locked instruction: gives what was there. */
-  exchange(index: number, change: (found: number) => number): number {
+  /** A locked instruction: gives what was there, in the word itself or, if it is on two words, in the other one. */
+  exchange(index: number, change: (found: number) => number, given: number = index): number {
     return this.#access(true, () => {
       if (this.#running !== undefined) {
         this.flush(this.#running);
         this.#writers[index]! |= 1 << this.#running.index;
       }
-      const found = this.#memory[index]!;
+      const [found, result] = [this.#memory[index]!, this.#memory[given]!];
       if (!this.lost(index)) this.#memory[index] = change(found);
-      return found;
+      return result;
     });
   }
 
@@ -274,7 +368,7 @@ export class Machine {
     if (observable && this.#quiet === 0) {
       if (this.#budget === 0) throw this.#suspend();
       this.#budget--;
-      const others = this.processes.filter((other) => other !== process && other.state === 'ready');
+      const others = this.processes.filter((other) => other !== process && canRun(other));
       this.onPoint({
         process: process.index,
         pending: process.stores.length,
@@ -307,6 +401,9 @@ export class Machine {
   }
 }
 
+export function canRun({ state }: Process): boolean {
+  return state === 'ready' || state === 'idle';
+}
 /** Of an array that is no machine's: a locked instruction empties the buffer all the same. */
 function elsewhere<T>(perform: () => T): T {
   active?.fence();
@@ -335,3 +432,12 @@ substituted.load = ((view: Int32Array, index: number) =>
 substituted.compareExchange = ((view: Int32Array, index: number, expected: number, value: number) =>
   machines.get(view)?.exchange(index, (found) => (found === expected ? value : found)) ??
   elsewhere(() => real.Atomics.compareExchange(view, index, expected, value))) as never;
+/** Modules that take functions of `Atomics` when they are loaded get those of machines. */
+export async function withSubstitutes<T>(imported: () => Promise<T>): Promise<T> {
+  globalThis.Atomics = substituted;
+  try {
+    return await imported();
+  } finally {
+    globalThis.Atomics = real.Atomics;
+  }
+}
