@@ -40,6 +40,7 @@ static void tear_down(napi_async_cleanup_hook_handle handle, void *data) {
   ring_close(instance); /* after the watches of their descriptors */
   waiter_close(instance);
   locks_abandon(instance);
+  mappings_forget(instance);
   instance->closing--;
   instance_release(instance);
 }

@@ -6,8 +6,12 @@
  * Either way the slot's damage is set, TypeScript finds it there and throws CorruptError; any other fault goes to the handler that
  * was there before (V8 has one for WebAssembly), or to the kernel's default.
  *
+ * A range that is reserved (mapping.c) keeps its slot: a thread may have faulted just before its pages were replaced, and finds, when the
+ * handler returns, that they are there.
+ *
  * This is the one piece of state that belongs to the process and not to an environment, because signal handlers do. The
- * handler takes no lock: slots are claimed and freed under a mutex, and read in the handler by atomic loads. */
+ * handler takes no lock: slots are claimed and freed under a mutex, and read in the handler by atomic loads, with a second look at
+ * the one that is written last. Everybody else takes the mutex. */
 #include "guard.h"
 #include "vecino.h"
 #include <pthread.h>
@@ -22,11 +26,13 @@ struct slot {
   atomic_size_t length;
   atomic_int damage;
   atomic_bool read_only;
-  void *owner;
+  atomic_bool reserved;
+  void *owner; /* under the mutex */
 };
-enum { CHUNK = 256, CHUNKS = 4096 };
+enum { CHUNK = 256, CHUNKS = 4096, ANONYMOUS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE };
 static _Atomic(struct slot *) chunks[CHUNKS];
 static atomic_int slots; /* how many have ever been claimed */
+static int vacant;       /* no slot below it is free; under the mutex */
 static pthread_mutex_t claiming = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t installed = PTHREAD_ONCE_INIT;
 static struct sigaction before_bus, before_segv;
@@ -61,7 +67,7 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     if (signal == SIGBUS) {
       int protection = atomic_load(&slot->read_only) ? PROT_READ : PROT_READ | PROT_WRITE;
       size_t rest = start + length - page;
-      if (mmap((void *)page, rest, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) break;
+      if (mmap((void *)page, rest, protection, ANONYMOUS, -1, 0) == MAP_FAILED) break;
       atomic_fetch_or(&slot->damage, GUARD_TRUNCATED);
     } else {
       if (!atomic_load(&slot->read_only) || mprotect((void *)page, page_size, PROT_READ | PROT_WRITE) != 0) break;
@@ -85,7 +91,7 @@ static void install(void) {
 int guard_add(void *start, size_t length, bool read_only, void *owner) {
   pthread_once(&installed, install);
   pthread_mutex_lock(&claiming);
-  int count = atomic_load(&slots), index = 0;
+  int count = atomic_load(&slots), index = vacant;
   while (index < count && atomic_load(&slot_at(index)->start) != 0) index++;
   if (index == count) {
     struct slot *chunk = index / CHUNK < CHUNKS ? atomic_load(&chunks[index / CHUNK]) : NULL;
@@ -101,8 +107,10 @@ int guard_add(void *start, size_t length, bool read_only, void *owner) {
     atomic_store(&slot->length, length);
     atomic_store(&slot->damage, 0);
     atomic_store(&slot->read_only, read_only);
+    atomic_store(&slot->reserved, false);
     slot->owner = owner;
     atomic_store(&slot->start, (uintptr_t)start);
+    vacant = index + 1;
   }
   pthread_mutex_unlock(&claiming);
   return index;
@@ -113,32 +121,48 @@ void guard_remove(int index) {
   pthread_mutex_lock(&claiming);
   slot->owner = NULL;
   atomic_store(&slot->start, 0);
+  if (index < vacant) vacant = index;
   pthread_mutex_unlock(&claiming);
 }
+void guard_set_reserved(int index) { atomic_store(&slot_at(index)->reserved, true); }
+void guard_set_read_only(int index) { atomic_store(&slot_at(index)->read_only, true); }
 void *guard_owner(int index) {
   struct slot *slot = slot_at(index);
-  return slot == NULL ? NULL : slot->owner;
+  if (slot == NULL) return NULL;
+  pthread_mutex_lock(&claiming);
+  void *owner = slot->owner;
+  pthread_mutex_unlock(&claiming);
+  return owner;
 }
 void *guard_find(const void *bytes, size_t length) {
-  for (int i = 0, n = atomic_load(&slots); i < n; i++) {
+  void *owner = NULL;
+  uintptr_t at = (uintptr_t)bytes;
+  pthread_mutex_lock(&claiming);
+  for (int i = 0, n = atomic_load(&slots); i < n && owner == NULL; i++) {
     struct slot *slot = slot_at(i);
-    uintptr_t start = atomic_load(&slot->start), size = atomic_load(&slot->length), at = (uintptr_t)bytes;
-    if (start != 0 && at >= start && at - start <= size && length <= size - (at - start)) return slot->owner;
+    uintptr_t start = atomic_load(&slot->start), size = atomic_load(&slot->length);
+    if (start != 0 && at >= start && at - start <= size && length <= size - (at - start)) owner = slot->owner;
   }
-  return NULL;
+  pthread_mutex_unlock(&claiming);
+  return owner;
 }
 int guard_damage(int index) {
   struct slot *slot = slot_at(index);
   return slot == NULL ? 0 : atomic_load(&slot->damage);
 }
 
-/* Whether a handler of ours sits in front, for the tests; the mappings themselves are reached through memory.c. */
-static napi_value call_guarded(napi_env env, napi_callback_info info) {
-  int used = 0;
-  for (int i = 0, n = atomic_load(&slots); i < n; i++) used += atomic_load(&slot_at(i)->start) != 0;
-  return give_int(env, used);
+/* For the tests: how many are mapped, and how many only reserved. The mappings themselves are reached through memory.c. */
+static int count(bool reserved) {
+  int found = 0;
+  for (int i = 0, n = atomic_load(&slots); i < n; i++) {
+    struct slot *slot = slot_at(i);
+    if (atomic_load(&slot->start) != 0 && atomic_load(&slot->reserved) == reserved) found++;
+  }
+  return found;
 }
+static napi_value call_mapping_count(napi_env env, napi_callback_info info) { return give_int(env, count(false)); }
+static napi_value call_reservation_count(napi_env env, napi_callback_info info) { return give_int(env, count(true)); }
 void export_guard(napi_env env, napi_value exports, struct instance *instance) {
-  static const struct method methods[] = {{"mappingCount", call_guarded}};
+  static const struct method methods[] = {{"mappingCount", call_mapping_count}, {"reservationCount", call_reservation_count}};
   EXPORT_METHODS(methods);
 }

@@ -1,58 +1,15 @@
 /* mmap(2), munmap(2), memfd_create(2), shm_open(3), shm_unlink(3).
  *
- * A mapping becomes one external ArrayBuffer. unmap() detaches it first, so a view that is kept too long has length 0
- * and never touches memory that is gone. If somebody else detached it (ArrayBuffer.prototype.transfer moves the memory to
- * another object), unmap() answers EBUSY and the memory goes with that object, when it is collected.
- *
- * While a lock in it is held (robust.c) the memory stays mapped, also after unmap() or the buffer's end; the last lock's release
- * unmaps it then. */
+ * A mapping becomes one external ArrayBuffer; mapping.c says what becomes of both. munmap() detaches the buffer first, so a view that is
+ * kept too long has length 0. If somebody else detached it (ArrayBuffer.prototype.transfer moves the memory to another object),
+ * it answers EBUSY and the memory goes with that object, when it is collected. */
 #include "guard.h"
 #include "mapping.h"
 #include "vecino.h"
 #include <fcntl.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-void mapping_unmap(struct mapping *mapping) {
-  mapping->closed = true;
-  if (mapping->slot < 0 || mapping->holds > 0) return;
-  guard_remove(mapping->slot); /* first: the address may belong to somebody else at once */
-  mapping->unmap(mapping->start, mapping->length);
-  mapping->slot = -1;
-}
-void mapping_leave(struct mapping *mapping) {
-  if (--mapping->users == 0) free(mapping);
-}
-static void mapping_collected(napi_env env, void *data, void *hint) {
-  mapping_unmap(hint);
-  mapping_leave(hint);
-}
-struct mapping *mapping_share(const void *start, size_t length) {
-  struct mapping *mapping = guard_find(start, length);
-  if (mapping != NULL) mapping->users++;
-  return mapping;
-}
-napi_value give_mapping(napi_env env, void *start, size_t length, bool read_only, void (*unmap)(void *, size_t), int32_t *slot) {
-  struct mapping *mapping = malloc(sizeof *mapping);
-  int taken = mapping == NULL ? -1 : guard_add(start, length, read_only, mapping);
-  if (taken < 0) {
-    unmap(start, length);
-    free(mapping);
-    return give_int(env, -ENOMEM);
-  }
-  *mapping = (struct mapping){start, length, unmap, taken, false, 0, 1};
-  napi_value buffer = NULL;
-  napi_status status = napi_create_external_arraybuffer(env, start, length, mapping_collected, mapping, &buffer);
-  if (status != napi_ok) { /* Electron's V8 forbids external memory */
-    mapping_unmap(mapping);
-    free(mapping);
-    return give_int(env, status == napi_no_external_buffers_allowed ? -EOPNOTSUPP : -ENOMEM);
-  }
-  *slot = taken;
-  return buffer;
-}
 
 static void unmap(void *start, size_t length) { munmap(start, length); }
 
@@ -65,7 +22,7 @@ static napi_value call_mmap(napi_env env, napi_callback_info info) { /* length, 
   void *start = mmap(NULL, length, prot, flags, arg_int(env, argv[3]), arg_int64(env, argv[4]));
   if (start == MAP_FAILED) return give_call(env, instance, -1);
   instance->tally->calls++;
-  return give_mapping(env, start, length, (prot & PROT_WRITE) == 0, unmap, (int32_t *)(void *)out.data);
+  return give_mapping(instance, start, length, (prot & PROT_WRITE) == 0, unmap, (int32_t *)(void *)out.data);
 }
 static napi_value call_munmap(napi_env env, napi_callback_info info) { /* slot, buffer */
   ARGUMENTS(2);
@@ -76,8 +33,12 @@ static napi_value call_munmap(napi_env env, napi_callback_info info) { /* slot, 
   if (start != mapping->start || length != mapping->length) return give_int(env, -EBUSY);
   if (napi_detach_arraybuffer(env, argv[1]) != napi_ok) return give_int(env, -EBUSY);
   instance->tally->calls++;
-  mapping_unmap(mapping);
+  mapping_close(mapping);
   return give_int(env, 0);
+}
+static napi_value call_release_collected(napi_env env, napi_callback_info info) { /* how many ranges */
+  ARGUMENTS(1);
+  return give_int(env, mappings_release(instance));
 }
 static napi_value call_mapping_damage(napi_env env, napi_callback_info info) { /* slot: 0, or what happened (guard.h) */
   ARGUMENTS(1);
@@ -104,7 +65,7 @@ static napi_value call_shm_unlink(napi_env env, napi_callback_info info) {
 
 void export_memory(napi_env env, napi_value exports, struct instance *instance) {
   static const struct method methods[] = {
-    {"mmap", call_mmap}, {"munmap", call_munmap}, {"mappingDamage", call_mapping_damage}, {"memfdCreate", call_memfd_create},
+    {"mmap", call_mmap}, {"munmap", call_munmap}, {"releaseCollected", call_release_collected}, {"mappingDamage", call_mapping_damage}, {"memfdCreate", call_memfd_create},
     {"shmOpen", call_shm_open}, {"shmUnlink", call_shm_unlink},
   };
   static const struct constant constants[] = {

@@ -31,6 +31,7 @@ struct envelope;
 struct ring;
 struct waiter;
 struct locks;
+struct mapping;
 
 /* The state of one environment; it is the `data` of every function, so that no call looks it up. */
 struct instance {
@@ -48,6 +49,7 @@ struct instance {
   struct listener *listener; /* signal_listen.c: NULL while nothing here listens to signals */
   struct ring *ring;       /* ring.c: where this environment waits for words; NULL while it does not */
   struct waiter *waiter;   /* waiter.c: the same on older kernels */
+  struct mapping *reserved; /* mapping.c: closed, and not collected yet */
   struct locks *locks;     /* robust.c: what this thread holds */
   int32_t *lock_call;      /* robust.c: the number and the result of its hot calls */
   unsigned closing;        /* libuv handles asked to close that have not closed yet */
@@ -166,6 +168,7 @@ void helper_discard_all(struct instance *instance);
 void listener_forget(struct instance *instance);
 void ring_close(struct instance *instance);
 void locks_abandon(struct instance *instance);
+void mappings_forget(struct instance *instance);
 void waiter_close(struct instance *instance);
 void helper_discard_all(struct instance *instance);
 

@@ -23,7 +23,10 @@ export interface Mapping {
    * although it is read-only. The bytes are private to this process from then on.
    */
   check(): void;
-  /** Detaches the buffer (every view of it has length 0 from then on) and unmaps the memory. Idempotent. */
+  /**
+   * Detaches the buffer (every view of it has length 0 from then on) and releases the memory. The range of addresses stays reserved, with
+   * private pages, until the buffer is collected: another thread (`fs`, `zlib`, `crypto`) may be at work on it. Idempotent.
+   */
   unmap(): void;
 }
 
@@ -45,7 +48,7 @@ export function mmap(
   const prot = readOnly ? constants['PROT_READ']! : constants['PROT_READ']! | constants['PROT_WRITE']!;
   // Private when read-only, so that the guard can turn a stray write into a copy nobody else sees.
   const flags = readOnly ? constants['MAP_PRIVATE']! : constants['MAP_SHARED']!;
-  const buffer = native.mmap(length, prot, flags, fd, offset, slotOut);
+  const buffer = withRoom(() => native.mmap(length, prot, flags, fd, offset, slotOut));
   if (typeof buffer === 'number') {
     if (buffer === -errno['EOPNOTSUPP']!) {
       throw new UnsupportedError(
@@ -55,6 +58,11 @@ export function mmap(
     throw new SystemError(buffer, 'mmap', { path: name });
   }
   return mapping(buffer, slotOut[0]!, name);
+}
+/** If there is no room for another mapping, those that were closed and are not reported collected yet may be in its way. */
+export function withRoom<T>(map: () => T | number): T | number {
+  const buffer = map();
+  return buffer === -errno['ENOMEM']! && native.releaseCollected() > 0 ? map() : buffer;
 }
 /** The {@link Mapping} of a buffer that the addon made. */
 export function mapping(buffer: ArrayBuffer, slot: number, name: string): Mapping {

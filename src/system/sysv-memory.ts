@@ -1,7 +1,7 @@
 /** shmget(2), shmat(2), shmctl(2). */
 import { checkInteger } from './arguments.js';
 import { check, SystemError, type SystemErrorContext } from './errors.js';
-import { type Mapping, mapping } from './memory.js';
+import { type Mapping, mapping, withRoom } from './memory.js';
 import { native } from './native.js';
 
 declare module './native.js' {
@@ -20,7 +20,8 @@ export function shmget(key: number, size: number, flags: number, context?: Syste
 const slotOut = new Int32Array(1);
 /** Attaches a segment of `size` bytes, for reading and writing. */
 export function shmat(id: number, size: number, name: string): Mapping {
-  const buffer = native.shmat(checkInteger('id', id, 0), size, slotOut);
+  checkInteger('id', id, 0);
+  const buffer = withRoom(() => native.shmat(id, size, slotOut));
   if (typeof buffer === 'number') throw new SystemError(buffer, 'shmat', { path: name });
   return mapping(buffer, slotOut[0]!, name);
 }
