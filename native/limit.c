@@ -14,7 +14,9 @@ static napi_value call_getrlimit(napi_env env, napi_callback_info info) { /* res
 
 void export_limit(napi_env env, napi_value exports, struct instance *instance) {
   static const struct method methods[] = {{"getrlimit", call_getrlimit}};
-  static const struct constant constants[] = {{"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE}, {"RLIMIT_NOFILE", RLIMIT_NOFILE}};
+  static const struct constant constants[] = {
+    {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE}, {"RLIMIT_NOFILE", RLIMIT_NOFILE}, {"RLIMIT_AS", RLIMIT_AS},
+  };
   EXPORT_METHODS(methods);
   EXPORT_CONSTANTS(constants);
 }

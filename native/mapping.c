@@ -8,13 +8,14 @@
  * else's until V8 has collected the object and has freed what it calls the backing store, which code in C++ may hold alone.
  *
  * What a reserved range costs: no memory unless somebody still writes to it, and next to no kernel objects, since neighbours become one
- * area. V8 is told of a small part of its size, so that many of them, or a large one, make it collect.
+ * area. V8 is told of a small part of its size, so that it collects them in time; src/system/reserved.ts bounds the addresses.
  *
  * While a lock in it is held (robust.c) the memory stays what it is; the last lock's release does then what close() could not. */
 #include "mapping.h"
 #include "guard.h"
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 /* What V8 is told: a range's own cost, and a share of what could be written to it. */
 static int64_t burden(const struct mapping *mapping) { return 16384 + (int64_t)(mapping->length / 16); }
@@ -26,21 +27,31 @@ static void enlist(struct mapping *mapping) {
   mapping->link = &mapping->instance->reserved;
   if (mapping->next != NULL) mapping->next->link = &mapping->next;
   mapping->instance->reserved = mapping;
+  mapping->instance->reserved_bytes += (double)mapping->length;
 }
 static void delist(struct mapping *mapping) {
   int64_t total;
   napi_adjust_external_memory(mapping->env, -burden(mapping), &total);
   if (mapping->link == NULL) return;
+  mapping->instance->reserved_bytes -= (double)mapping->length;
   *mapping->link = mapping->next;
   if (mapping->next != NULL) mapping->next->link = mapping->link;
 }
 
+/* `ulimit -d` counts private pages that can be written to; a program must not come beyond it by closing something. */
+static int protection(void) {
+  struct rlimit limit;
+  return getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? PROT_READ : PROT_READ | PROT_WRITE;
+}
 /* Puts private pages in place of the shared ones, in one step: between an unmapping and a mapping the range could become another's.
- * If the kernel refuses (too many areas, a segment of huge pages that does not end with one), it stays shared until it is unmapped. */
+ * Where those that can be written to are counted, or refused (vm.overcommit_memory 2), they are for reading; the guard lets a write
+ * through page by page, and a system call that writes is EFAULT. If the kernel refuses these too (too many areas, a segment of huge
+ * pages that does not end with one), the range stays shared until it is unmapped. */
 static void reserve(struct mapping *mapping) {
-  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
-  void *at = mmap(mapping->start, mapping->length, PROT_READ | PROT_WRITE, flags, -1, 0);
-  if (at == MAP_FAILED) { /* strict accounting counts what can be written; the guard lets single pages be */
+  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, allowed = protection();
+  void *at = MAP_FAILED;
+  if (allowed & PROT_WRITE) at = mmap(mapping->start, mapping->length, allowed, flags, -1, 0);
+  if (at == MAP_FAILED) {
     guard_set_read_only(mapping->slot);
     at = mmap(mapping->start, mapping->length, PROT_READ, flags, -1, 0);
   }
@@ -61,7 +72,7 @@ static void release(struct mapping *mapping) {
 }
 void mapping_close(struct mapping *mapping) {
   mapping->closed = true;
-  if (mapping->slot < 0 || mapping->holds > 0 || mapping->moved) return;
+  if (mapping->slot < 0 || mapping->holds > 0) return;
   if (mapping->watched == 0) release(mapping);
   else if (!mapping->reserved) reserve(mapping);
 }
@@ -82,24 +93,13 @@ static bool is_collected(const struct mapping *mapping) {
   napi_close_handle_scope(mapping->env, scope);
   return known && buffer == NULL;
 }
-static int release_collected(struct instance *instance) {
+int mappings_release(struct instance *instance) {
   int released = 0;
   for (struct mapping *mapping = instance->reserved, *next; mapping != NULL; mapping = next) {
     next = mapping->next;
     if (!is_collected(mapping)) continue;
     release(mapping);
     released++;
-  }
-  return released;
-}
-int mappings_release(struct instance *instance) {
-  int64_t total, much = (int64_t)1 << 40;
-  int released = release_collected(instance);
-  /* More than V8 lets be makes it collect at once. That may only end a marking which began before the objects were dropped, so twice. */
-  for (int i = 0; i < 2 && released == 0 && instance->reserved != NULL; i++) {
-    napi_adjust_external_memory(instance->env, much, &total);
-    napi_adjust_external_memory(instance->env, -much, &total);
-    released = release_collected(instance);
   }
   return released;
 }
@@ -111,28 +111,19 @@ void mappings_forget(struct instance *instance) {
   instance->reserved = NULL;
 }
 
-/* Before the environment ends: it frees the memory of every buffer that it made, also of one that was moved to another thread
- * (ArrayBuffer.prototype.transfer, then postMessage), which may go on with it. That memory stays until the process ends. */
-static void before_teardown(void *data) {
-  struct mapping *mapping = data;
-  napi_handle_scope scope;
-  napi_value buffer = NULL;
-  void *start = NULL;
-  if (mapping->closed || napi_open_handle_scope(mapping->env, &scope) != napi_ok) return;
-  bool here = napi_get_reference_value(mapping->env, mapping->buffer, &buffer) == napi_ok && buffer != NULL &&
-              napi_get_arraybuffer_info(mapping->env, buffer, &start, NULL) == napi_ok && start == mapping->start;
-  mapping->moved = !here;
-  napi_close_handle_scope(mapping->env, scope);
+/* V8 has collected the object, or has freed its memory, which may be another object's by then. Each comes once, in any order. At the
+ * environment's end Node frees the memory of every buffer that it made, also of one that was moved to another thread: see the documents. */
+static void unwatch(napi_env env, struct mapping *mapping) {
+  bool over = --mapping->watched == 0;
+  if (over) napi_delete_reference(env, mapping->buffer);
+  if (over || mapping->closed) mapping_close(mapping);
+  if (over) mapping_leave(mapping);
 }
-/* V8 has collected the object, or has freed its memory; each comes once, in any order. */
-static void collected(napi_env env, void *data, void *hint) {
+static void object_collected(napi_env env, void *data, void *hint) { unwatch(env, data); }
+static void memory_freed(napi_env env, void *data, void *hint) {
   struct mapping *mapping = hint;
-  if (--mapping->watched == 0) {
-    napi_remove_env_cleanup_hook(env, before_teardown, mapping);
-    napi_delete_reference(env, mapping->buffer);
-  }
-  mapping_close(mapping);
-  if (mapping->watched == 0 && !mapping->moved) mapping_leave(mapping); /* else the guard knows it for ever */
+  mapping->closed = true;
+  unwatch(env, mapping);
 }
 
 napi_value give_mapping(struct instance *instance, void *start, size_t length, bool read_only, void (*unmap)(void *, size_t), int32_t *slot) {
@@ -147,7 +138,7 @@ napi_value give_mapping(struct instance *instance, void *start, size_t length, b
   *mapping = (struct mapping){
     .start = start, .length = length, .unmap = unmap, .instance = instance, .env = env, .slot = taken, .users = 1};
   napi_value buffer = NULL;
-  napi_status status = napi_create_external_arraybuffer(env, start, length, collected, mapping, &buffer);
+  napi_status status = napi_create_external_arraybuffer(env, start, length, memory_freed, mapping, &buffer);
   if (status != napi_ok) { /* Electron's V8 forbids external memory */
     mapping_close(mapping);
     free(mapping);
@@ -156,8 +147,7 @@ napi_value give_mapping(struct instance *instance, void *start, size_t length, b
   mapping->watched = 2;
   /* These need memory only, which V8 does not live without. If one is refused all the same, the range is never given back. */
   if (napi_create_reference(env, buffer, 0, &mapping->buffer) != napi_ok) mapping->watched++;
-  if (napi_add_finalizer(env, buffer, mapping, collected, mapping, NULL) != napi_ok) mapping->watched++;
-  napi_add_env_cleanup_hook(env, before_teardown, mapping);
+  if (napi_add_finalizer(env, buffer, mapping, object_collected, NULL, NULL) != napi_ok) mapping->watched++;
   *slot = taken;
   return buffer;
 }

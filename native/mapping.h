@@ -13,7 +13,6 @@ struct mapping {
   int slot;              /* in the guard's table; -1 once unmapped */
   bool closed;           /* nothing new uses it */
   bool reserved;         /* its pages are private ones by now */
-  bool moved;            /* it went to another thread, which this one outlives not */
   unsigned watched;      /* 2: the ArrayBuffer object and its memory; each counts until V8 has freed it */
   unsigned holds;        /* locks held in it */
   unsigned users;        /* while `watched`, and the locks that know it */
@@ -27,8 +26,8 @@ napi_value give_mapping(struct instance *instance, void *start, size_t length, b
 /* Ends its use: reserved, then unmapped, as soon as each may be. */
 void mapping_close(struct mapping *mapping);
 
-/* For when there is no room for another: unmaps the reserved ranges whose object V8 has collected, or collects now, although the event loop
- * has had no turn to tell so. How many. (Nothing here waits for the backing store; only C++ that keeps it, and not the object, would mind.) */
+/* Unmaps the reserved ranges whose object V8 has collected, although the event loop has had no turn to tell so. How many. (It does not wait
+ * for the backing store; only C++ that keeps that alone, without the object, would mind.) */
 int mappings_release(struct instance *instance);
 
 /* For locks in a mapping (robust.c), by the thread that mapped it. While one is held the memory stays what it is, whatever is

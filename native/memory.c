@@ -36,8 +36,19 @@ static napi_value call_munmap(napi_env env, napi_callback_info info) { /* slot, 
   mapping_close(mapping);
   return give_int(env, 0);
 }
-static napi_value call_release_collected(napi_env env, napi_callback_info info) { /* how many ranges */
+static napi_value call_reserved_bytes(napi_env env, napi_callback_info info) { /* of addresses, by this environment */
   ARGUMENTS(1);
+  return give_double(env, instance->reserved_bytes);
+}
+static napi_value call_release_collected(napi_env env, napi_callback_info info) { /* whether V8 is to collect first: how many ranges */
+  ARGUMENTS(1);
+  int64_t total, much = (int64_t)1 << 40; /* more than V8 lets be: it collects at once */
+  bool collect = false;
+  napi_get_value_bool(env, argv[0], &collect);
+  if (collect) {
+    napi_adjust_external_memory(env, much, &total);
+    napi_adjust_external_memory(env, -much, &total);
+  }
   return give_int(env, mappings_release(instance));
 }
 static napi_value call_mapping_damage(napi_env env, napi_callback_info info) { /* slot: 0, or what happened (guard.h) */
@@ -65,7 +76,7 @@ static napi_value call_shm_unlink(napi_env env, napi_callback_info info) {
 
 void export_memory(napi_env env, napi_value exports, struct instance *instance) {
   static const struct method methods[] = {
-    {"mmap", call_mmap}, {"munmap", call_munmap}, {"releaseCollected", call_release_collected}, {"mappingDamage", call_mapping_damage}, {"memfdCreate", call_memfd_create},
+    {"mmap", call_mmap}, {"munmap", call_munmap}, {"reservedBytes", call_reserved_bytes}, {"releaseCollected", call_release_collected}, {"mappingDamage", call_mapping_damage}, {"memfdCreate", call_memfd_create},
     {"shmOpen", call_shm_open}, {"shmUnlink", call_shm_unlink},
   };
   static const struct constant constants[] = {

@@ -50,6 +50,7 @@ struct instance {
   struct ring *ring;       /* ring.c: where this environment waits for words; NULL while it does not */
   struct waiter *waiter;   /* waiter.c: the same on older kernels */
   struct mapping *reserved; /* mapping.c: closed, and not collected yet */
+  double reserved_bytes;    /* of addresses that they take */
   struct locks *locks;     /* robust.c: what this thread holds */
   int32_t *lock_call;      /* robust.c: the number and the result of its hot calls */
   unsigned closing;        /* libuv handles asked to close that have not closed yet */

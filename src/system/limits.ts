@@ -26,6 +26,6 @@ export function describeLimit(name: string): string {
   return `${limitPath(name)} is ${kernelLimit(name) ?? 'not readable'}; raise it with \`sysctl -w ${name}=NUMBER\``;
 }
 /** This process's soft limit, `Infinity` for none: `getrlimit('RLIMIT_NOFILE')`. */
-export function getrlimit(resource: 'RLIMIT_MSGQUEUE' | 'RLIMIT_NOFILE'): number {
+export function getrlimit(resource: 'RLIMIT_MSGQUEUE' | 'RLIMIT_NOFILE' | 'RLIMIT_AS'): number {
   return check(native.getrlimit(constants[resource]!), 'getrlimit');
 }

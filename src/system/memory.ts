@@ -11,6 +11,7 @@ import {
 } from './arguments.js';
 import { CorruptError, check, errno, SystemError, UnsupportedError } from './errors.js';
 import { constants, native } from './native.js';
+import { boundReserved, withRoom } from './reserved.js';
 
 /** Damage as the guard in native/guard.h numbers it. */
 const TRUNCATED = 1;
@@ -59,11 +60,6 @@ export function mmap(
   }
   return mapping(buffer, slotOut[0]!, name);
 }
-/** If there is no room for another mapping, those that were closed and are not reported collected yet may be in its way. */
-export function withRoom<T>(map: () => T | number): T | number {
-  const buffer = map();
-  return buffer === -errno['ENOMEM']! && native.releaseCollected() > 0 ? map() : buffer;
-}
 /** The {@link Mapping} of a buffer that the addon made. */
 export function mapping(buffer: ArrayBuffer, slot: number, name: string): Mapping {
   let open = true;
@@ -84,6 +80,7 @@ export function mapping(buffer: ArrayBuffer, slot: number, name: string): Mappin
       const result = native.munmap(slot, buffer);
       // EBUSY: the buffer was transferred elsewhere; the memory goes when that one is collected.
       if (result !== -errno['EBUSY']!) check(result, 'munmap', { path: name });
+      boundReserved();
     },
   };
 }

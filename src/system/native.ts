@@ -49,7 +49,6 @@ export interface Native {
   // memory.c, guard.c
   mmap(length: number, prot: number, flags: number, fd: number, offset: number, slot: Int32Array): ArrayBuffer | number;
   munmap(slot: number, buffer: ArrayBuffer): number;
-  releaseCollected(): number;
   mappingDamage(slot: number): number;
   mappingCount(): number;
   reservationCount(): number;

@@ -1,8 +1,9 @@
 /** shmget(2), shmat(2), shmctl(2). */
 import { checkInteger } from './arguments.js';
 import { check, SystemError, type SystemErrorContext } from './errors.js';
-import { type Mapping, mapping, withRoom } from './memory.js';
+import { type Mapping, mapping } from './memory.js';
 import { native } from './native.js';
+import { withRoom } from './reserved.js';
 
 declare module './native.js' {
   interface Native {
