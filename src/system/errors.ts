@@ -116,6 +116,22 @@ export class MessageTooLargeError extends IpcError {
   }
 }
 
+/**
+ * The codec cannot carry the value so that it arrives equal. `path` says which part of it is at fault, as you would write it:
+ * `value.items[3].when`.
+ */
+export class NotEncodableError extends IpcError {
+  readonly path: string;
+  /** @param reason what is wrong with that part and what to do, as a sentence that `path` begins */
+  constructor(path: string, reason: string, options?: ErrorOptions) {
+    super('ERR_VECINO_NOT_ENCODABLE', `${path} ${reason}`, options);
+    this.path = path;
+  }
+  static {
+    NotEncodableError.prototype.name = 'NotEncodableError';
+  }
+}
+
 /** It is there already, made for something else: another kind of channel, codec or size. */
 export class MismatchError extends IpcError {
   constructor(message: string, options?: ErrorOptions) {

@@ -9,6 +9,7 @@ export {
   IpcError,
   MessageTooLargeError,
   MismatchError,
+  NotEncodableError,
   PeerDiedError,
   SystemError,
   type SystemErrorContext,

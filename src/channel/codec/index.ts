@@ -3,7 +3,7 @@ import { Layout, type RecordOf } from '../../memory/index.js';
 import { checkBytes } from '../../system/arguments.js';
 import { invalidArgument } from '../../system/errors.js';
 import type { Coder } from './coder.js';
-import { MsgpackCoder } from './msgpack.js';
+import { MsgpackCoder } from './msgpack/index.js';
 import { BytesCoder, JsonCoder, StructuredCoder, TextCoder } from './plain.js';
 import { RecordCoder } from './record.js';
 

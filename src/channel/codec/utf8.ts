@@ -4,3 +4,5 @@ const methods = Buffer.prototype as unknown as {
   utf8Write(this: Uint8Array, text: string, offset: number, length: number): number;
 };
 export const { utf8Slice, utf8Write } = methods;
+/** Of `String`, newer than the library of types that is asked for. */
+export const { isWellFormed } = String.prototype as unknown as { isWellFormed(this: string): boolean };

@@ -6,7 +6,7 @@
  */
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
-import { ClosedError, IpcError, invalidArgument, MessageTooLargeError } from '../../system/errors.js';
+import { ClosedError, IpcError, MessageTooLargeError, NotEncodableError } from '../../system/errors.js';
 import { Line, type Task } from '../../system/line.js';
 import { constants } from '../../system/native.js';
 import { pollOne } from '../../system/poll.js';
@@ -184,12 +184,7 @@ export class Sender<T> {
   }
   #encode(value: T): Uint8Array {
     if (value === undefined) {
-      throw invalidArgument(
-        'ERR_INVALID_ARG_TYPE',
-        'value',
-        'a value other than undefined, which stands for no message',
-        value,
-      );
+      throw new NotEncodableError('value', 'cannot be sent: it is undefined, which stands for no message');
     }
     const payload = this.#coder.encode(value);
     if (this.#link.broken || this.#busy) this.#use(); // what the value's own code has done meanwhile: closed it, reserved, ended

@@ -1,5 +1,5 @@
 /** The errors of calls that are nobody's fault in particular, with what to know about them. */
-import { ClosedError, IpcError, PeerDiedError } from '../../system/errors.js';
+import { ClosedError, IpcError, NotEncodableError, PeerDiedError } from '../../system/errors.js';
 
 /** What was thrown may be anything, also a thing that throws itself when it is looked at. */
 function reason(cause: unknown): string {
@@ -12,8 +12,18 @@ function reason(cause: unknown): string {
 
 /** @param what `'the result of add()'` */
 export function notEncodable(what: string, codec: string, cause: unknown): IpcError {
+  if (cause instanceof NotEncodableError) return elsewhere(cause, cause.path, what);
   const message = `${what} cannot be encoded as ${codec}: ${reason(cause)}`;
   return new IpcError('ERR_VECINO_NOT_ENCODABLE', message, { cause });
+}
+/** The same of the arguments of a call, which travel behind the method's name. */
+export function argumentNotEncodable(method: string, codec: string, cause: unknown): IpcError {
+  if (!(cause instanceof NotEncodableError)) return notEncodable(`the arguments of ${method}()`, codec, cause);
+  const path = cause.path.replace(/^value\[(\d+)\]/, (_, index) => `arguments[${index - 1}]`);
+  return elsewhere(cause, path, `the call of ${method}()`);
+}
+function elsewhere(cause: NotEncodableError, path: string, what: string): NotEncodableError {
+  return new NotEncodableError(path, `in ${what}${cause.message.slice(cause.path.length)}`, { cause });
 }
 export function notDecodable(what: string, codec: string, cause: unknown): IpcError {
   const message = `${what} cannot be decoded as ${codec}: ${reason(cause)}`;

@@ -8,12 +8,19 @@
  */
 import { checkBoolean, checkInteger, checkName, checkOptions } from '../../system/arguments.js';
 import { Deadline } from '../../system/deadline.js';
-import { ClosedError, CorruptError, IpcError, MessageTooLargeError, PeerDiedError } from '../../system/errors.js';
+import {
+  ClosedError,
+  CorruptError,
+  IpcError,
+  MessageTooLargeError,
+  NotEncodableError,
+  PeerDiedError,
+} from '../../system/errors.js';
 import type { Coder } from '../codec/index.js';
 import type { Connection } from '../connection/index.js';
 import { Spin } from '../spin.js';
 import { Call, type CallOwner } from './call.js';
-import { gone, notDecodable, notEncodable } from './call-errors.js';
+import { argumentNotEncodable, gone, notDecodable } from './call-errors.js';
 import { valueCoder } from './coder.js';
 import { dial, dialUntilThere, type Greeted } from './dial.js';
 import {
@@ -135,7 +142,9 @@ export class Caller implements CallOwner {
       frame = this.#writer.value(CALL, 0, args);
     } catch (error) {
       call.fail(() =>
-        error instanceof IpcError ? error : notEncodable(`the arguments of ${method}()`, this.#coder.name, error),
+        error instanceof IpcError && !(error instanceof NotEncodableError)
+          ? error
+          : argumentNotEncodable(method, this.#coder.name, error),
       );
       return call;
     }

@@ -14,6 +14,7 @@ import {
   listen,
   MessageTooLargeError,
   MismatchError,
+  NotEncodableError,
   type RemoteStream,
   type Service,
   SystemError,
@@ -101,7 +102,8 @@ for (const [codec, value] of [
     assert.equal(await c.echo(long), long);
     for await (const each of c.twice(value)) assert.deepEqual(each, value);
     for await (const each of c.twice(long)) assert.equal(each, long);
-    assert.equal(await c.echo(undefined), codec === 'msgpack' || codec === 'structured' ? undefined : null);
+    if (codec === 'json') await assert.rejects(c.echo(undefined), { path: 'arguments[0]' });
+    else assert.equal(await c.echo(undefined), typeof codec === 'string' ? undefined : null);
     c.close();
     service.close();
   });
@@ -375,15 +377,24 @@ test('what cannot be encoded is an error of that call alone, on either side', as
   const circle: unknown[] = [];
   circle.push(circle);
   await assert.rejects(c.f(circle), code('ERR_VECINO_NOT_ENCODABLE'));
-  await assert.rejects(c.bad(), code('ERR_VECINO_NOT_ENCODABLE'));
+  await assert.rejects(c.f({ deep: [() => 1] }), {
+    path: 'arguments[0].deep[0]',
+    message: /^arguments\[0\]\.deep\[0\] in the call of f\(\) cannot be sent as msgpack: functions/,
+  });
+  await assert.rejects(c.bad(), {
+    path: 'value',
+    message: /^value in the result of bad\(\) cannot be sent as msgpack/,
+  });
+  await assert.rejects(c.bad(), NotEncodableError);
   const seen: unknown[] = [];
   await assert.rejects(async () => {
     for await (const x of c.stream()) seen.push(x);
   }, code('ERR_VECINO_NOT_ENCODABLE'));
   assert.deepEqual(seen, [1]);
   const nested = {
-    toJSON() {
-      return c.f(1);
+    get value() {
+      c.f(1).catch(() => {});
+      return 1;
     },
   };
   await assert.doesNotReject(c.f(nested).catch(() => {}));
