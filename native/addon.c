@@ -39,6 +39,7 @@ static void tear_down(napi_async_cleanup_hook_handle handle, void *data) {
   listener_forget(instance);
   ring_close(instance); /* after the watches of their descriptors */
   waiter_close(instance);
+  descriptor_close_all(instance); /* after all that works on them */
   locks_abandon(instance);
   mappings_forget(instance);
   instance->closing--;

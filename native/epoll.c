@@ -4,7 +4,7 @@
 
 static napi_value call_epoll_create(napi_env env, napi_callback_info info) { /* flags */
   ARGUMENTS(1);
-  return give_call(env, instance, epoll_create1(arg_int(env, argv[0])));
+  return give_descriptor(env, instance, epoll_create1(arg_int(env, argv[0])));
 }
 static napi_value call_epoll_ctl(napi_env env, napi_callback_info info) { /* epoll, operation, fd, events */
   ARGUMENTS(4);

@@ -4,7 +4,7 @@
 
 static napi_value call_eventfd(napi_env env, napi_callback_info info) {
   ARGUMENTS(2);
-  return give_call(env, instance, eventfd((unsigned)arg_int64(env, argv[0]), arg_int(env, argv[1])));
+  return give_descriptor(env, instance, eventfd((unsigned)arg_int64(env, argv[0]), arg_int(env, argv[1])));
 }
 
 void export_eventfd(napi_env env, napi_value exports, struct instance *instance) {

@@ -11,23 +11,26 @@ static napi_value call_open(napi_env env, napi_callback_info info) {
   ARGUMENTS(3);
   char path[PATH_MAX];
   if (!arg_text(env, argv[0], path, sizeof path)) return give_int(env, -ENAMETOOLONG);
-  return give_call(env, instance, open(path, arg_int(env, argv[1]), arg_int(env, argv[2])));
+  return give_descriptor(env, instance, open(path, arg_int(env, argv[1]), arg_int(env, argv[2])));
 }
 static napi_value call_close(napi_env env, napi_callback_info info) {
   ARGUMENTS(1);
-  return give_call(env, instance, close(arg_int(env, argv[0])));
+  int fd = arg_int(env, argv[0]);
+  descriptor_forget(fd); /* first: once it is closed, another thread may own that number */
+  return give_call(env, instance, close(fd));
 }
 static napi_value call_dup(napi_env env, napi_callback_info info) { /* dup, with close-on-exec as everywhere here */
   ARGUMENTS(1);
-  return give_call(env, instance, fcntl(arg_int(env, argv[0]), F_DUPFD_CLOEXEC, 3));
+  return give_descriptor(env, instance, fcntl(arg_int(env, argv[0]), F_DUPFD_CLOEXEC, 3));
 }
 static napi_value call_dup3(napi_env env, napi_callback_info info) {
   ARGUMENTS(3);
-  return give_call(env, instance, dup3(arg_int(env, argv[0]), arg_int(env, argv[1]), arg_int(env, argv[2])));
+  return give_descriptor(env, instance, dup3(arg_int(env, argv[0]), arg_int(env, argv[1]), arg_int(env, argv[2])));
 }
 static napi_value call_fcntl(napi_env env, napi_callback_info info) { /* the commands whose argument is an integer */
   ARGUMENTS(3);
-  return give_call(env, instance, fcntl(arg_int(env, argv[0]), arg_int(env, argv[1]), arg_int(env, argv[2])));
+  int command = arg_int(env, argv[1]), result = fcntl(arg_int(env, argv[0]), command, arg_int(env, argv[2]));
+  return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? give_descriptor(env, instance, result) : give_call(env, instance, result);
 }
 static napi_value call_fstat(napi_env env, napi_callback_info info) { /* into a Float64Array of 8, in this order */
   ARGUMENTS(2);

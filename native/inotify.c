@@ -5,7 +5,7 @@
 
 static napi_value call_inotify_init(napi_env env, napi_callback_info info) { /* flags */
   ARGUMENTS(1);
-  return give_call(env, instance, inotify_init1(arg_int(env, argv[0])));
+  return give_descriptor(env, instance, inotify_init1(arg_int(env, argv[0])));
 }
 static napi_value call_inotify_add_watch(napi_env env, napi_callback_info info) { /* fd, path, mask */
   ARGUMENTS(3);

@@ -59,13 +59,13 @@ static napi_value call_memfd_create(napi_env env, napi_callback_info info) {
   ARGUMENTS(2);
   char name[250];
   if (!arg_text(env, argv[0], name, sizeof name)) return give_int(env, -EINVAL);
-  return give_call(env, instance, memfd_create(name, (unsigned)arg_int(env, argv[1])));
+  return give_descriptor(env, instance, memfd_create(name, (unsigned)arg_int(env, argv[1])));
 }
 static napi_value call_shm_open(napi_env env, napi_callback_info info) {
   ARGUMENTS(3);
   char name[NAME_MAX + 2];
   if (!arg_text(env, argv[0], name, sizeof name)) return give_int(env, -ENAMETOOLONG);
-  return give_call(env, instance, shm_open(name, arg_int(env, argv[1]), (mode_t)arg_int(env, argv[2])));
+  return give_descriptor(env, instance, shm_open(name, arg_int(env, argv[1]), (mode_t)arg_int(env, argv[2])));
 }
 static napi_value call_shm_unlink(napi_env env, napi_callback_info info) {
   ARGUMENTS(1);

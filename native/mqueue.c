@@ -17,7 +17,7 @@ static napi_value call_mq_open(napi_env env, napi_callback_info info) { /* name,
   char name[NAME_MAX + 1];
   struct mq_attr attributes = {.mq_maxmsg = (long)arg_int64(env, argv[3]), .mq_msgsize = (long)arg_int64(env, argv[4])};
   if (!arg_text(env, argv[0], name, sizeof name)) return give_int(env, -ENAMETOOLONG);
-  return give_call(env, instance, syscall(SYS_mq_open, name, arg_int(env, argv[1]) | O_CLOEXEC, (mode_t)arg_int(env, argv[2]), &attributes));
+  return give_descriptor(env, instance, syscall(SYS_mq_open, name, arg_int(env, argv[1]) | O_CLOEXEC, (mode_t)arg_int(env, argv[2]), &attributes));
 }
 static napi_value call_mq_unlink(napi_env env, napi_callback_info info) {
   ARGUMENTS(1);

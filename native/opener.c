@@ -45,11 +45,12 @@ static napi_value call_opener_finish(napi_env env, napi_callback_info info) { /*
   napi_get_value_bool(env, argv[1], &cancel);
   struct opener *opener = (struct opener *)helper_find(instance, arg_int(env, argv[0]), open_path);
   if (opener == NULL) return give_int(env, -EBADF);
-  instance->tally->calls += 2;
+  instance->tally->calls++;
   helper_finish(instance, &opener->helper, cancel);
   int result = opener->result;
   free(opener);
-  return give_int(env, result);
+  errno = -result;
+  return give_descriptor(env, instance, result < 0 ? -1 : result);
 }
 
 void export_opener(napi_env env, napi_value exports, struct instance *instance) {

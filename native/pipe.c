@@ -9,7 +9,9 @@ static napi_value call_pipe2(napi_env env, napi_callback_info info) { /* into an
   ARGUMENTS(2);
   struct bytes out = arg_bytes(env, argv[0]);
   if (out.length < 2 * sizeof(int)) return give_int(env, -EINVAL);
-  return give_call(env, instance, pipe2((int *)out.data, arg_int(env, argv[1])));
+  int *pair = (int *)(void *)out.data, result = pipe2(pair, arg_int(env, argv[1]));
+  if (result == 0 && !descriptor_own_pair(instance, pair)) result = -1;
+  return give_call(env, instance, result);
 }
 static napi_value call_mkfifo(napi_env env, napi_callback_info info) {
   ARGUMENTS(2);

@@ -7,13 +7,15 @@
 
 static napi_value call_socket(napi_env env, napi_callback_info info) { /* domain, type; the protocol is the only one they have */
   ARGUMENTS(2);
-  return give_call(env, instance, socket(arg_int(env, argv[0]), arg_int(env, argv[1]), 0));
+  return give_descriptor(env, instance, socket(arg_int(env, argv[0]), arg_int(env, argv[1]), 0));
 }
 static napi_value call_socketpair(napi_env env, napi_callback_info info) { /* domain, type, Int32Array of 2 */
   ARGUMENTS(3);
   struct bytes out = arg_bytes(env, argv[2]);
   if (out.length < 2 * sizeof(int)) return give_int(env, -EINVAL);
-  return give_call(env, instance, socketpair(arg_int(env, argv[0]), arg_int(env, argv[1]), 0, (int *)(void *)out.data));
+  int *pair = (int *)(void *)out.data, result = socketpair(arg_int(env, argv[0]), arg_int(env, argv[1]), 0, pair);
+  if (result == 0 && !descriptor_own_pair(instance, pair)) result = -1;
+  return give_call(env, instance, result);
 }
 static napi_value call_bind(napi_env env, napi_callback_info info) { /* fd, address */
   ARGUMENTS(2);
@@ -31,7 +33,7 @@ static napi_value call_listen(napi_env env, napi_callback_info info) { /* fd, ba
 }
 static napi_value call_accept4(napi_env env, napi_callback_info info) { /* fd, flags */
   ARGUMENTS(2);
-  return give_call(env, instance, accept4(arg_int(env, argv[0]), NULL, NULL, arg_int(env, argv[1])));
+  return give_descriptor(env, instance, accept4(arg_int(env, argv[0]), NULL, NULL, arg_int(env, argv[1])));
 }
 /* Into the view; the result is the address's length. */
 static napi_value name_of(napi_env env, napi_callback_info info, int (*call)(int, struct sockaddr *, socklen_t *)) {

@@ -60,8 +60,9 @@ static napi_value call_sendmsg(napi_env env, napi_callback_info info) {
   if (result > 0) instance->tally->bytes_out += (double)result;
   return give_call(env, instance, result);
 }
-/* Copies the descriptors of a received message to `given`, which has room for `most`; those beyond are closed. Their number. */
-static int take_descriptors(struct msghdr *message, int *given, size_t most) {
+/* Copies the descriptors of a received message to `given`, which has room for `most`; those beyond are closed. Their number.
+ * One that cannot be noted as ours is closed, and told of as the kernel tells of one that it had no room for. */
+static int take_descriptors(struct instance *instance, struct msghdr *message, int *given, size_t most) {
   size_t count = 0;
   for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL; header = CMSG_NXTHDR(message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
@@ -69,8 +70,11 @@ static int take_descriptors(struct msghdr *message, int *given, size_t most) {
     for (size_t i = 0; i < arrived; i++) {
       int fd;
       memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-      if (count < most) given[count++] = fd;
-      else close(fd);
+      if (count < most && descriptor_own(instance, fd) >= 0) given[count++] = fd;
+      else {
+        close(fd);
+        message->msg_flags |= MSG_CTRUNC;
+      }
     }
   }
   return (int)count;
@@ -93,8 +97,8 @@ static napi_value call_recvmsg(napi_env env, napi_callback_info info) {
   given[0] = given[1] = 0;
   ssize_t result = raw_recvmsg(arg_int(env, argv[0]), &message, arg_int(env, argv[5]));
   if (result >= 0) {
+    given[1] = take_descriptors(instance, &message, given + 2, room);
     given[0] = message.msg_flags;
-    given[1] = take_descriptors(&message, given + 2, room);
     instance->tally->bytes_in += (double)result;
   }
   return give_call(env, instance, result);
@@ -138,10 +142,10 @@ static napi_value call_receive_slab(napi_env env, napi_callback_info info) { /* 
   if (kind == MESSAGE_WITH_NAME) message.msg_name = envelope->name, message.msg_namelen = sizeof envelope->name;
   ssize_t result = raw_recvmsg(arg_int(env, argv[0]), &message, arg_int(env, argv[3]));
   if (result >= 0) {
-    envelope->flags = message.msg_flags;
     envelope->ancillary = (int32_t)message.msg_controllen;
     envelope->name_length = (int32_t)message.msg_namelen;
-    envelope->descriptors = message.msg_controllen == 0 ? 0 : take_descriptors(&message, envelope->descriptor, DESCRIPTORS);
+    envelope->descriptors = message.msg_controllen == 0 ? 0 : take_descriptors(instance, &message, envelope->descriptor, DESCRIPTORS);
+    envelope->flags = message.msg_flags;
     instance->tally->bytes_in += (double)result;
   }
   return give_call(env, instance, result);

@@ -134,6 +134,16 @@ static inline napi_value give_call(napi_env env, struct instance *instance, long
   return result >= INT32_MIN && result <= INT32_MAX ? give_int(env, (int32_t)result) : give_double(env, (double)result);
 }
 
+/* ---- descriptors: owned_descriptor.c ------------------------------------------------------------------------ */
+
+/* Every call that makes descriptors hands them on by one of these: nothing may come between the making and the noting, for
+ * a worker can be terminated after any call. */
+int32_t descriptor_own(struct instance *instance, int fd); /* noted as the environment's: a serial number, or the errno negated */
+bool descriptor_own_pair(struct instance *instance, const int pair[2]); /* false, ENOMEM: both are closed */
+void descriptor_forget(int fd);                             /* before it is closed, and when it is given away */
+/* The descriptor that a call made, or its errno negated. */
+napi_value give_descriptor(napi_env env, struct instance *instance, long fd);
+
 /* Milliseconds to a timespec; NULL (for ever) if negative. */
 static inline struct timespec *arg_timeout(napi_env env, napi_value value, struct timespec *spec) {
   double milliseconds = arg_double(env, value);
@@ -171,6 +181,6 @@ void ring_close(struct instance *instance);
 void locks_abandon(struct instance *instance);
 void mappings_forget(struct instance *instance);
 void waiter_close(struct instance *instance);
-void helper_discard_all(struct instance *instance);
+void descriptor_close_all(struct instance *instance);
 
 #endif

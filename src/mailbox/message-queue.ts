@@ -1,6 +1,7 @@
 /** POSIX message queues: a mailbox of the kernel under a name, whose messages have priorities. */
 import { checkInteger, checkMode, checkName, checkOptions } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { closed, closeIfOwned, type Remains, whenDropped } from '../system/dropped.js';
 import { ClosedError, errno, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
 import { close, fchmod } from '../system/file.js';
 import { describeLimit } from '../system/limits.js';
@@ -16,6 +17,7 @@ import {
   receiveFresh,
 } from '../system/mqueue.js';
 import { constants, native } from '../system/native.js';
+import { own } from '../system/owned-descriptor.js';
 import { pollOne } from '../system/poll.js';
 import { type Content, toBytes } from './content.js';
 
@@ -73,8 +75,9 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   readonly #size: number;
   readonly #senders: Line;
   readonly #receivers: Line;
-  /** A second open file that blocks, for the Sync voice: one call then instead of three. -1: there can be none. */
-  #blockingFd: number | undefined;
+  /** A second open file that blocks, for the Sync voice: one call then instead of three. */
+  readonly #blocking: Blocking = { fd: -1, serial: 0, tried: false };
+  readonly #remains: Remains;
   #closed = false;
 
   private constructor(name: string, fd: number, access: MessageQueueAccess) {
@@ -84,6 +87,8 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     this.#size = mqGetattr(fd).messageSize;
     this.#senders = new Line(fd, `message queue '/${name}'`, 'writable');
     this.#receivers = new Line(fd, `message queue '/${name}'`, 'readable');
+    this.#remains = remainsOf(name, fd, [this.#senders, this.#receivers], this.#blocking);
+    whenDropped(this, this.#remains);
   }
 
   /**
@@ -175,7 +180,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     const bytes = this.#content(content);
     this.#checkOpen();
     if (!this.#senders.idle) this.#senders.finishSync(deadline);
-    const fd = deadline === FOREVER ? this.#blocking() : this.#fd;
+    const fd = deadline === FOREVER ? this.#blockingFd() : this.#fd;
     for (;;) {
       const result = mqSend(fd, bytes, priority);
       if (result === 0) return;
@@ -207,7 +212,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     const deadline = options?.timeout === undefined ? FOREVER : new Deadline('receive from a message queue', options);
     this.#checkOpen();
     if (!this.#receivers.idle) this.#receivers.finishSync(deadline);
-    const fd = deadline === FOREVER ? this.#blocking() : this.#fd;
+    const fd = deadline === FOREVER ? this.#blockingFd() : this.#fd;
     for (;;) {
       const result = receiveFresh(fd, this.#size);
       if (typeof result !== 'number') return result;
@@ -232,10 +237,11 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    closed(this.#remains);
     this.#senders.close();
     this.#receivers.close();
     close(this.#fd);
-    if (this.#blockingFd !== undefined && this.#blockingFd >= 0) close(this.#blockingFd);
+    if (this.#blocking.fd >= 0) close(this.#blocking.fd);
   }
   [Symbol.dispose](): void {
     this.close();
@@ -285,10 +291,15 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
    * The descriptor for a call without a time-out. With one, or in a worker, it is the one that does not block, and poll(2) waits:
    * its clock, unlike that of mq_timedreceive(2), is not set back with the time of day.
    */
-  #blocking(): number {
+  #blockingFd(): number {
     if (!MAY_BLOCK) return this.#fd;
-    this.#blockingFd ??= mqReopenBlocking(this.#fd, constants[ACCESS[this.#access]]!);
-    return this.#blockingFd >= 0 ? this.#blockingFd : this.#fd;
+    const blocking = this.#blocking;
+    if (!blocking.tried) {
+      blocking.tried = true;
+      blocking.fd = mqReopenBlocking(this.#fd, constants[ACCESS[this.#access]]!);
+      if (blocking.fd >= 0) blocking.serial = own(blocking.fd);
+    }
+    return blocking.fd >= 0 ? blocking.fd : this.#fd;
   }
   #failed(result: number, syscall: 'mq_send' | 'mq_receive'): SystemError {
     const path = `/${this.name}`;
@@ -297,4 +308,22 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     const hint = `It was opened with access '${this.#access}'; this needs '${needed}' or 'both'`;
     return new SystemError(result, syscall, { path, hint });
   }
+}
+
+interface Blocking {
+  /** -1: there is none (yet). */
+  fd: number;
+  serial: number;
+  tried: boolean;
+}
+function remainsOf(name: string, fd: number, lines: Line[], blocking: Blocking): Remains {
+  const serial = own(fd);
+  return {
+    what: `message queue '/${name}'`,
+    abandon() {
+      for (const line of lines) line.close();
+      if (blocking.fd >= 0) closeIfOwned(blocking.fd, blocking.serial);
+      return closeIfOwned(fd, serial);
+    },
+  };
 }

@@ -14,6 +14,7 @@ import {
   checkName,
   checkOptions,
 } from '../system/arguments.js';
+import { closed, closeIfOwned, whenDropped } from '../system/dropped.js';
 import {
   ClosedError,
   CorruptError,
@@ -25,7 +26,8 @@ import {
 } from '../system/errors.js';
 import { close, dup, fallocate, fchmod, fcntl, fstat, isKind, linkDescriptor, open } from '../system/file.js';
 import { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from '../system/memory.js';
-import { constants, native } from '../system/native.js';
+import { constants } from '../system/native.js';
+import { own } from '../system/owned-descriptor.js';
 import { endWaits } from '../system/word-wait.js';
 
 /** Where the C library keeps POSIX segments on Linux, shm_overview(7). */
@@ -33,15 +35,6 @@ const FOLDER = '/dev/shm';
 const SEALS = constants['F_SEAL_SHRINK']! | constants['F_SEAL_GROW']! | constants['F_SEAL_SEAL']!;
 /** Whoever maps it relies on these two: without them the owner could truncate it at any time. */
 const FIXED_SIZE = constants['F_SEAL_SHRINK']! | constants['F_SEAL_GROW']!;
-
-/**
- * An object that is dropped without close() gives its descriptor back when it is collected, as its memory does. The number may
- * have been closed behind our back and name something else by now.
- */
-const forgotten = new FinalizationRegistry(({ fd, device, inode }: { fd: number; device: number; inode: number }) => {
-  const status = new Float64Array(8);
-  if (native.fstat(fd, status) === 0 && status[0] === device && status[1] === inode) native.close(fd);
-});
 
 /**
  * A piece of memory shared between processes. What one writes the others see at once; nothing orders it but `Atomics` and
@@ -73,6 +66,8 @@ export class SharedMemory implements Disposable {
   readonly readOnly: boolean;
   readonly #mapping: Mapping;
   readonly #fd: number;
+  /** The memory itself goes with its buffer. */
+  readonly #remains: { what: string; abandon(): boolean };
   #closed = false;
 
   private constructor(fd: number, size: number, name: string | null, readOnly: boolean) {
@@ -81,8 +76,9 @@ export class SharedMemory implements Disposable {
     this.readOnly = readOnly;
     this.#fd = fd;
     this.#mapping = mmap(fd, size, { readOnly, name: this.#label() });
-    const { device, inode } = fstat(fd);
-    forgotten.register(this, { fd, device, inode }, this);
+    const serial = own(fd);
+    this.#remains = { what: this.#label(), abandon: () => closeIfOwned(fd, serial) };
+    whenDropped(this, this.#remains);
   }
 
   /**
@@ -240,13 +236,17 @@ export class SharedMemory implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    forgotten.unregister(this);
+    closed(this.#remains);
     endWaits(this.#mapping.buffer, new ClosedError(this.#label()));
     this.#mapping.unmap();
     close(this.#fd);
   }
   [Symbol.dispose](): void {
     this.close();
+  }
+  /** @internal What it is to be called if it is dropped: it belongs to something else. */
+  dropAs(what: string): void {
+    this.#remains.what = what;
   }
 
   #label(): string {

@@ -1,35 +1,16 @@
 /** What both ends of a pipe share: the descriptor, whose it is, and the line of those who wait for it. */
 import { checkDescriptor, checkOptions } from '../system/arguments.js';
 import { Deadline, type WaitOptions } from '../system/deadline.js';
-import { ClosedError, check, errno, IpcError, SystemError } from '../system/errors.js';
-import { fcntl, fstat, isKind } from '../system/file.js';
+import { closed, closeIfOwned, type Remains, whenDropped } from '../system/dropped.js';
+import { ClosedError, errno, IpcError, SystemError } from '../system/errors.js';
+import { close, fcntl, fstat, isKind } from '../system/file.js';
 import { Line } from '../system/line.js';
 import { constants } from '../system/native.js';
-import { hold, isStillOwned, letGo, type OwnedDescriptor, release } from '../system/owned-descriptor.js';
+import { disown, own } from '../system/owned-descriptor.js';
 import { ownDescription } from './description.js';
 
 /** `code` of the error that says that something is neither a pipe nor a FIFO. */
 export const NOT_A_PIPE = 'ERR_VECINO_NOT_A_PIPE';
-
-/** What is known of an end after its owner is gone. */
-interface Estate {
-  owned: OwnedDescriptor;
-  name: string;
-  line: Line;
-}
-/**
- * An end that is dropped without close() would keep its other side waiting for ever. It is closed, and the program told, since
- * nobody can know when that happens. The number may have been closed behind our back and name something else by now.
- */
-const forgotten = new FinalizationRegistry(({ owned, name, line }: Estate) => {
-  line.close();
-  if (!isStillOwned(owned)) return release(owned);
-  letGo(owned);
-  process.emitWarning(`A ${name} was dropped without close()`, {
-    code: 'VECINO_NOT_CLOSED',
-    detail: 'It has been closed now. Use close(), `using`, or detach() if only the descriptor is still needed.',
-  });
-});
 
 export class End {
   /** The descriptor, once calls may use it; -1 before the first use and after the end was given up. Calls look only here. */
@@ -42,8 +23,7 @@ export class End {
   /** Whether a writer had come and gone before this end had its own open file description. See PipeReader. */
   widowed = false;
   readonly #fd: number;
-  /** It is closed when its thread ends, too. */
-  readonly #owned: OwnedDescriptor;
+  readonly #remains: Remains;
   #gone = false;
 
   /** @param owner whose end it is; it is closed when the owner is dropped */
@@ -58,12 +38,21 @@ export class End {
     }
     fcntl(fd, constants['F_SETFD']!, constants['FD_CLOEXEC']!);
     this.#fd = fd;
-    this.#owned = hold(fd);
+    const serial = own(fd);
     this.name = `pipe ${side} (fd ${fd})`;
     this.#doing = side === 'reader' ? `read from fd ${fd}` : `write to fd ${fd}`;
     this.unlimited = new Deadline(this.#doing);
-    this.line = new Line(fd, this.name, side === 'reader' ? 'readable' : 'writable');
-    forgotten.register(owner, { owned: this.#owned, name: this.name, line: this.line }, this);
+    const line = new Line(fd, this.name, side === 'reader' ? 'readable' : 'writable');
+    this.line = line;
+    this.#remains = {
+      what: this.name,
+      instead: ', or detach() if only the descriptor is still needed',
+      abandon() {
+        line.close();
+        return closeIfOwned(fd, serial);
+      },
+    };
+    whenDropped(owner, this.#remains);
   }
   get fd(): number {
     if (this.#gone) throw new ClosedError(this.name);
@@ -86,22 +75,22 @@ export class End {
     this.widowed = (ownDescription(this.#fd) & constants['POLLHUP']!) !== 0;
     this.live = this.#fd;
   }
-  /** Ends all waits; the descriptor stays open and is the caller's. */
+  /** Ends all waits; the descriptor stays open and is the caller's, also after this thread's end. */
   detach(): number {
     const { fd } = this;
     this.#end();
-    release(this.#owned);
+    disown(fd);
     return fd;
   }
   close(): void {
     if (this.#gone) return;
     this.#end();
-    check(letGo(this.#owned), 'close', { path: `fd ${this.#fd}` });
+    close(this.#fd);
   }
   #end(): void {
     this.#gone = true;
     this.live = -1;
-    forgotten.unregister(this);
+    closed(this.#remains);
     this.line.close();
   }
 }

@@ -1,47 +1,37 @@
 /** A socket's descriptor and whether it is still open: what all parts of one socket share. It ends with its thread at the latest. */
-import { ClosedError, check } from '../system/errors.js';
+import { closed, type Remains, whenDropped } from '../system/dropped.js';
+import { ClosedError } from '../system/errors.js';
+import { close } from '../system/file.js';
 import type { Line } from '../system/line.js';
-import { hold, isStillOwned, letGo, type OwnedDescriptor, release } from '../system/owned-descriptor.js';
+import { own, owns } from '../system/owned-descriptor.js';
 import { Readiness } from '../system/readiness.js';
 import type { RightsHolder } from './message.js';
 import type { UnixName } from './unix-name.js';
 
-/**
- * A socket that is dropped without close() would keep its peer waiting for ever. It is closed, and the program told, since nobody
- * can know when that happens.
- */
-const forgotten = new FinalizationRegistry((handle: Handle) => {
-  const { what } = handle;
-  if (!handle.abandon()) return;
-  process.emitWarning(`A ${what} was dropped without close()`, {
-    code: 'VECINO_NOT_CLOSED',
-    detail: 'It has been closed now. Use close(), `using`, or detach() if only the descriptor is still needed.',
-  });
-});
-
-export class Handle {
+export class Handle implements Remains {
   /** -1 once closed. */
   fd: number;
   /** What it is, for people. */
   readonly kind: string;
+  readonly instead = ', or detach() if only the descriptor is still needed';
   /** What ends with it. Nothing here leads to the socket itself, which could not be dropped then. */
   reading: Line | undefined;
   writing: Line | undefined;
   held: RightsHolder | undefined;
   name: UnixName | undefined;
   readonly #opened: number;
-  readonly #owner: OwnedDescriptor;
+  readonly #serial: number;
   #readiness: Readiness | undefined;
 
   constructor(fd: number, kind: string) {
     this.fd = fd;
     this.#opened = fd;
-    this.#owner = hold(fd);
+    this.#serial = own(fd);
     this.kind = kind;
   }
   /** It is closed when `owner` is dropped. */
   belongTo(owner: object): void {
-    forgotten.register(owner, this, this);
+    whenDropped(owner, this);
   }
   get what(): string {
     return `${this.kind} (fd ${this.#opened})`;
@@ -55,15 +45,14 @@ export class Handle {
   get readiness(): Readiness {
     return (this.#readiness ??= new Readiness(this.open(), this.what));
   }
-  /** Ends what waits, and gives the descriptor away, open. */
+  /** Ends what waits. The descriptor stays open, and this thread's. */
   detach(): number {
     const fd = this.open();
     this.#end();
-    release(this.#owner);
     return fd;
   }
   #end(): void {
-    forgotten.unregister(this);
+    closed(this);
     this.fd = -1;
     this.reading?.close();
     this.writing?.close();
@@ -75,14 +64,14 @@ export class Handle {
     if (this.fd < 0) return;
     this.name?.remove();
     this.#end();
-    check(letGo(this.#owner), 'close', { path: `fd ${this.#opened}` });
+    close(this.#opened);
   }
   /** As {@link close}, unless the number was closed behind our back and names something else by now. */
   abandon(): boolean {
     if (this.fd < 0) return false;
-    const ours = isStillOwned(this.#owner);
+    const ours = owns(this.#opened, this.#serial);
     if (ours) this.close();
-    else this.detach();
+    else this.#end();
     return ours;
   }
 }

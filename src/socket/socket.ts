@@ -4,6 +4,7 @@ import { checkInteger } from '../system/arguments.js';
 import type { SyncWaitOptions, WaitOptions } from '../system/deadline.js';
 import { ClosedError, invalidArgument } from '../system/errors.js';
 import { constants } from '../system/native.js';
+import { disown } from '../system/owned-descriptor.js';
 import { type SocketType, shutdown } from '../system/socket.js';
 import { getsockopt, setsockopt } from '../system/socket-option.js';
 import { Handle } from './handle.js';
@@ -153,8 +154,14 @@ export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable
     return duplex(this);
   }
 
-  /** Gives up the descriptor without closing it, and tells its number. What waits ends with {@link ClosedError}. */
+  /** Gives up the descriptor without closing it, and tells its number: it outlives this thread, too. What waits ends with {@link ClosedError}. */
   detach(): number {
+    const fd = this.handle.detach();
+    disown(fd);
+    return fd;
+  }
+  /** @internal As {@link detach}, but it still ends with this thread. */
+  handOver(): number {
     return this.handle.detach();
   }
   /** Ends what waits with {@link ClosedError}. What the kernel has taken still arrives; sends that wait are lost: {@link end} first. */

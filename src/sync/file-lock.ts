@@ -7,6 +7,7 @@
  * guards in `#held` cover, and what a helper thread has been granted whose end was not seen yet.
  */
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { closed, closeIfOwned, type Remains, whenDropped } from '../system/dropped.js';
 import { ClosedError, errno, SystemError } from '../system/errors.js';
 import { close } from '../system/file.js';
 import {
@@ -18,7 +19,8 @@ import {
   startFileLock,
 } from '../system/file-lock.js';
 import { HelperWait } from '../system/helper-wait.js';
-import { closeOwned, type OwnedDescriptor, ownDescriptor } from '../system/owned-descriptor.js';
+import { native } from '../system/native.js';
+import { own } from '../system/owned-descriptor.js';
 import { FileGuard } from './file-guard.js';
 import { notHeld } from './guard.js';
 import { type FileLockOpenOptions, openLockFile } from './lock-file.js';
@@ -68,16 +70,18 @@ const holders = new Set<FileLock>();
 export class FileLock implements Disposable {
   readonly path: string;
   readonly #fd: number;
-  readonly #owner: OwnedDescriptor;
   readonly #held = new Set<FileGuard>();
   #requests: Request[] = [];
   readonly #turn = new Turn();
+  readonly #remains: Remains;
   #closed = false;
 
   private constructor(path: string, fd: number) {
     this.path = path;
     this.#fd = fd;
-    this.#owner = ownDescriptor(fd);
+    const serial = own(fd);
+    this.#remains = { what: `file lock '${path}'`, abandon: () => closeIfOwned(fd, serial) };
+    whenDropped(this, this.#remains);
   }
 
   /**
@@ -130,12 +134,13 @@ export class FileLock implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    closed(this.#remains);
     const requests = this.#requests;
     this.#requests = [];
     for (const { wait } of requests) if (wait !== undefined) finishFileLock(wait.leave(), true);
     this.#held.clear();
     holders.delete(this);
-    closeOwned(this.#owner);
+    native.close(this.#fd); // also if somebody has closed it behind our back
     for (const { reject } of requests) reject(this.#closedError());
   }
   [Symbol.dispose](): void {

@@ -37,11 +37,13 @@ export function openNamed(
   options: NamedOptions = {},
 ): SharedMemory {
   const full = fullName(kind, name);
+  const what = `${kind === 'rwlock' ? 'read-write lock' : kind} '${full.slice(`vecino.${kind}.`.length)}'`;
   const mode = checkMode('options.mode', options.mode ?? 0o600);
   const end = performance.now() + UNFINISHED;
   for (;;) {
     try {
       const memory = SharedMemory.open(full);
+      memory.dropAs(what);
       if (isWhole(memory, kind, bytes, end)) return memory;
       memory.close();
     } catch (error) {
@@ -50,7 +52,7 @@ export function openNamed(
       if (waiting) pause();
     }
     try {
-      return SharedMemory.create(full, NAMED_OFFSET + bytes, {
+      const memory = SharedMemory.create(full, NAMED_OFFSET + bytes, {
         mode,
         initialize(buffer) {
           const words = new Int32Array(buffer);
@@ -60,6 +62,8 @@ export function openNamed(
           Atomics.store(words, 0, MAGIC);
         },
       });
+      memory.dropAs(what);
+      return memory;
     } catch (error) {
       if (!(error instanceof SystemError && error.code === 'EEXIST')) throw error;
     }

@@ -7,7 +7,6 @@
 import { errno } from '../../system/errors.js';
 import { fcntl } from '../../system/file.js';
 import { constants, native } from '../../system/native.js';
-import { closeOwned, type OwnedDescriptor, ownDescriptor } from '../../system/owned-descriptor.js';
 
 const { read, send } = native;
 const EAGAIN = -errno['EAGAIN']!;
@@ -21,14 +20,12 @@ export class Bell {
   readonly fd: number;
   /** The peer's end is closed. */
   ended = false;
-  readonly #owner: OwnedDescriptor;
   readonly #room = new Uint8Array(64);
 
-  /** Takes `fd` over. */
+  /** @param fd this thread's: a worker that is terminated hangs up */
   constructor(fd: number) {
     this.fd = fd;
     fcntl(fd, constants['F_SETFL']!, constants['O_NONBLOCK']!);
-    this.#owner = ownDescriptor(fd); // a worker that is terminated hangs up
   }
   /** Wakes the peer. One that is not there any more is found out by {@link quiet}. */
   ring(): void {
@@ -52,6 +49,6 @@ export class Bell {
     native.shutdown(this.fd, constants['SHUT_RDWR']!);
   }
   close(): void {
-    closeOwned(this.#owner);
+    native.close(this.fd);
   }
 }

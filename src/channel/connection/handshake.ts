@@ -214,5 +214,5 @@ function attach(
   setsockopt(socket.fd, constants['SOL_SOCKET']!, constants['SO_TIMESTAMP']!, 0);
   const mapping = mmap(memory.fd, linkSize(terms), { name: `channel '${name}'` });
   memory.close();
-  return new Link(name, role, socket.detach(), mapping, terms, peer);
+  return new Link(name, role, socket.handOver(), mapping, terms, peer);
 }

@@ -12,7 +12,6 @@ import type { Deadline } from '../../system/deadline.js';
 import { check, errno, IpcError } from '../../system/errors.js';
 import { inotifyAddWatch, inotifyInit, inotifyRmWatch } from '../../system/inotify.js';
 import { constants, native } from '../../system/native.js';
-import { hold, letGo, type OwnedDescriptor } from '../../system/owned-descriptor.js';
 import { READABLE, Readiness, type Waiter } from '../../system/readiness.js';
 import type { Place } from './place.js';
 
@@ -140,7 +139,6 @@ class Instance implements Waiter {
   readonly events: number = READABLE;
   readonly background = true;
   readonly fd: number;
-  readonly #held: OwnedDescriptor;
   readonly #readiness: Readiness;
   readonly #watchers = new Map<number, Set<Closings>>();
   /** Those who have to be told in the event loop. */
@@ -149,7 +147,6 @@ class Instance implements Waiter {
 
   constructor() {
     this.fd = inotifyInit(constants['IN_NONBLOCK']!);
-    this.#held = hold(this.fd);
     this.#readiness = new Readiness(this.fd, 'the watch for those who leave');
     try {
       this.#readiness.notify(this);
@@ -222,6 +219,6 @@ class Instance implements Waiter {
     this.#closed = true;
     if (Instance.#current === this) Instance.#current = undefined;
     this.#readiness.close();
-    letGo(this.#held);
+    native.close(this.fd);
   }
 }

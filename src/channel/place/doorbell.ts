@@ -9,7 +9,6 @@ import { unlinkSync } from 'node:fs';
 import { check, errno } from '../../system/errors.js';
 import { close } from '../../system/file.js';
 import { constants, native } from '../../system/native.js';
-import { hold, letGo, type OwnedDescriptor } from '../../system/owned-descriptor.js';
 import { READABLE, Readiness } from '../../system/readiness.js';
 import { bind, socket } from '../../system/socket.js';
 import { unixAddress } from '../../system/socket-address.js';
@@ -30,7 +29,6 @@ const MOST_MISSED = 8;
 export class Doorbell {
   readonly #place: Place;
   readonly #fd: number;
-  readonly #held: OwnedDescriptor;
   readonly #readiness: Readiness;
   readonly #addresses: Uint8Array[] = [];
   readonly #stroke = new Uint8Array(1);
@@ -47,7 +45,6 @@ export class Doorbell {
         unlinkSync(path); // of a dead one who had this seat; nobody else can have it
       } catch {}
       bind(this.#fd, unixAddress('path', path), { path });
-      this.#held = hold(this.#fd);
     } catch (error) {
       close(this.#fd);
       throw error;
@@ -92,7 +89,7 @@ export class Doorbell {
     try {
       unlinkSync(this.#place.path(name(this.#place.seat)));
     } catch {}
-    letGo(this.#held);
+    native.close(this.#fd);
   }
 }
 /**

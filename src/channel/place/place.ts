@@ -12,8 +12,7 @@ import { close, fstat, linkDescriptor, open } from '../../system/file.js';
 import { setFileLock, testFileLock } from '../../system/file-lock.js';
 import { futexWait } from '../../system/futex.js';
 import { type Mapping, mmap } from '../../system/memory.js';
-import { constants } from '../../system/native.js';
-import { hold, letGo, type OwnedDescriptor } from '../../system/owned-descriptor.js';
+import { constants, native } from '../../system/native.js';
 import {
   CONTROL_SIZE,
   type Description,
@@ -61,8 +60,6 @@ export class Place implements Disposable {
   readonly #mapping: Mapping;
   readonly #control: number;
   readonly #directory: number;
-  /** Of both: a worker that is terminated gives its seat back. */
-  readonly #held: OwnedDescriptor[];
   #closed = false;
 
   private constructor(
@@ -88,7 +85,6 @@ export class Place implements Disposable {
     this.words.fill(0, index, index + SEAT_SIZE / 4);
     this.words[index + SEAT_ROLE] = options.role ?? 0;
     this.words[index + SEAT_PID] = process.pid;
-    this.#held = [hold(control), hold(directory)];
   }
 
   /**
@@ -198,7 +194,8 @@ export class Place implements Disposable {
       if (end === 'remove' || isUnlinked(folder)) removeIfEmpty(this.#control, this.#directory, folder);
     } finally {
       this.#mapping.unmap();
-      for (const each of this.#held) letGo(each);
+      native.close(this.#control);
+      native.close(this.#directory);
     }
   }
   [Symbol.dispose](): void {

@@ -9,10 +9,9 @@
  */
 import { readdirSync } from 'node:fs';
 import { CorruptError, errnoName, SystemError } from '../../system/errors.js';
-import { fallocate, fstat, isKind, linkDescriptor, open } from '../../system/file.js';
+import { close, fallocate, fstat, isKind, linkDescriptor, open } from '../../system/file.js';
 import { type Mapping, mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
-import { hold, letGo } from '../../system/owned-descriptor.js';
 import { SEATS } from '../place/control-file.js';
 import type { Place } from '../place/place.js';
 import { DATA, MAGIC, VERSION, WORD_CAPACITY, WORD_MAGIC, WORD_VERSION } from './layout.js';
@@ -72,7 +71,6 @@ function map(place: Place, number: number, capacity: number, readOnly: boolean):
     if (error instanceof SystemError && error.code === 'ENOENT') return undefined;
     throw error;
   }
-  const held = hold(fd); // a worker may be terminated here
   try {
     const status = fstat(fd);
     if (!isKind(status, 'S_IFREG') || status.size !== DATA + capacity) throw damaged(name, `${status.size} bytes`);
@@ -83,12 +81,11 @@ function map(place: Place, number: number, capacity: number, readOnly: boolean):
     mapping.unmap();
     throw damaged(name, 'another heading');
   } finally {
-    letGo(held);
+    close(fd);
   }
 }
 function make(place: Place, number: number, capacity: number): Mapping {
   const fd = open(place.path('.'), O_TMPFILE! | O_RDWR!, 0o600);
-  const held = hold(fd);
   let mapping: Mapping | undefined;
   try {
     fallocate(fd, 0, DATA + capacity);
@@ -105,7 +102,7 @@ function make(place: Place, number: number, capacity: number): Mapping {
     const hint = `There is no room for a ring of ${capacity} bytes beside what is there. Take a smaller capacity, or a larger file system`;
     throw new SystemError(error.errno, 'fallocate', { path: `${place.folder}/ring-${number}`, hint });
   } finally {
-    letGo(held);
+    close(fd);
   }
 }
 function damaged(name: string, what: string): CorruptError {

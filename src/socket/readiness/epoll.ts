@@ -1,10 +1,12 @@
 /** epoll(7): a set of descriptors that stays in the kernel, so that waiting costs by what is ready, not by what is watched. */
 import { checkDescriptor, checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
+import { closed, closeIfOwned, type Remains, whenDropped } from '../../system/dropped.js';
 import { epollCreate, epollCtl, epollRoom, epollWait } from '../../system/epoll.js';
 import { ClosedError, SystemError } from '../../system/errors.js';
 import { close } from '../../system/file.js';
 import { constants } from '../../system/native.js';
+import { own } from '../../system/owned-descriptor.js';
 import { Readiness } from '../../system/readiness.js';
 import { decodeEvents, type Events, INTERESTS, type Interest, interestBits } from './events.js';
 import { beFair } from './many.js';
@@ -67,7 +69,12 @@ export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>,
   readonly #waiting: object[] = [];
   #room = epollRoom(0);
   #roomFor = 0;
+  readonly #remains = remainsOf(this.#what, this.#fd, this.#readiness);
   #closed = false;
+
+  constructor() {
+    whenDropped(this, this.#remains);
+  }
 
   /** The epoll's own descriptor. */
   get fd(): number {
@@ -155,6 +162,7 @@ export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>,
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    closed(this.#remains);
     this.#readiness.close();
     this.#data.clear();
     close(this.#fd);
@@ -188,4 +196,15 @@ export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>,
       return { fd, events: decodeEvents(this.#room[2 * index + 1]!), data: this.#data.get(fd) as Data };
     });
   }
+}
+
+function remainsOf(what: string, fd: number, readiness: Readiness): Remains {
+  const serial = own(fd);
+  return {
+    what,
+    abandon() {
+      readiness.close();
+      return closeIfOwned(fd, serial);
+    },
+  };
 }
