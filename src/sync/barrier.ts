@@ -200,9 +200,11 @@ export class Barrier implements Disposable {
         if (slot === undefined) {
           slot = this.#takeSlot();
           if (slot === undefined) {
+            // Tried once more after the look: of a word that was freed just before it nobody would tell us.
             seen = this.#look(undefined);
-            return undefined;
+            slot = this.#takeSlot();
           }
+          if (slot === undefined) return undefined;
           const result = this.#arrive(slot);
           if (typeof result !== 'number') {
             leave();

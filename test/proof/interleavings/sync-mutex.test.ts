@@ -2,7 +2,7 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Exclusion } from './exclusion.js';
+import { type Conditions, Exclusion } from './exclusion.js';
 import { LOOK_AGAIN, load, memoryOf, threadIdOf } from './kernel.js';
 import { graft, plant } from './planted.js';
 
@@ -19,10 +19,7 @@ interface Case {
   module?: Module;
   prime?: (words: Int32Array) => void;
 }
-function contend(
-  { contenders, times = 1, module = production, prime = () => {} }: Case,
-  more: Parameters<Exclusion['all']>[1],
-): number {
+function contend({ contenders, times = 1, module = production, prime = () => {} }: Case, more: Conditions): number {
   const { Mutex } = module;
   const exclusion = new Exclusion(BYTES, (memory) => Mutex.create(memory), prime);
   const { machine } = exclusion;

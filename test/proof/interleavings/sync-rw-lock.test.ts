@@ -3,7 +3,7 @@ import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Guard } from 'vecino/sync';
-import { Exclusion } from './exclusion.js';
+import { type Conditions, Exclusion } from './exclusion.js';
 import { load, memoryOf, threadIdOf } from './kernel.js';
 import { type Fault, plant } from './planted.js';
 
@@ -23,7 +23,7 @@ const OWNER = 2;
 const READERS = 32;
 const OWNER_DIED = 0x40000000;
 
-function play(roles: readonly Role[], more: Parameters<Exclusion['all']>[1], { RwLock }: Module = production): number {
+function play(roles: readonly Role[], more: Conditions, { RwLock }: Module = production): number {
   const exclusion = new Exclusion(RwLock.byteLength, (memory) => RwLock.create(memory));
   const { machine } = exclusion;
   const die = () => {
