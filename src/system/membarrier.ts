@@ -6,16 +6,15 @@ declare module './native.js' {
     membarrier(command: number): number;
   }
 }
-const { membarrier } = native;
 const BARRIER = constants['MEMBARRIER_CMD_GLOBAL_EXPEDITED']!;
 
 /**
  * Whether this process takes part in barriers of others (Linux 4.16). If so, its stores and loads need no barrier of their own
  * towards somebody who calls {@link barrier} between his store and his load.
  */
-export const barriersReachUs: boolean = membarrier(constants['MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED']!) === 0;
+export const barriersReachUs: boolean = native.membarrier(constants['MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED']!) === 0;
 
 /** A full memory barrier on every processor that runs a process for which {@link barriersReachUs} holds, and on this one. */
 export function barrier(): void {
-  membarrier(BARRIER);
+  native.membarrier(BARRIER);
 }

@@ -1,16 +1,17 @@
 /**
  * Where everything lies in a queue: the file `slots` beside the control file, which all who take part map.
  *
- *     byte      0  magic, version, highest seat ever used + 1
+ *     byte      0  magic, version, highest seat ever used + 1, whether somebody needs fences (looks.ts)
  *             128  consumers asleep   a word: bit 0 somebody may sleep, bit 1 eagerly (sleepers.ts), the rest counts changes;
  *                                     and the last ticket that was given to a sleeper
  *             256  producers asleep   the same for those who wait for room
  *             384  returned           the same for messages that were given back (returned.ts)
  *             512  for each of 256 seats: its incarnation; odd while somebody uses the seat
- *            1536  … : the generation of its state words, now and then
+ *            1536  … : where the generations of its state words go on (generations.ts)
  *            2560  … : its ticket as a sleeping consumer, 0 awake
  *            3584  … : its ticket as a sleeping producer
- *            5120  for each priority: head and tail of its ready index, hints, 128 bytes each
+ *            5120  for each seat, 128 bytes: the state words that it is about to exchange (looks.ts)
+ *           37888  for each priority: head and tail of its ready index, hints, 128 bytes each
  *                  states   a word for each slot
  *                  returned a bit for each slot
  *                  rings    for each priority the ready index (ready-index.ts): at least twice as many words as slots
@@ -27,8 +28,8 @@
  *                                  RETURNED
  *
  * Every change of hands is one compare-and-exchange on it, which records the seat of the new owner. The generation makes each word of a
- * seat differ from all that the seat, whoever had it, wrote before (2^21 of them until they repeat), so that a word that was read
- * is never taken for a later one. Only a slot's owner writes to the slot: SENT, until its entry is in the ready index, the seat that
+ * seat differ from all that stand in a slot or that somebody is about to exchange, so that a word that was read is never taken for a
+ * later one, however long ago it was read (generations.ts). Only a slot's owner writes to the slot: SENT, until its entry is in the ready index, the seat that
  * sent it; TAKEN the seat that took it. FREE is 0.
  *
  * Commit: a message exists once its entry is in the ready index, which is one compare-and-exchange. A producer killed before has
@@ -43,10 +44,11 @@ import { CorruptError, invalidArgument } from '../../system/errors.js';
 import { SEATS } from '../place/control-file.js';
 
 export const MAGIC = 0x76637175;
-export const VERSION = 1;
+export const VERSION = 2;
 
 /** Words of the beginning. */
 export const HIGHEST_SEAT = 2;
+export const FENCES = 3;
 export const CONSUMERS = 32;
 export const PRODUCERS = 64;
 /** Words from the summary of those who sleep to the last ticket given. */
@@ -56,8 +58,11 @@ export const INCARNATIONS = 128;
 export const GENERATIONS: number = INCARNATIONS + SEATS;
 export const CONSUMER_TICKETS: number = GENERATIONS + SEATS;
 export const PRODUCER_TICKETS: number = CONSUMER_TICKETS + SEATS;
+/** Of what seats are about to exchange: words from one seat to the next. */
+export const LOOKS = 1280;
+export const LOOK_STRIDE = 32;
 /** Of the hints of a priority: words from one to the next, and from the head to the tail. */
-export const HINTS = 1280;
+export const HINTS: number = LOOKS + SEATS * LOOK_STRIDE;
 export const HINT_STRIDE = 64;
 export const TAIL_HINT = 32;
 

@@ -6,11 +6,10 @@
  */
 import { CorruptError } from '../../system/errors.js';
 import { loadAfterStore as loadInOrder } from '../ring/ordering.js';
+import { Generations } from './generations.js';
 import {
   ATTEMPTS,
   FREE,
-  GENERATION_MASK,
-  GENERATIONS,
   HEADER,
   LENGTH,
   type Plan,
@@ -24,11 +23,9 @@ import {
   TAKEN,
   TYPE,
 } from './layout.js';
+import { LOOK_DEAD, LOOK_INDEX, Looks } from './looks.js';
 import { ReadyIndex } from './ready-index.js';
 import { Returned } from './returned.js';
-
-/** State words of a seat from one note of their generation to the next. */
-const NOTED = 4096;
 
 /** How often others may have been faster where the index has come round. */
 const MOST_RACES = 1000;
@@ -40,13 +37,14 @@ export class Messages {
   readonly returned: Returned;
   readonly #bytes: Uint8Array;
   readonly #seat: number;
+  readonly #looks: Looks;
+  readonly #generations: Generations;
   readonly #states: number;
   readonly #slots: number;
   readonly #stride: number;
   readonly #capacity: number;
   /** Where the search for a free slot goes on. */
   #cursor: number;
-  #generation: number;
   /** Of the last {@link take}: the state word by which we own it, and what its header says. */
   word = 0;
   length = 0;
@@ -63,12 +61,15 @@ export class Messages {
     this.#slots = plan.slots;
     this.#stride = plan.stride;
     this.#capacity = plan.capacity;
-    this.indexes = Array.from({ length: plan.priorities }, (_, priority) => new ReadyIndex(this.words, plan, priority));
-    this.returned = new Returned(this.words, plan);
+    const looks = new Looks(this.words, seat);
+    this.#looks = looks;
+    this.#generations = new Generations(this.words, plan, seat);
+    this.indexes = Array.from(
+      { length: plan.priorities },
+      (_, priority) => new ReadyIndex(this.words, plan, priority, looks),
+    );
+    this.returned = new Returned(this.words, plan, looks);
     this.#cursor = Math.floor((plan.capacity * (seat & 7)) / 8);
-    // Beyond whatever a predecessor in this seat has written since his last note.
-    this.#generation = (this.words[GENERATIONS + seat]! + 2 * NOTED) & GENERATION_MASK;
-    this.noteGeneration();
   }
 
   /** Sends bytes, at most `messageSize` of them. False: there is no room. */
@@ -160,6 +161,11 @@ export class Messages {
       if ((word & STATE) === TAKEN) visit(slot, word);
     });
   }
+  /** Says that we are about to {@link free} or {@link adopt} a slot; false if its word is another one by now. */
+  expects(slot: number, word: number): boolean {
+    this.#looks.say(LOOK_DEAD, word);
+    return Atomics.load(this.words, this.#states + slot) === word;
+  }
   /** Frees a slot whose owner, by its word, is dead and has not committed it. */
   free(slot: number, word: number): boolean {
     return Atomics.compareExchange(this.words, this.#states + slot, word, FREE) === word;
@@ -196,17 +202,14 @@ export class Messages {
   }
   /** So that whoever has this seat next can go on with words that nobody has seen. */
   noteGeneration(): void {
-    this.words[GENERATIONS + this.#seat] = this.#generation;
+    this.#generations.note();
   }
 
   #state(slot: number): number {
     return this.words[this.#states + slot]! & STATE;
   }
   #word(state: number): number {
-    const generation = (this.#generation + 1) & GENERATION_MASK;
-    this.#generation = generation;
-    if ((generation & (NOTED - 1)) === 0) this.words[GENERATIONS + this.#seat] = generation;
-    return stateWord(state, this.#seat, generation);
+    return stateWord(state, this.#seat, this.#generations.next());
   }
   #allocate(): number {
     const { words } = this;
@@ -269,6 +272,8 @@ export class Messages {
     const at = this.#positionOf(slot);
     const before = Atomics.load(words, at);
     const word = Atomics.load(words, this.#states + slot);
+    this.#looks.say(LOOK_INDEX, word);
+    if (Atomics.load(words, this.#states + slot) !== word) return;
     if (!index.isNear(position) || !index.has(position, entry)) return;
     if ((word & STATE) === SENT) {
       if (!this.#claim(slot, word)) return;

@@ -15,6 +15,7 @@
 import { CorruptError } from '../../system/errors.js';
 import { loadAfterStore as loadInOrder } from '../ring/ordering.js';
 import { HINT_STRIDE, HINTS, type Plan, SENT, STATE, TAIL_HINT, TYPE } from './layout.js';
+import { LOOK_INDEX, type Looks } from './looks.js';
 
 const FILLED = 0x10000;
 const SLOT = 0xffff;
@@ -24,10 +25,11 @@ const ROUNDS = 0x7fff;
 /** Rounds that are so far "ahead" are behind. */
 const BEHIND = 0x4000;
 /** A hint is written when it is so many positions behind. */
-const NOW_AND_THEN = 8;
+const NOW_AND_THEN = 32;
 
 export class ReadyIndex {
   readonly #words: Int32Array;
+  readonly #looks: Looks;
   readonly #head: number;
   readonly #tail: number;
   readonly #ring: number;
@@ -56,8 +58,9 @@ export class ReadyIndex {
   /** The slot's state word. */
   word = 0;
 
-  constructor(words: Int32Array, plan: Plan, priority: number) {
+  constructor(words: Int32Array, plan: Plan, priority: number, looks: Looks) {
     this.#words = words;
+    this.#looks = looks;
     this.#head = HINTS + priority * HINT_STRIDE;
     this.#tail = this.#head + TAIL_HINT;
     this.#size = plan.ringSize;
@@ -125,8 +128,9 @@ export class ReadyIndex {
         if (slot >= this.#capacity) throw this.#damaged();
         const word = loadInOrder(words, this.#states + slot);
         if ((word & STATE) === SENT) {
-          // Still there: so that is the state of this entry's message.
-          if (Atomics.load(words, index) !== entry) continue;
+          // Both still there, the entry after the word: so that is the state of this entry's message, until it is exchanged.
+          this.#looks.say(LOOK_INDEX, word);
+          if (Atomics.load(words, this.#states + slot) !== word || loadInOrder(words, index) !== entry) continue;
           if (!this.isNear(position)) {
             position = this.#start();
             continue;

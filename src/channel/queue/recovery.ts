@@ -2,9 +2,10 @@
  * What the dead had in hand: the slots that they were writing become free, and the messages that they had taken are given back.
  *
  * First the death is proven (the seat's lock is free), so that the dead one writes no more; then the slots are noted with their words,
- * all that he had; then the lock is looked at again, and each word exchanged. A word that was noted before the lock was free belongs to
- * somebody dead; whoever has the seat by now writes other words, and has changed the incarnation. So any number of processes may do this
- * at once, and each may be stopped or killed at any instruction.
+ * all that he had; then the lock is looked at again, and each word exchanged, if it and the incarnation are what they were. A word that
+ * was noted before the lock was free belongs to somebody dead; whoever has the seat by now has changed the incarnation before it took or
+ * sent anything, and writes no word that somebody is about to exchange (looks.ts). So any number of processes may do this at once, and each may be
+ * stopped or killed at any instruction: what it has adopted by then is in its hands, with its position or its entry, as with any consumer.
  */
 import { SEATS } from '../place/control-file.js';
 import type { Place } from '../place/place.js';
@@ -22,7 +23,7 @@ export interface Recovered {
 /** Takes part as the owner of `seat`, after what a predecessor in it left was recovered. Before the seat is used in any way. */
 export function enter(messages: Messages, seat: number): void {
   const { words } = messages;
-  if ((Atomics.load(words, INCARNATIONS + seat) & 1) !== 0) recoverSeat(messages, seat, () => true);
+  if ((Atomics.load(words, INCARNATIONS + seat) & 1) !== 0) recoverSeat(messages, seat, yes, yes);
   Atomics.store(words, INCARNATIONS + seat, ((words[INCARNATIONS + seat]! | 1) + 2) | 0);
   let highest = Atomics.load(words, HIGHEST_SEAT);
   while (highest <= seat || highest > SEATS) {
@@ -31,6 +32,7 @@ export function enter(messages: Messages, seat: number): void {
     highest = found;
   }
 }
+const yes = () => true;
 /** Ends that, when nothing is owned any more. */
 export function leave(messages: Messages, seat: number): void {
   const { words } = messages;
@@ -47,7 +49,8 @@ export function recover(place: Place, messages: Messages): Recovered {
     const incarnation = Atomics.load(words, INCARNATIONS + seat);
     const isDead = () => !place.isTaken(seat);
     if ((incarnation & 1) === 0 || !isDead()) continue;
-    const found = recoverSeat(messages, seat, isDead);
+    const isSame = () => Atomics.load(words, INCARNATIONS + seat) === incarnation;
+    const found = recoverSeat(messages, seat, isDead, isSame);
     if (found === undefined) continue;
     sum.returned += found.returned;
     sum.freed += found.freed;
@@ -55,8 +58,13 @@ export function recover(place: Place, messages: Messages): Recovered {
   }
   return sum;
 }
-/** Gives back all that the owner of a seat has taken, if that is proven to be right. */
-function recoverSeat(messages: Messages, seat: number, isDead: () => boolean): Recovered | undefined {
+/** Gives back all that the owner of a seat has taken, if that is proven to be right, while nobody `isSame` denies has the seat. */
+function recoverSeat(
+  messages: Messages,
+  seat: number,
+  isDead: () => boolean,
+  isSame: () => boolean,
+): Recovered | undefined {
   const noted: [slot: number, word: number][] = [];
   messages.eachOf(seat, (slot, word) => noted.push([slot, word]));
   if (!isDead()) return undefined;
@@ -68,6 +76,7 @@ function recoverSeat(messages: Messages, seat: number, isDead: () => boolean): R
     index.each((slot, position, entry) => entries.set(slot, () => messages.settle(slot, index, position, entry)));
   }
   for (const [slot, word] of noted) {
+    if (!messages.expects(slot, word) || !isSame()) continue;
     const settle = entries.get(slot);
     if ((word & STATE) === SENT) {
       // With an entry it is committed, and anybody's.

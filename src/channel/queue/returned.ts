@@ -6,21 +6,24 @@
  */
 import { loadAfterStore as loadInOrder } from '../ring/ordering.js';
 import { type Plan, POSITION, PRIORITY, RETURNED, RETURNED_HINT, STATE, TYPE } from './layout.js';
+import { LOOK_RETURNED, type Looks } from './looks.js';
 
 export class Returned {
   readonly #words: Int32Array;
   readonly #plan: Plan;
+  readonly #looks: Looks;
   /** Of the last {@link find}. */
   slot = 0;
   word = 0;
   position = 0;
 
-  constructor(words: Int32Array, plan: Plan) {
+  constructor(words: Int32Array, plan: Plan, looks: Looks) {
     this.#words = words;
     this.#plan = plan;
+    this.#looks = looks;
   }
   get any(): boolean {
-    return (this.#words[RETURNED_HINT]! & 1) !== 0;
+    return (loadInOrder(this.#words, RETURNED_HINT) & 1) !== 0; // pairs with the exchange in add, behind the store of a sleeper's ticket
   }
   /** Before the slot becomes RETURNED. */
   add(slot: number): void {
@@ -36,9 +39,27 @@ export class Returned {
   remove(slot: number): void {
     Atomics.and(this.#words, this.#plan.returned + (slot >> 5), ~(1 << (slot & 31)));
   }
-  /** The first in the order of commit of those of a priority, of `types` if they are given. */
+  /** The first in the order of commit of those of a priority, of `types` if they are given. To take it is to exchange the word. */
   find(priority: number, types: readonly number[] | undefined): boolean {
-    const { returned, capacity, states, slots, stride } = this.#plan;
+    for (;;) {
+      if (!this.#look(priority, types)) return false;
+      this.#looks.say(LOOK_RETURNED, this.word);
+      // Still there, and from now on until it is exchanged; what was read of it before may have been another's with that word.
+      if (Atomics.load(this.#words, this.#plan.states + this.slot) !== this.word) continue;
+      if (this.#isWanted(this.slot, priority, types) && this.#positionOf(this.slot) === this.position) return true;
+    }
+  }
+  #isWanted(slot: number, priority: number, types: readonly number[] | undefined): boolean {
+    const { slots, stride } = this.#plan;
+    const header = slots + slot * stride;
+    if (this.#words[header + PRIORITY] !== priority) return false;
+    return types === undefined || types.includes(this.#words[header + TYPE]!);
+  }
+  #positionOf(slot: number): number {
+    return this.#words[this.#plan.slots + slot * this.#plan.stride + POSITION]!;
+  }
+  #look(priority: number, types: readonly number[] | undefined): boolean {
+    const { returned, capacity, states } = this.#plan;
     const words = this.#words;
     const hint = Atomics.load(words, RETURNED_HINT);
     let found = false;
@@ -52,10 +73,8 @@ export class Returned {
         if (slot >= capacity) break;
         const word = loadInOrder(words, states + slot);
         if ((word & STATE) !== RETURNED) continue;
-        const header = slots + slot * stride;
-        if (words[header + PRIORITY] !== priority) continue;
-        if (types !== undefined && !types.includes(words[header + TYPE]!)) continue;
-        const position = words[header + POSITION]!;
+        if (!this.#isWanted(slot, priority, types)) continue;
+        const position = this.#positionOf(slot);
         if (found && ((position - this.position) | 0) >= 0) continue;
         found = true;
         this.slot = slot;

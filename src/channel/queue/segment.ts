@@ -19,9 +19,12 @@ export function mapSegment(place: Place, plan: Plan): Mapping {
     const mapping = mmap(fd, plan.byteLength, { name: `queue '${place.name}'` });
     const words = new Int32Array(mapping.buffer, 0, 2);
     if (size === plan.byteLength && words[0] === MAGIC && words[1] === VERSION) return mapping;
+    const older = words[0] === MAGIC && words[1] !== VERSION;
     mapping.unmap();
     throw new CorruptError(
-      `queue '${place.name}' cannot be used: '${place.folder}/${FILE}' is not what its control file says. Unlink it if nobody uses it`,
+      older
+        ? `queue '${place.name}' cannot be used: it was made by another version of vecino. Empty it with that one, or unlink it`
+        : `queue '${place.name}' cannot be used: '${place.folder}/${FILE}' is not what its control file says. Unlink it if nobody uses it`,
     );
   } finally {
     close(fd);

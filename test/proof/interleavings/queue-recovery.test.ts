@@ -31,7 +31,7 @@ test('Queue recovery: killed anywhere, it leaves the messages in their order for
 });
 test('Queue recovery: a consumer that is stopped or killed while the index comes round keeps its message in its place', (t) => {
   // Each of 40 messages is put and taken, so that the ring of 32 entries comes round to the first one.
-  const role = { puts: 34, takes: true };
+  const role = { puts: 34, takes: 'after' } as const;
   const kills = { most: 1, of: [0] };
   const about = { position, present: 2, interruptions: 1, kills };
   t.diagnostic(`${play(4, [{ looks: 1, gives: 1 }, role], about)} orders`);

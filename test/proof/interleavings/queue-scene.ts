@@ -1,20 +1,21 @@
 /** What producers, consumers and those who recover do in scenes of a queue, and what must have come of it. */
 import assert from 'node:assert/strict';
 import type { Place } from '#src/channel/place/place.js';
-import { CONSUMER_TICKETS, CONSUMERS, planOf } from '#src/channel/queue/layout.js';
+import { CONSUMER_TICKETS, CONSUMERS, type Plan, planOf } from '#src/channel/queue/layout.js';
 import { Messages } from '#src/channel/queue/messages.js';
 import { enter, leave, recover } from '#src/channel/queue/recovery.js';
 import { Sleepers } from '#src/channel/queue/sleepers.js';
 import { primePosition } from '../../support/queue.js';
+import { withBarriersOf } from './barrier.js';
 import { type Exploration, explore } from './explore.js';
 import { Machine, type Process, type Program } from './machine.js';
 
 /** The seat of whoever looks when all is over, and of somebody who died before the beginning. */
-const LAST = 7;
-const DEAD = 6;
+export const LAST = 7;
+export const DEAD = 6;
 export type Role =
-  /** Puts so many, and takes one after each if it `takes`. */
-  | { readonly puts: number; readonly takes?: boolean }
+  /** Puts so many, and takes one before or after each. */
+  | { readonly puts: number; readonly takes?: 'before' | 'after' }
   /** Looks so many times, without waiting; gives back, instead of acknowledging, so many. */
   | { readonly looks: number; readonly gives?: number }
   /** Sleeps until it has had so many, or somebody dies. */
@@ -22,8 +23,8 @@ export type Role =
   /** Recovers, and looks once. */
   | 'recovers'
   | 'only recovers'
-  /** Takes the seat of somebody who has died, if he has, and looks once. */
-  | { readonly succeeds: number };
+  /** Takes the seat of somebody who has died, if he has, and looks once; if it `recovers`, it has done that before. */
+  | { readonly succeeds: number; readonly recovers?: boolean };
 type Event = { readonly put: number } | { readonly taken: number } | { readonly over: number };
 
 const payload = (id: number) => new Uint8Array(Int32Array.of(id, ~id).buffer);
@@ -36,6 +37,10 @@ export interface Beginning {
   readonly position?: number;
   /** What somebody has done who died before the beginning. */
   readonly left?: (messages: Messages) => void;
+  /** Changes the memory when all of that is done. */
+  readonly prime?: (words: Int32Array, plan: Plan) => void;
+  /** A planted fault: membarrier does nothing. */
+  readonly barriers?: boolean;
   /** A planted fault: what those who play use instead of {@link Messages}. */
   readonly kind?: typeof Messages;
   /** A planted fault, see {@link Machine.lost}. */
@@ -63,13 +68,15 @@ class Scene {
       enter(dead, DEAD);
       left(dead);
     }
+    about.prime?.(new Int32Array(buffer), this.#plan);
     this.machine = new Machine(new Uint8Array(buffer));
+    this.machine.barriers = about.barriers ?? true;
     this.machine.lost = about.lost ?? (() => false);
     this.programs = roles.map((role, seat) => (report) => this.#play(role, seat, roles.length, report as Event[]));
   }
   /** Whether a process that lives has locked the seat. */
   #isTaken(seat: number): boolean {
-    if (seat === DEAD) return false;
+    if (seat === DEAD && !this.#locks.has(seat)) return false;
     return this.machine.processes[this.#locks.get(seat) ?? seat]?.state !== 'dead';
   }
   get #locks(): Map<number, number> {
@@ -81,6 +88,7 @@ class Scene {
   #play(role: Role, index: number, seats: number, report: Event[]): void {
     const seat = typeof role === 'object' && 'succeeds' in role ? role.succeeds : index;
     if (seat !== index) {
+      if (typeof role === 'object' && 'recovers' in role) this.recover(index, this.sit(index));
       if (!this.machine.call(() => !this.#isTaken(seat) && this.#locks.set(seat, index) !== undefined)) return;
       const messages = this.machine.construct(() => new this.#kind(this.machine.buffer, this.#plan, seat));
       enter(messages, seat);
@@ -94,18 +102,16 @@ class Scene {
       () => new Sleepers(machine.words, CONSUMERS, CONSUMER_TICKETS, seat, (other) => machine.ring(other)),
     );
     if (typeof role === 'string') {
-      recover(
-        this.place(seat, (other) => machine.call(() => this.#isTaken(other))),
-        messages,
-      );
+      this.recover(seat, messages);
       if (role === 'recovers') this.take(messages, report, false);
     } else if ('puts' in role) {
       for (let number = 0; number < role.puts; number++) {
         const id = seat * 100 + number;
+        if (role.takes === 'before') this.take(messages, report, false);
         if (!messages.put(payload(id), 0, 0)) continue; // full
         report.push({ put: id });
         if (sleepers.some) sleepers.wake(2);
-        if (role.takes === true) this.take(messages, report, false);
+        if (role.takes === 'after') this.take(messages, report, false);
       }
     } else if ('looks' in role) {
       let gives = role.gives ?? 0;
@@ -135,6 +141,12 @@ class Scene {
       enter(messages, seat);
       return messages;
     });
+  }
+  recover(seat: number, messages: Messages): void {
+    recover(
+      this.place(seat, (other) => this.machine.call(() => this.#isTaken(other))),
+      messages,
+    );
   }
   place(seat: number, isTaken: (seat: number) => boolean): Place {
     return { seat, isTaken } as unknown as Place;
@@ -213,13 +225,9 @@ export function play(
       }
     }
   };
-  return explore({
-    machine: scene.machine,
-    programs: scene.programs,
-    check,
-    interruptions,
-    ...(kills && { kills: { ...kills, between: true } }),
-  });
+  const { machine, programs } = scene;
+  const more = kills === undefined ? {} : { kills: { ...kills, between: true } };
+  return withBarriersOf(machine, () => explore({ machine, programs, check, interruptions, ...more }));
 }
 /** Those of one producer. */
 function assertInOrder(ids: readonly number[]): void {
