@@ -1,54 +1,144 @@
 /**
  * Looking for a while before sleeping. A wake-up costs the kernel tens of microseconds, a look a few nanoseconds: where the
  * answer comes soon, looking is faster by one to two orders of magnitude; where it does not, it burns a core.
+ *
+ * How it decides, if no time was given: by how long each wait would have been if nobody had slept.
+ *
+ *     asks   ──send──┐                 wakes ── receives          a wait from A to C, of which A could not know that it
+ *            A sleeps .....................┐                      would be short: B to C was work, and all else two wake-ups
+ *     answers         ┐ B wakes ── C sends ┘
+ *
+ * Whoever must wake another notes when it committed (C), less the time that its own last wake-up took ({@link commitTime}); whoever was
+ * woken compares that with when it began to wait ({@link Spin.woken}). So neither side counts a wake-up, both come to the same
+ * conclusion from the same message, and neither has to look on the chance that the other does.
+ *
+ * On a machine with more threads to run than processors, looking keeps the other side from running: system/processors.ts tells, and
+ * is asked when a look was interrupted or in vain.
+ *
+ * The notes are read as untrusted: whoever writes nonsense there makes its peer look too much, for {@link LOOK_US}, or too little.
  */
 import { availableParallelism } from 'node:os';
 import { checkInteger } from '../system/arguments.js';
+import { noteTime } from '../system/loop-budget.js';
+import { monotonicMicroseconds } from '../system/monotonic.js';
+import { processorsAreScarce, suspectScarcity } from '../system/processors.js';
 
-/** Microseconds that the adaptive form looks, and how often as long it looks when it tries whether that would pay again. */
-const LOOK = 20;
-const TRIAL = 5;
-/** It gives up after this many failures more than successes, and then tries again at every so many-th wait. */
-const PATIENCE = 16;
-const RARELY = 64;
+/** How long the adaptive form looks: about what the wake-up costs that it saves. */
+const LOOK_US = 50;
+/** Of a wake-up, what a wait is not charged with. One that takes longer waited for a processor, and would have without sleep. */
+const MAX_LATENESS_US = 250;
+/** Between two looks at the clock this thread did not run. */
+const INTERRUPTED_US = 200;
+/** It looks while this is above 0: one short wait makes up for two long ones. */
+const MAX_CREDIT = 16;
+const FIRST_CREDIT = 8;
+/** So many looks in vain in a row where the wait would have been short: the other side does not get to run meanwhile. */
+const MAX_FUTILE = 8;
 /** Looks between two looks at the clock. */
 const LOOKS = 16;
-const LONGEST = 1e9;
+const LONGEST_US = 1e9;
 
+/** How late this thread was when it was last woken, if it has not waited since. */
+let lateness = 0;
+/** To be noted for whoever is woken: now, had this thread not been asleep before. Microseconds, wrapping at 2^32. */
+export function commitTime(): number {
+  return (monotonicMicroseconds() - lateness) | 0;
+}
+
+/** One for each kind of wait of an object. */
 export class Spin {
   readonly #fixed: number | undefined;
-  #credit = PATIENCE;
-  #waits = 0;
+  #credit = FIRST_CREDIT;
+  /** When the wait began. */
+  #began = 0;
+  #asleep = false;
+  /** The look of this wait was in vain. */
+  #vain = false;
+  #futile = 0;
+
   /** @param microseconds how long to look; if not given it adapts to how often that pays, and is 0 on one core */
   constructor(microseconds?: number) {
-    if (microseconds !== undefined) this.#fixed = checkInteger('options.spin', microseconds, 0, LONGEST);
+    if (microseconds !== undefined) this.#fixed = checkInteger('options.spin', microseconds, 0, LONGEST_US);
     else if (availableParallelism() < 2) this.#fixed = 0;
+  }
+  /** A second one with the same setting, for another kind of wait. */
+  another(): Spin {
+    return new Spin(this.#fixed);
   }
   /** Calls `ready` again and again: true once it gives true, false when the time is over. */
   until(ready: () => boolean): boolean {
-    const budget = this.budget();
+    const budget = this.begin();
     if (budget === 0) return false;
-    const end = performance.now() + budget / 1000;
+    let now = this.#began;
+    const end = now + budget;
     do {
       for (let i = 0; i < LOOKS; i++) {
         if (!ready()) continue;
-        this.learn(true);
+        this.found();
         return true;
       }
-    } while (performance.now() < end);
-    this.learn(false);
+      now = this.#next(now);
+    } while (now < end);
+    this.missed();
     return false;
   }
-  /** For those who look by themselves: whether that paid. */
-  learn(paid: boolean): void {
-    if (!paid) this.#credit = Math.max(0, this.#credit - 1);
-    else if (this.#credit < PATIENCE) this.#credit = Math.min(PATIENCE, this.#credit + 2);
-  }
-  /** For those who look by themselves: for how many microseconds to do so this time. */
-  budget(): number {
+  /** A wait begins. For how many microseconds to look: those who look by themselves ask {@link over}, and tell what came of it. */
+  begin(): number {
+    const now = monotonicMicroseconds();
+    this.#began = now;
+    this.#vain = false;
+    this.#asleep = false;
+    noteTime(now);
     if (this.#fixed !== undefined) return this.#fixed;
-    if (this.#credit > 0) return LOOK;
-    // Asleep on both sides, neither would ever find the other awake: a trial is longer than a wake-up.
-    return ++this.#waits % RARELY === 0 ? LOOK * TRIAL : 0;
+    return this.#credit > 0 && !processorsAreScarce(now) ? LOOK_US : 0;
+  }
+  /** Whether a look that began by {@link begin} has lasted for so long. */
+  over(budget: number): boolean {
+    return monotonicMicroseconds() - this.#began >= budget;
+  }
+  /** The look has found it. */
+  found(): void {
+    lateness = 0;
+    this.#futile = 0;
+    this.#paid();
+  }
+  /** The look was in vain. */
+  missed(): void {
+    this.#vain = true;
+    if (this.#fixed !== undefined) return;
+    if (this.#credit > 0) this.#credit--;
+    suspectScarcity(monotonicMicroseconds());
+  }
+  /** The wait goes on asleep. */
+  sleeps(): void {
+    lateness = 0;
+    this.#asleep = true;
+  }
+  /** Something came. If that ends a sleep, `committed` is the {@link commitTime} that was noted for it. */
+  woken(committed: number): void {
+    if (!this.#asleep) return;
+    this.#asleep = false;
+    const now = monotonicMicroseconds();
+    const waited = (committed - (this.#began | 0)) | 0;
+    const late = ((now | 0) - committed) | 0;
+    if (late < 0 || waited < -MAX_LATENESS_US) return; // of another sleep, or nonsense
+    lateness = Math.min(late, MAX_LATENESS_US);
+    if (waited > LOOK_US) {
+      if (this.#credit > 0 && !this.#vain) this.#credit--;
+      return;
+    }
+    this.#paid();
+    if (this.#vain && ++this.#futile >= MAX_FUTILE) {
+      this.#futile = 0;
+      suspectScarcity(now, true);
+    }
+  }
+  #paid(): void {
+    if (this.#credit < MAX_CREDIT) this.#credit = Math.min(MAX_CREDIT, this.#credit + 2);
+  }
+  #next(before: number): number {
+    const now = monotonicMicroseconds();
+    if (now - before > INTERRUPTED_US && this.#fixed === undefined) suspectScarcity(now);
+    return now;
   }
 }

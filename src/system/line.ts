@@ -7,18 +7,18 @@
  */
 import type { Deadline } from './deadline.js';
 import { ClosedError, TimeoutError } from './errors.js';
+import { loopTurned, mayGoOn } from './loop-budget.js';
+import { monotonicMicroseconds } from './monotonic.js';
 import { constants } from './native.js';
 import { pollOne } from './poll.js';
 import { READABLE, Readiness, type Waiter, WRITABLE } from './readiness.js';
-
-/** How many operations of a thread may succeed at once, one after the other, before the event loop gets its turn. */
-const CREDIT = 256;
-let credit = CREDIT;
 
 /** An operation that may have to wait. */
 export interface Task<T> {
   /** Tries, without blocking. `undefined`: not yet. */
   attempt(): T | undefined;
+  /** What is tried instead after a turn that was given to the event loop: nobody has waited yet. */
+  attemptAfresh?(): T | undefined;
   /** The error that a time-out, an abort or a close becomes: what was half done is told in it. */
   interrupted?(error: unknown): unknown;
   /** It has left the line, whichever way. */
@@ -72,8 +72,7 @@ export class Line implements Waiter {
    */
   mayTry(): boolean {
     if (this.#first !== undefined || this.#rests) return false;
-    if (--credit > 0) return true;
-    credit = CREDIT;
+    if (mayGoOn()) return true;
     this.#rests = true;
     return false;
   }
@@ -132,15 +131,17 @@ export class Line implements Waiter {
   /** @internal The descriptor is ready, or the event loop has turned. */
   settle(error?: unknown): void {
     this.#waiting = undefined;
+    loopTurned(monotonicMicroseconds());
     if (error !== undefined) this.#fail(error);
     this.#serve();
     this.#wait();
   }
-  #serve(): void {
+  #serve(afresh = false): void {
     for (let entry = this.#first; entry !== undefined; entry = this.#first) {
+      const { task } = entry;
       let value: unknown;
       try {
-        value = entry.task.attempt();
+        value = afresh && task.attemptAfresh !== undefined ? task.attemptAfresh() : task.attempt();
       } catch (error) {
         this.#remove(entry);
         entry.reject(error);
@@ -195,7 +196,12 @@ export class Line implements Waiter {
    * before it wanted was not. A bell, unlike a pipe, would not say so.
    */
   #tryNext(): void {
-    this.#waiting = setImmediate(() => this.settle());
+    this.#waiting = setImmediate(() => {
+      this.#waiting = undefined;
+      loopTurned(monotonicMicroseconds());
+      this.#serve(true);
+      this.#wait();
+    });
   }
   #fail(error: unknown): void {
     this.#stop();

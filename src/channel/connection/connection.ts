@@ -47,7 +47,7 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
   /** @internal */
   constructor(link: Link, coder: Coder<T>, spin: Spin) {
     this.#link = link;
-    this.#sender = new Sender(link, coder, spin);
+    this.#sender = new Sender(link, coder, spin.another());
     this.#receiver = new Receiver(link, coder, spin);
     open.add(this);
   }
@@ -58,6 +58,14 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
   }
   get closed(): boolean {
     return this.#link.closed;
+  }
+  /** @internal For an owner who looks by itself, and then waits by {@link receiveAsleep}. */
+  get spin(): Spin {
+    return this.#receiver.spin;
+  }
+  /** @internal As {@link receive}, but without looking for a while before it sleeps. */
+  receiveAsleep(): Promise<T> {
+    return this.#receiver.receiveAsleep();
   }
   /** @internal Ends the receives that wait, with `error`: for an owner who needs no signal for it, which costs each of them something. */
   dismissReceivers(error: unknown): void {

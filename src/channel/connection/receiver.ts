@@ -7,7 +7,7 @@
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { CorruptError, IpcError, invalidArgument } from '../../system/errors.js';
-import { Line } from '../../system/line.js';
+import { Line, type Task } from '../../system/line.js';
 import { constants } from '../../system/native.js';
 import { pollOne } from '../../system/poll.js';
 import type { Coder } from '../codec/index.js';
@@ -15,7 +15,7 @@ import { SharedDecoder } from '../codec/receive.js';
 import type { Row } from '../place/row.js';
 import type { RingConsumer } from '../ring/consumer.js';
 import { FIRST_PART, MESSAGE, RECORD_HEADER } from '../ring/layout.js';
-import type { Spin } from '../spin.js';
+import { commitTime, type Spin } from '../spin.js';
 import type { Link } from './link.js';
 import { Parts } from './parts.js';
 
@@ -39,7 +39,7 @@ export class Receiver<T> {
   readonly #ring: RingConsumer;
   readonly #coder: Coder<T>;
   readonly #decoder: SharedDecoder<T>;
-  readonly #spin: Spin;
+  readonly spin: Spin;
   readonly #ready: () => boolean;
   readonly #parts: Parts;
   #draining = false;
@@ -56,7 +56,7 @@ export class Receiver<T> {
     this.#parts = new Parts(link.in, link.terms.takes);
     this.#coder = coder;
     this.#decoder = new SharedDecoder(coder, link.buffer);
-    this.#spin = spin;
+    this.spin = spin;
     this.#ready = () => link.in.ready;
     this.line = new Line(link.bell.fd, link.what, 'readable');
     link.lines.push(this.line);
@@ -80,12 +80,16 @@ export class Receiver<T> {
     deadline?.signal?.throwIfAborted();
     this.#use();
     if (this.line.mayTry()) {
-      let value = this.#take(true);
-      if (value === undefined && this.#spin.until(this.#ready)) value = this.#take(true);
-      if (value === undefined) value = this.#attempt(); // what came may have been a part: the sleep must be announced
+      const value = this.#attemptAfresh();
       if (value !== undefined) return value;
     }
-    return this.line.join(this.#attempt, deadline);
+    return this.line.join(this.#task, deadline);
+  }
+  /** As {@link receive} of one who has looked already. */
+  async receiveAsleep(): Promise<T> {
+    this.#use();
+    const value = this.line.mayTry() ? this.#attempt() : undefined;
+    return value === undefined ? this.line.join(this.#attempt) : value;
   }
   receiveSync(options?: SyncWaitOptions): T {
     const deadline = new Deadline(`receive over ${this.#link.what}`, options);
@@ -93,7 +97,8 @@ export class Receiver<T> {
     this.line.finishSync(deadline);
     for (;;) {
       let value = this.#take();
-      if (value === undefined && this.#spin.until(this.#ready)) value = this.#take();
+      if (value !== undefined) this.spin.woken(this.#ring.recordTime);
+      else if (this.spin.until(this.#ready)) value = this.#take();
       if (value === undefined) value = this.#attempt(); // what came may have been a part: the sleep must be announced
       if (value !== undefined) return value;
       if (!this.#cut) pollOne(this.#link.bell.fd, POLLIN, deadline);
@@ -221,6 +226,12 @@ export class Receiver<T> {
     clearImmediate(this.#publication);
     this.#publishNow();
   }
+  /** What a newcomer does: looks for a while first. */
+  readonly #attemptAfresh = (): T | undefined => {
+    let value = this.#take(true);
+    if (value === undefined && this.spin.until(this.#ready)) value = this.#take(true);
+    return value === undefined ? this.#attempt() : value; // what came may have been a part: the sleep must be announced
+  };
   /** As a waiter does it: looks, announces its sleep, looks again. */
   readonly #attempt = (): T | undefined => {
     this.#link.use();
@@ -228,7 +239,10 @@ export class Receiver<T> {
     this.#cut = false;
     this.#link.quiet(this.line);
     let value = this.#take();
-    if (value !== undefined) return value;
+    if (value !== undefined) {
+      if (!this.#link.closed) this.spin.woken(this.#ring.recordTime);
+      return value;
+    }
     if (bell.ended || this.#ring.producerClosed) {
       return this.#takeLast(); // what was committed before the end is there by now
     }
@@ -236,9 +250,13 @@ export class Receiver<T> {
     value = this.#take();
     if (value !== undefined) {
       if (!this.#link.closed) this.#ring.awake();
-    } else if (this.#cut) setImmediate(() => this.line.retry());
+    } else {
+      this.spin.sleeps();
+      if (this.#cut) setImmediate(() => this.line.retry());
+    }
     return value;
   };
+  readonly #task: Task<T> = { attempt: this.#attempt, attemptAfresh: this.#attemptAfresh };
   /** After a look in vain: whether the peer is gone, so that what is there by now is all there will be. */
   #isOver(): boolean {
     const { bell } = this.#link;
@@ -280,7 +298,9 @@ export class Receiver<T> {
   #publish(): void {
     if (this.#ring.kept === 0) return;
     this.row?.received(this.messages, this.bytes);
-    if (this.#ring.publish()) this.#link.bell.ring();
+    if (!this.#ring.publish()) return;
+    this.#ring.noteRoom(commitTime());
+    this.#link.bell.ring();
   }
   #use(): void {
     if (this.#link.broken) this.#link.use();

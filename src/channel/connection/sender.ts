@@ -14,7 +14,7 @@ import type { Coder } from '../codec/index.js';
 import type { Row } from '../place/row.js';
 import { FIRST_PART, LAST_PART, longestRecord, MESSAGE, MIDDLE_PART } from '../ring/layout.js';
 import type { RingProducer } from '../ring/producer.js';
-import type { Spin } from '../spin.js';
+import { commitTime, type Spin } from '../spin.js';
 import type { Link } from './link.js';
 import { Loan } from './loan.js';
 import { PREFIX } from './parts.js';
@@ -225,8 +225,10 @@ export class Sender<T> {
   }
   #alarm(): void {
     const what = this.#ring.alarm();
-    if (what === 'wake') this.#link.bell.ring();
-    else if (what === 'closed') throw this.#link.gone(true);
+    if (what === 'wake') {
+      this.#ring.noteCommit(commitTime());
+      this.#link.bell.ring();
+    } else if (what === 'closed') throw this.#link.gone(true);
   }
   /** No room: perhaps because nobody reads any more. */
   #lookAfterPeer(): void {
@@ -257,9 +259,15 @@ export class Sender<T> {
         const { bell } = this.#link;
         this.#link.quiet(this.line);
         if (bell.ended || this.#ring.consumerClosed) throw this.#link.gone(this.#ring.consumerClosed);
-        if (advance()) return true;
+        if (advance()) {
+          this.#spin.woken(this.#ring.roomTime);
+          return true;
+        }
         this.#ring.announceSleep();
-        if (!advance()) return undefined;
+        if (!advance()) {
+          this.#spin.sleeps();
+          return undefined;
+        }
         this.#ring.awake();
         return true;
       },

@@ -18,6 +18,8 @@ import {
   PAD,
   PRODUCER,
   RECORD_HEADER,
+  RECORD_TIME,
+  ROOM_TIME,
   recordSize,
   TAIL,
 } from './layout.js';
@@ -125,6 +127,14 @@ export class RingConsumer {
       loadAfterStore(this.words, this.#control + PRODUCER) === ASLEEP &&
       Atomics.compareExchange(this.words, this.#control + PRODUCER, ASLEEP, AWAKE) === ASLEEP
     );
+  }
+  /** For the producer that is about to be woken: when it was given room. */
+  noteRoom(time: number): void {
+    this.words[this.#control + ROOM_TIME] = time;
+  }
+  /** What RingProducer.noteCommit noted. */
+  get recordTime(): number {
+    return this.words[this.#control + RECORD_TIME]!;
   }
   /** Whether the producer has closed: what is committed is all there will be. */
   get producerClosed(): boolean {

@@ -5,7 +5,9 @@
  *     byte    0  tail      producer: the position behind the last committed record
  *           128  head      consumer: the position of the next record that it will read
  *           256  consumer  AWAKE, ASLEEP (wants to be woken by the next record), BUSY (see below) or CLOSED (reads nothing any more)
+ *           260  record    producer: when it committed the record that it last woke the consumer for (spin.ts)
  *           384  producer  AWAKE, ASLEEP (wants to be woken when there is room) or CLOSED (nothing follows what is committed)
+ *           388  room      consumer: when it gave the room that it last woke the producer for
  *
  *     the data: `capacity` bytes, a power of two; records begin at multiples of 8
  *     +-----------+-----------+----------------------+-------+
@@ -34,7 +36,9 @@ export const CONTROL = 512;
 export const TAIL = 0;
 export const HEAD = 32;
 export const CONSUMER = 64;
+export const RECORD_TIME = 65;
 export const PRODUCER = 96;
+export const ROOM_TIME = 97;
 /** What an end is doing. */
 export const AWAKE = 0;
 export const ASLEEP = 1;

@@ -16,6 +16,8 @@ import {
   PAD,
   PRODUCER,
   RECORD_HEADER,
+  RECORD_TIME,
+  ROOM_TIME,
   recordSize,
   TAIL,
 } from './layout.js';
@@ -89,6 +91,14 @@ export class RingProducer {
     // The exchange is the barrier between the store of `tail` and this look at the consumer.
     const state = Atomics.compareExchange(this.words, this.#control + CONSUMER, ASLEEP, AWAKE);
     return state === ASLEEP ? 'wake' : state === CLOSED ? 'closed' : 'none';
+  }
+  /** For the consumer that is about to be woken: when its record was committed. */
+  noteCommit(time: number): void {
+    this.words[this.#control + RECORD_TIME] = time;
+  }
+  /** What RingConsumer.noteRoom noted. */
+  get roomTime(): number {
+    return this.words[this.#control + ROOM_TIME]!;
   }
   /** Copies a record in: false if there is no room. Then {@link quiet} tells what {@link commit} gave. */
   write(payload: Uint8Array, kind: number): boolean {

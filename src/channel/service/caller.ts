@@ -62,11 +62,11 @@ class Wire implements Reader {
   heard = 0;
   readonly #caller: Caller;
 
-  constructor(caller: Caller, connection: Connection<unknown>, limit: number, spin: Spin) {
+  constructor(caller: Caller, connection: Connection<unknown>, limit: number) {
     this.#caller = caller;
     this.connection = connection;
     this.limit = limit;
-    this.intake = new Intake(connection, spin, this);
+    this.intake = new Intake(connection, this);
   }
   get wanted(): boolean {
     return this.#caller.wanted > 0;
@@ -331,7 +331,7 @@ export class Caller implements CallOwner {
     return this.#reconnect ? dialUntilThere(this.name, this.#options, signal) : dial(this.name, this.#options, signal);
   }
   #adopt({ connection, limit }: Greeted): void {
-    const wire = new Wire(this, connection, limit, new Spin(this.#options.spin));
+    const wire = new Wire(this, connection, limit);
     this.#wire = wire;
     this.#loss = undefined;
     wire.heard = performance.now();

@@ -22,7 +22,7 @@ export async function dial(name: string, options: ClientOptions, signal: AbortSi
   const { reconnect: _, window: __, ...rest } = options;
   const wait = { timeout: PATIENCE, signal };
   // The intake does the looking: the connection itself shall not.
-  const connection = await connectTo('service', name, { ...rest, ...wait, spin: 0 }, frameCoder);
+  const connection = await connectTo('service', name, { ...rest, ...wait }, frameCoder);
   try {
     const { kind, number } = (await connection.receive(wait)) as Frame;
     if (kind === HELLO && number >= 1 && number <= MOST_CALLS) return { connection, limit: number };

@@ -1,15 +1,15 @@
 /**
  * Reads frames from a connection, as long as somebody wants them: takes what is there, looks for a while, then sleeps.
  *
- * While it looks, what the frames have set in motion goes on: between looks promises get their turn, and after
- * {@link STREAK} frames without a sleep the event loop does, so that timers and sockets are served under any load.
+ * While it looks, what the frames have set in motion goes on: between looks promises get their turn, and now and then the event loop
+ * does (system/loop-budget.ts), so that timers and sockets are served under any load.
  */
 import { setImmediate as turn } from 'node:timers/promises';
+import { loopTurned, mayGoOn } from '../../system/loop-budget.js';
+import { monotonicMicroseconds } from '../../system/monotonic.js';
 import type { Connection } from '../connection/index.js';
-import type { Spin } from '../spin.js';
 import type { Frame } from './frame.js';
 
-const STREAK = 128;
 /** How often promises get their turn between two looks at the clock. */
 const ROUNDS = 8;
 
@@ -24,18 +24,14 @@ export interface Reader {
 
 export class Intake {
   readonly #connection: Connection<unknown>;
-  readonly #spin: Spin;
   readonly #reader: Reader;
-  /** Frames since the event loop had its turn. */
-  #streak = 0;
   #running = false;
   #stopped = false;
   /** It sleeps. */
   #parked = false;
 
-  constructor(connection: Connection<unknown>, spin: Spin, reader: Reader) {
+  constructor(connection: Connection<unknown>, reader: Reader) {
     this.#connection = connection;
-    this.#spin = spin;
     this.#reader = reader;
   }
   /** Somebody wants a frame now. What is under way in this turn comes first: calls that are made together travel together. */
@@ -69,22 +65,23 @@ export class Intake {
   async #run(): Promise<void> {
     await undefined;
     const connection = this.#connection;
+    const { spin } = connection;
     const reader = this.#reader;
     try {
       while (!this.#stopped) {
         let frame = connection.tryReceive() as Frame | undefined;
         if (frame === undefined) {
           if (!reader.wanted) break;
-          const budget = this.#spin.budget();
+          const budget = spin.begin();
           if (budget > 0) {
-            const end = performance.now() + budget / 1000;
             do {
               for (let i = 0; i < ROUNDS && frame === undefined && !this.#stopped && reader.wanted; i++) {
                 await undefined;
                 frame = this.#look();
               }
-            } while (frame === undefined && !this.#stopped && reader.wanted && performance.now() < end);
-            this.#spin.learn(frame !== undefined);
+            } while (frame === undefined && !this.#stopped && reader.wanted && !spin.over(budget));
+            if (frame !== undefined) spin.found();
+            else spin.missed();
             if (frame === undefined && !reader.wanted) continue;
           }
           frame ??= await this.#sleep();
@@ -92,9 +89,9 @@ export class Intake {
           if (this.#stopped) break; // meanwhile
         }
         reader.received(frame);
-        if (++this.#streak >= STREAK && !this.#stopped) {
+        if (!mayGoOn() && !this.#stopped) {
           await turn();
-          this.#streak = 0;
+          loopTurned(monotonicMicroseconds());
         }
       }
     } catch (error) {
@@ -114,9 +111,8 @@ export class Intake {
   }
   async #sleep(): Promise<Frame | undefined> {
     this.#parked = true;
-    this.#streak = 0;
     try {
-      return (await this.#connection.receive()) as Frame;
+      return (await this.#connection.receiveAsleep()) as Frame;
     } catch (error) {
       if (error === nobodyWaits) return undefined;
       throw error;

@@ -32,7 +32,6 @@ export class Service implements Disposable, AsyncDisposable {
   readonly #listener: Listener<unknown>;
   readonly #sessions = new Set<Session>();
   readonly #offer: Offer;
-  readonly #spin: number | undefined;
   #closing = false;
   #closed = false;
   #drained: (() => void) | undefined;
@@ -44,7 +43,6 @@ export class Service implements Disposable, AsyncDisposable {
     checkInteger('options.maxCalls', maxCalls, 1, MOST_CALLS);
     new Spin(spin);
     this.name = name;
-    this.#spin = spin;
     this.#offer = {
       name,
       codec: coder.name,
@@ -57,7 +55,7 @@ export class Service implements Disposable, AsyncDisposable {
       },
     };
     // The intake does the looking: the connection itself shall not.
-    this.#listener = new Listener<unknown>(name, { ...options, spin: 0 }, 'service', frameCoder);
+    this.#listener = new Listener<unknown>(name, options, 'service', frameCoder);
     void this.#accept();
   }
   get closed(): boolean {
@@ -120,7 +118,7 @@ export class Service implements Disposable, AsyncDisposable {
     while (!this.#closing) {
       try {
         const connection = await this.#listener.accept();
-        const session = new Session(this.#offer, connection, new Spin(this.#spin));
+        const session = new Session(this.#offer, connection);
         this.#sessions.add(session);
         session.start();
         if (this.#closing) session.retire();

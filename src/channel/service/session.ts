@@ -8,7 +8,6 @@
 import { CorruptError, IpcError } from '../../system/errors.js';
 import type { Credentials } from '../../system/socket-option.js';
 import type { Connection } from '../connection/index.js';
-import type { Spin } from '../spin.js';
 import { Answer } from './answer.js';
 import { cancelled, notDecodable, serviceClosed } from './call-errors.js';
 import { CALL, CANCEL, CREDIT, type Frame, type FrameWriter, GOODBYE, HELLO, REFUSED } from './frame.js';
@@ -38,11 +37,11 @@ export class Session implements Reader {
   #retired = false;
   #over = false;
 
-  constructor(offer: Offer, connection: Connection<unknown>, spin: Spin) {
+  constructor(offer: Offer, connection: Connection<unknown>) {
     this.#offer = offer;
     this.#connection = connection;
     this.peer = connection.peer;
-    this.#intake = new Intake(connection, spin, this);
+    this.#intake = new Intake(connection, this);
   }
   get writer(): FrameWriter {
     return this.#offer.writer;
