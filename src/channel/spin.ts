@@ -90,7 +90,11 @@ export class Spin {
     this.#asleep = false;
     noteTime(now);
     if (this.#fixed !== undefined) return this.#fixed;
-    return this.#credit > 0 && !processorsAreScarce(now) ? LOOK_US : 0;
+    return this.worthwhile && !processorsAreScarce(now) ? LOOK_US : 0;
+  }
+  /** Whether waits have been short enough lately. */
+  get worthwhile(): boolean {
+    return this.#credit > 0;
   }
   /** Whether a look that began by {@link begin} has lasted for so long. */
   over(budget: number): boolean {
