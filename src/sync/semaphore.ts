@@ -4,8 +4,9 @@
  * Permits are taken and given here by atomic operations on the 32 bits of the sem_t that hold the value, which mix with those of
  * the C library on 64 bits (the value and the number of waiters), because both see the value as one word. No wake-up is lost:
  * a waiter registers first, by an atomic operation on both words (native/semaphore.c), and looks at the value after; a giver
- * changes the value first, and looks at the waiters after, by an atomic load, or a processor other than x86 may look first. Of the two operations on the value one comes first. If the waiter's does,
- * the giver sees it registered; if the giver's does, the waiter sees the permit.
+ * changes the value first, and looks at the waiters after (by an atomic load, or a processor other than x86 could look first). Of
+ * the two operations on the value one comes first. If the waiter's does, the giver sees it registered; if the giver's does, the
+ * waiter sees the permit.
  */
 import { SharedMemory } from '../memory/index.js';
 import { checkInteger, checkMode, checkName, checkOptions } from '../system/arguments.js';

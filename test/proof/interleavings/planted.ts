@@ -32,5 +32,6 @@ function address(source: string, url: string, planted: Readonly<Record<string, s
   const absolute = source.replace(/(from )'(\.[^']+)'/g, (_, from: string, name: string) => {
     return `${from}'${planted[name] ?? new URL(name, url).href}'`;
   });
-  return `data:text/javascript,${encodeURIComponent(absolute).replaceAll("'", '%27')}`;
+  const mapless = absolute.replace(/^\/\/# sourceMappingURL=.*$/m, ''); // it would be looked for beside the address
+  return `data:text/javascript,${encodeURIComponent(mapless).replaceAll("'", '%27')}`;
 }
