@@ -125,6 +125,7 @@ export class Spin {
     const now = monotonicMicroseconds();
     const waited = (committed - (this.#began | 0)) | 0;
     const late = ((now | 0) - committed) | 0;
+    this.#began = now; // if what came goes to somebody else, another wait begins
     if (late < 0 || waited < -MAX_LATENESS_US) return; // of another sleep, or nonsense
     lateness = Math.min(late, MAX_LATENESS_US);
     if (waited > LOOK_US) {

@@ -4,7 +4,8 @@
  *     byte     0  magic, version, length of the description (each i32)
  *             16  the description: JSON
  *           4096  SEATS seats of 128 bytes:
- *                 0 pid  4 role  8 sleeps  12 unused  16 … six counters (f64), the rest is the kind's own
+ *                 0 pid  4 role  8 sleeps  12 when what it was last woken for was committed (spin.ts)
+ *                 16 … six counters (f64), the rest is the kind's own
  *
  * A seat belongs to whoever holds the write lock (open file description, fcntl(2)) of the byte of its number: the kernel takes
  * it back when its owner dies, however that happens. What stands in a seat is information for others and never proves anything.
@@ -29,6 +30,7 @@ export const SEAT_PID = 0;
 export const SEAT_ROLE = 1;
 /** 1: its owner sleeps, and wants its bell to be rung. */
 export const SEAT_SLEEPS = 2;
+export const SEAT_WAKE_TIME = 3;
 /** Of a seat, in doubles: the first of its counters. */
 export const SEAT_COUNTERS = 2;
 export const COUNTERS = 6;

@@ -12,6 +12,8 @@ import { constants, native } from '../../system/native.js';
 import { READABLE, Readiness } from '../../system/readiness.js';
 import { bind, socket } from '../../system/socket.js';
 import { unixAddress } from '../../system/socket-address.js';
+import { commitTime } from '../spin.js';
+import { SEAT_WAKE_TIME } from './control-file.js';
 import type { Place } from './place.js';
 
 const { read, sendto } = native;
@@ -51,8 +53,9 @@ export class Doorbell {
     }
     this.#readiness = new Readiness(this.#fd, `bell of channel '${place.name}'`);
   }
-  /** Wakes the owner of a seat. False: nobody is there. */
+  /** Wakes the owner of a seat, for something that was committed just now. False: nobody is there. */
   ring(seat: number): boolean {
+    this.#place.words[this.#place.wordOf(seat) + SEAT_WAKE_TIME] = commitTime();
     const address = (this.#addresses[seat] ??= unixAddress('path', this.#place.path(name(seat))));
     let result = sendto(this.#fd, stroke, FLAGS, address);
     if (result === EAGAIN) result = ringAnew(address);
@@ -77,6 +80,10 @@ export class Doorbell {
   }
   cancel(told: Told): void {
     this.#readiness.cancel(told);
+  }
+  /** When what it was last rung for was committed, as the other says. */
+  get wakeTime(): number {
+    return this.#place.words[this.#place.wordOf(this.#place.seat) + SEAT_WAKE_TIME]!;
   }
   get fd(): number {
     return this.#fd;

@@ -202,7 +202,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     this.#mustBeOpen();
     if (deadline.signal?.aborted) throw deadline.signal.reason;
     if (this.#waiting.mayReceive()) {
-      const delivery = this.#take(types);
+      const delivery = this.#take(types) ?? (this.#waiting.looksReady() ? this.#take(types) : undefined);
       if (delivery !== undefined) return delivery;
     }
     return this.#waiting.receive(types, deadline);

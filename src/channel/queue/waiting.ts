@@ -8,6 +8,8 @@
 import { Pending } from '../../mailbox/pending.js';
 import type { Deadline } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
+import { loopTurned, mayGoOn } from '../../system/loop-budget.js';
+import { monotonicMicroseconds } from '../../system/monotonic.js';
 import { READABLE, type Waiter } from '../../system/readiness.js';
 import { SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.js';
 import type { Doorbell } from '../place/doorbell.js';
@@ -45,8 +47,6 @@ interface Sender {
   readonly pending: Pending<void>;
 }
 
-/** How many operations may succeed at once, one after the other, before the event loop gets its turn. */
-const CREDIT = 64;
 /** Milliseconds for which a producer lets the consumers gather room for more than one message. */
 const PATIENCE = 2;
 
@@ -55,6 +55,7 @@ export class Waiting<T> {
   readonly #place: Place;
   readonly #bell: Doorbell;
   readonly #spin: Spin;
+  readonly #spinForRoom: Spin;
   readonly #consumers: Sleepers;
   readonly #producers: Sleepers;
   readonly #what: string;
@@ -63,7 +64,6 @@ export class Waiting<T> {
   #deaths: Deaths | undefined;
   #timer: NodeJS.Timeout | undefined;
   #rest: NodeJS.Immediate | undefined;
-  #credit = CREDIT;
   /** Since when no sender has found room. */
   #full = 0;
   #closed = false;
@@ -85,6 +85,7 @@ export class Waiting<T> {
     this.#consumers = consumers;
     this.#producers = producers;
     this.#spin = spin;
+    this.#spinForRoom = spin.another();
     this.#what = what;
   }
 
@@ -92,6 +93,12 @@ export class Waiting<T> {
   mayReceive(): boolean {
     return this.#receivers.size === 0 && this.#hasCredit();
   }
+  /** Looks for a while whether there is something to receive. */
+  looksReady(): boolean {
+    return this.#spin.until(this.#ready);
+  }
+  readonly #ready = (): boolean => this.#attempts.looksReady();
+  readonly #free = (): boolean => this.#attempts.looksFree();
   maySend(): boolean {
     return this.#senders.size === 0 && this.#hasCredit();
   }
@@ -133,10 +140,9 @@ export class Waiting<T> {
     return this.#senders.size > 0;
   }
   receiveSync(types: Types, deadline: Deadline): Delivery<T> {
-    const attempts = this.#attempts;
     try {
       for (;;) {
-        if (this.#spin.until(() => attempts.looksReady())) {
+        if (this.looksReady()) {
           const delivery = this.#next(types);
           if (delivery !== undefined) return delivery;
         }
@@ -144,7 +150,9 @@ export class Waiting<T> {
         this.#consumers.announce();
         const delivery = this.#next(types);
         if (delivery !== undefined) return delivery;
+        this.#spin.sleeps();
         this.#block(deadline, Number.POSITIVE_INFINITY);
+        this.#spin.woken(this.#bell.wakeTime);
         this.#consumers.withdraw();
       }
     } finally {
@@ -153,15 +161,16 @@ export class Waiting<T> {
     }
   }
   sendSync(job: Job, deadline: Deadline): void {
-    const attempts = this.#attempts;
     const since = performance.now();
     try {
       for (;;) {
-        if (this.#spin.until(() => attempts.looksFree()) && this.#sent(job)) return;
+        if (this.#spinForRoom.until(this.#free) && this.#sent(job)) return;
         const patience = since + PATIENCE - performance.now();
         this.#producers.announce(patience <= 0);
         if (this.#sent(job)) return;
+        this.#spinForRoom.sleeps();
         this.#block(deadline, patience > 0 ? patience : Number.POSITIVE_INFINITY);
+        this.#spinForRoom.woken(this.#bell.wakeTime);
       }
     } finally {
       this.#withdraw(this.#producers);
@@ -193,10 +202,11 @@ export class Waiting<T> {
   }
   #hasCredit(): boolean {
     if (this.#rest !== undefined) return false;
-    if (--this.#credit > 0) return true;
-    this.#credit = CREDIT;
+    if (mayGoOn()) return true;
     this.#rest = setImmediate(() => {
       this.#rest = undefined;
+      loopTurned(monotonicMicroseconds());
+      if (this.#receivers.size > 0) this.looksReady(); // nobody has looked for them yet
       this.#settle();
     });
     return false;
@@ -230,6 +240,8 @@ export class Waiting<T> {
     this.serve();
     if (this.#receivers.size === 0) this.#withdraw(this.#consumers);
     if (this.#senders.size === 0) this.#withdraw(this.#producers);
+    if (this.#receivers.size > 0) this.#spin.sleeps();
+    if (this.#senders.size > 0) this.#spinForRoom.sleeps();
     if (this.#idle) this.#disarm();
     else this.#arm(this.#senders.size > 0 && patience > 0 ? patience : Number.POSITIVE_INFINITY);
   }
@@ -256,7 +268,9 @@ export class Waiting<T> {
   }
   #bellRung(): void {
     this.#rungArmed = false;
-    this.#credit = CREDIT;
+    loopTurned(monotonicMicroseconds());
+    this.#spin.woken(this.#bell.wakeTime);
+    this.#spinForRoom.woken(this.#bell.wakeTime);
     this.#bell.quiet();
     if (this.#rest === undefined) this.#settle();
   }

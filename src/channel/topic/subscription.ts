@@ -2,7 +2,7 @@
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError, CorruptError, invalidArgument } from '../../system/errors.js';
-import { Line } from '../../system/line.js';
+import { Line, type Task } from '../../system/line.js';
 import type { Coder } from '../codec/coder.js';
 import { Scratch } from '../codec/scratch.js';
 import type { Visit } from '../connection/receiver.js';
@@ -86,12 +86,10 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     deadline.signal?.throwIfAborted();
     this.#checkOpen();
     if (this.#line.mayTry()) {
-      let value = this.#take();
-      if (value === NOTHING && this.#parts.spin.until(this.#ready)) value = this.#take();
-      if (value === NOTHING) value = this.#lastLook();
+      const value = this.#look();
       if (value !== NOTHING) return value;
     }
-    return (await this.#line.join(this.#attempt, deadline))[0];
+    return (await this.#line.join(this.#task, deadline))[0];
   }
   /** The next message if there is one (that no earlier {@link receive} waits for), `undefined` if not. */
   tryReceive(): T | undefined {
@@ -108,12 +106,11 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     const block = () => this.#closings!.blockSync(bell.fd, deadline);
     if (!this.#line.idle) this.#line.finishSync(deadline, block);
     for (;;) {
-      let value = this.#take();
-      if (value === NOTHING && this.#parts.spin.until(this.#ready)) value = this.#take();
-      if (value === NOTHING) value = this.#lastLook();
+      const value = this.#look();
       if (value !== NOTHING) return value;
       try {
         block();
+        this.#parts.spin.woken(bell.wakeTime);
       } finally {
         this.#sleeper.awake();
         bell.quiet();
@@ -181,12 +178,27 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   }
   /** One try of those who wait in the line. Boxed, because a value may be undefined. */
   readonly #attempt = (): [T] | undefined => {
-    this.#parts.seat.bell.quiet();
+    const { seat, spin } = this.#parts;
+    seat.bell.quiet();
     let value = this.#take();
     if (value === NOTHING) value = this.#lastLook();
-    else this.#sleeper.awake();
+    else {
+      this.#sleeper.awake();
+      spin.woken(seat.bell.wakeTime);
+    }
     return value === NOTHING ? undefined : [value];
   };
+  readonly #attemptAfresh = (): [T] | undefined => {
+    const value = this.#look();
+    return value === NOTHING ? undefined : [value];
+  };
+  readonly #task: Task<[T]> = { attempt: this.#attempt, attemptAfresh: this.#attemptAfresh };
+  /** What a newcomer does: looks for a while, then announces its sleep. */
+  #look(): T | typeof NOTHING {
+    let value = this.#take();
+    if (value === NOTHING && this.#parts.spin.until(this.#ready)) value = this.#take();
+    return value === NOTHING ? this.#lastLook() : value;
+  }
   /** Announces the sleep and looks once more; what is found calls it off. */
   #lastLook(): T | typeof NOTHING {
     // What comes after this look is told by the bell, or by the watch if who was to ring it is dead.
@@ -197,6 +209,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     if (value === NOTHING) {
       this.#check();
       this.#closings.sleeps();
+      this.#parts.spin.sleeps();
     } else if (this.#sleeper.awake()) this.#parts.seat.bell.missed();
     return value;
   }
