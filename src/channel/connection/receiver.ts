@@ -8,8 +8,6 @@ import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { CorruptError, IpcError, invalidArgument } from '../../system/errors.js';
 import { Line, type Task } from '../../system/line.js';
-import { constants } from '../../system/native.js';
-import { pollOne } from '../../system/poll.js';
 import type { Coder } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
 import type { Row } from '../place/row.js';
@@ -19,7 +17,6 @@ import { commitTime, type Spin } from '../spin.js';
 import type { Link } from './link.js';
 import { Parts } from './parts.js';
 
-const POLLIN = constants['POLLIN']!;
 /** Whoever only ever tries asks the kernel about the peer at every so many-th miss. */
 const RARELY = 4096;
 
@@ -94,14 +91,14 @@ export class Receiver<T> {
   receiveSync(options?: SyncWaitOptions): T {
     const deadline = new Deadline(`receive over ${this.#link.what}`, options);
     this.#use();
-    this.line.finishSync(deadline);
+    this.line.finishSync(deadline, () => this.#link.bell.blockSync(deadline));
     for (;;) {
       let value = this.#take();
       if (value !== undefined) this.spin.woken(this.#ring.recordTime);
       else if (this.spin.until(this.#ready)) value = this.#take();
       if (value === undefined) value = this.#attempt(); // what came may have been a part: the sleep must be announced
       if (value !== undefined) return value;
-      if (!this.#cut) pollOne(this.#link.bell.fd, POLLIN, deadline);
+      if (!this.#cut) this.#link.bell.blockSync(deadline);
       else if (deadline.expired) throw deadline.error();
     }
   }

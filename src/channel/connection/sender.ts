@@ -8,8 +8,6 @@ import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError, IpcError, MessageTooLargeError, NotEncodableError } from '../../system/errors.js';
 import { Line, type Task } from '../../system/line.js';
-import { constants } from '../../system/native.js';
-import { pollOne } from '../../system/poll.js';
 import type { Coder } from '../codec/index.js';
 import type { Row } from '../place/row.js';
 import { FIRST_PART, LAST_PART, longestRecord, MESSAGE, MIDDLE_PART } from '../ring/layout.js';
@@ -19,7 +17,6 @@ import type { Link } from './link.js';
 import { Loan } from './loan.js';
 import { PREFIX } from './parts.js';
 
-const POLLIN = constants['POLLIN']!;
 /** What a send that need not wait gives, always. */
 const sent: Promise<void> = Promise.resolve();
 /** In place of a loan while a value is encoded right into the ring. */
@@ -101,14 +98,14 @@ export class Sender<T> {
     const deadline = new Deadline(`send over ${this.#link.what}`, options);
     this.#use();
     if (!this.line.idle) {
-      this.line.finishSync(deadline);
+      this.line.finishSync(deadline, () => this.#link.bell.blockSync(deadline));
       this.#use(); // what waited may have been the end
     }
     const payload = this.#encode(value);
     if (payload.length <= this.#whole && this.#write(payload)) return;
     const task = this.#task(payload);
     const attempt = () => task.attempt() === true;
-    while (!this.#spin.until(attempt) && !attempt()) pollOne(this.#link.bell.fd, POLLIN, deadline);
+    while (!this.#spin.until(attempt) && !attempt()) this.#link.bell.blockSync(deadline);
   }
   async end(options?: WaitOptions): Promise<void> {
     const deadline = new Deadline(`end ${this.#link.what}`, options);

@@ -4,9 +4,13 @@
  * A bell is one bit of state and no message: one that is rung already (its queue is full) need not be rung again, and whoever is
  * woken looks at the memory, not at the bell. A bell whose owner is dead refuses, at once. It is rung only for who has announced that he
  * sleeps, so a system call is made for each sleep and none for each message.
+ *
+ * If the kernel has no memory or no descriptor for the stroke, all who sleep are woken by the other way there is, as if somebody had left
+ * (closings.ts): that event needs none, as the kernel keeps one in reserve for those that it drops. Where that fails too, {@link
+ * Doorbell.ring} says so, and the sleeper must still count as asleep, to be rung again.
  */
 import { unlinkSync } from 'node:fs';
-import { check, errno } from '../../system/errors.js';
+import { errno } from '../../system/errors.js';
 import { close } from '../../system/file.js';
 import { constants, native } from '../../system/native.js';
 import { READABLE, Readiness } from '../../system/readiness.js';
@@ -16,10 +20,12 @@ import { commitTime } from '../spin.js';
 import { SEAT_WAKE_TIME } from './control-file.js';
 import type { Place } from './place.js';
 
-const { read, sendto } = native;
+const { read } = native;
+const EINTR = -errno['EINTR']!;
 const EAGAIN = -errno['EAGAIN']!;
 const ECONNREFUSED = -errno['ECONNREFUSED']!;
 const ENOENT = -errno['ENOENT']!;
+const NOT_RUNG = -errno['EMFILE']!;
 const FLAGS = constants['MSG_DONTWAIT']! | constants['MSG_NOSIGNAL']!;
 const stroke = new Uint8Array(1);
 
@@ -53,16 +59,18 @@ export class Doorbell {
     }
     this.#readiness = new Readiness(this.#fd, `bell of channel '${place.name}'`);
   }
-  /** Wakes the owner of a seat, for something that was committed just now. False: nobody is there. */
-  ring(seat: number): boolean {
+  /**
+   * Wakes the owner of a seat, for something that was committed just now. False: nobody is there. Undefined: not now, for want of memory or
+   * descriptors; ring again. Never throws.
+   */
+  ring(seat: number): boolean | undefined {
     this.#place.words[this.#place.wordOf(seat) + SEAT_WAKE_TIME] = commitTime();
     const address = (this.#addresses[seat] ??= unixAddress('path', this.#place.path(name(seat))));
-    let result = sendto(this.#fd, stroke, FLAGS, address);
+    let result = send(this.#fd, address);
     if (result === EAGAIN) result = ringAnew(address);
     if (result >= 0 || result === EAGAIN) return true;
     if (result === ECONNREFUSED || result === ENOENT) return false;
-    check(result, 'sendto', { path: `${this.#place.folder}/${name(seat)}` });
-    return true;
+    return this.#place.knock() ? true : undefined;
   }
   /** It was rung for a sleep that was called off. Nobody takes that stroke, and it holds some of the ringer's buffer: now and then we do. */
   missed(): void {
@@ -108,13 +116,19 @@ function ringAnew(address: Uint8Array): number {
   try {
     fd = socket('unix', 'datagram', constants['SOCK_NONBLOCK']!);
   } catch {
-    return EAGAIN; // no descriptor left
+    return NOT_RUNG; // no descriptor left, so it is not known which of both it is
   }
   try {
-    return sendto(fd, stroke, FLAGS, address);
+    return send(fd, address);
   } finally {
     close(fd);
   }
+}
+function send(fd: number, address: Uint8Array): number {
+  let result: number;
+  do result = native.sendto(fd, stroke, FLAGS, address);
+  while (result === EINTR);
+  return result;
 }
 /** Who is told that the bell was rung. */
 export interface Told {

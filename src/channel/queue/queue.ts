@@ -99,13 +99,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     this.#counters = place.doubles;
     this.#counter = (place.wordOf(place.seat) >> 1) + SEAT_COUNTERS;
     const { words } = this.#messages;
-    const ring = (seat: number) => {
-      try {
-        return bell.ring(seat);
-      } catch {
-        return false; // what was sent is sent, whatever the kernel says to this
-      }
-    };
+    const ring = (seat: number) => bell.ring(seat);
     this.#consumers = new Sleepers(words, CONSUMERS, CONSUMER_TICKETS, place.seat, ring);
     this.#producers = new Sleepers(words, PRODUCERS, PRODUCER_TICKETS, place.seat, ring);
     this.#waker = new Waker(place, this.#messages, this.#consumers, this.#producers);
@@ -400,6 +394,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
       looksReady: () => this.#messages.looksReady,
       looksFree: () => this.#messages.looksFree,
       passOn: () => this.#waker.passOn(),
+      ringAgain: () => this.#waker.ringAgain(),
     };
     return new Waiting(attempts, this.#place, this.#bell, this.#consumers, this.#producers, this.#spin, this.#what);
   }

@@ -3,7 +3,7 @@
  *
  * A sleeper stores a ticket, tells in the summary that somebody may sleep, looks once more, and sleeps. Whoever has something for a
  * sleeper looks at the summary after having published it: one of both sees the other. It rings first and then exchanges the ticket for 0.
- * So if it is stopped or killed in between, the next one rings again.
+ * So if it is stopped or killed in between, or the bell cannot be rung, the next one rings again.
  *
  * A ticket is a number of the whole queue, given to one sleep: the exchange may come late, when the seat belongs to somebody else, and
  * then it must find another ticket there. It would cancel a sleep that nobody has rung for.
@@ -20,18 +20,30 @@ const SOME = 1;
 const EAGER = 2;
 const CHANGE = 4;
 
+/** Of a seat that sleeps: whether it is woken, and whether it counts. */
+export type Choose = (seat: number) => 'count' | 'wake' | 'leave';
+
 export class Sleepers {
   readonly #words: Int32Array;
   readonly #summary: number;
   readonly #tickets: number;
   readonly #seat: number;
-  readonly #ring: (seat: number) => boolean;
+  readonly #ring: (seat: number) => boolean | undefined;
   #announced = false;
   /** Where the search for a sleeper begins, so that each has his turn. */
   #turn = 0;
 
-  /** @param ring wakes a seat; false if nobody is there */
-  constructor(words: Int32Array, summary: number, tickets: number, seat: number, ring: (seat: number) => boolean) {
+  /** A bell could not be rung in the last {@link wake}: call it again soon. */
+  unheard = false;
+
+  /** @param ring wakes a seat; false if nobody is there, undefined if it could not be done now */
+  constructor(
+    words: Int32Array,
+    summary: number,
+    tickets: number,
+    seat: number,
+    ring: (seat: number) => boolean | undefined,
+  ) {
     this.#words = words;
     this.#summary = summary;
     this.#tickets = tickets;
@@ -68,8 +80,9 @@ export class Sleepers {
     return (loadAfterStore(this.#words, this.#summary) & SOME) !== 0;
   }
   /** Wakes up to `most` of them. `choose` is asked for each: whether he is woken, and whether he counts. */
-  wake(most: number, choose?: (seat: number) => 'count' | 'wake' | 'leave'): number {
+  wake(most: number, choose?: Choose): number {
     const words = this.#words;
+    this.unheard = false;
     const summary = Atomics.load(words, this.#summary);
     if ((summary & SOME) === 0) return 0;
     const count = Math.min(Math.max(words[HIGHEST_SEAT]!, 1), SEATS);
@@ -86,6 +99,11 @@ export class Sleepers {
         continue;
       }
       const there = this.#ring(seat);
+      if (there === undefined) {
+        this.unheard = true;
+        left++;
+        continue;
+      }
       Atomics.compareExchange(words, this.#tickets + seat, ticket, 0);
       if (there && choice === 'count') woken++;
     }

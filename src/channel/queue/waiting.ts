@@ -37,6 +37,8 @@ export interface Attempts<T> {
   looksFree(): boolean;
   /** Somebody who was perhaps woken for something leaves it to others. */
   passOn(): void;
+  /** Wakes those who could not be woken; true: some still cannot. */
+  ringAgain(): boolean;
 }
 interface Receiver<T> {
   readonly types: Types;
@@ -49,6 +51,8 @@ interface Sender {
 
 /** Milliseconds for which a producer lets the consumers gather room for more than one message. */
 const PATIENCE = 2;
+/** Milliseconds for which a thread blocks at most while it owes somebody a wake-up. */
+const AGAIN_MS = 10;
 
 export class Waiting<T> {
   readonly #attempts: Attempts<T>;
@@ -348,6 +352,7 @@ export class Waiting<T> {
   /** Sleeps until the bell is rung, somebody has died, or `most` milliseconds are over. */
   #block(deadline: Deadline, most: number): void {
     this.#watchDeaths();
+    if (this.#attempts.ringAgain()) most = Math.min(most, AGAIN_MS);
     this.#deaths!.blockSync(this.#bell.fd, deadline, most);
     this.#bell.quiet();
     this.#lookForDead();

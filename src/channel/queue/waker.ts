@@ -5,7 +5,7 @@
 import { SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.js';
 import type { Place } from '../place/place.js';
 import type { Messages } from './messages.js';
-import { Sleepers } from './sleepers.js';
+import { type Choose, Sleepers } from './sleepers.js';
 
 /** Sleepers woken at a time. */
 const WAKES = 2;
@@ -36,7 +36,7 @@ export class Waker {
   /** There is a message of this type: wakes two of those who take all, and who asks for it. */
   message(type: number): void {
     const { words } = this.#place;
-    this.#consumers.wake(WAKES, (seat) => {
+    this.#wake(this.#consumers, WAKES, (seat) => {
       const own = this.#place.wordOf(seat) + SEAT_OWN;
       const count = words[own]!;
       if (count <= 0 || count >= SEAT_OWN_WORDS) return 'count';
@@ -54,30 +54,48 @@ export class Waker {
     if (this.#freed === 0) return;
     const count = this.#freed + 1; // one more, should the first be one who cannot run
     this.#freed = 0;
-    this.#producers.wake(count);
+    this.#wake(this.#producers, count);
     if (this.#producers.some) this.#lookAgain();
   }
   /** Messages came back, slots were freed, more than one perhaps. */
   all(messages: boolean, room: boolean): void {
-    if (messages) this.#consumers.wake(ALL);
-    if (room) this.#producers.wake(ALL);
+    if (messages) this.#wake(this.#consumers, ALL);
+    if (room) this.#wake(this.#producers, ALL);
   }
   /** Somebody who was perhaps woken for something leaves it to others. */
   passOn(): void {
-    if (this.#consumers.some && this.#messages.looksReady) this.#consumers.wake(WAKES);
-    if (this.#producers.some && this.#messages.looksFree) this.#producers.wake(WAKES);
+    if (this.#consumers.some && this.#messages.looksReady) this.#wake(this.#consumers, WAKES);
+    if (this.#producers.some && this.#messages.looksFree) this.#wake(this.#producers, WAKES);
+  }
+  /** Before this thread blocks: whoever could not be woken. True: there is still somebody. */
+  ringAgain(): boolean {
+    if (!this.#unheard) return false;
+    this.#allWhoCould();
+    return this.#unheard;
+  }
+  get #unheard(): boolean {
+    return this.#consumers.unheard || this.#producers.unheard;
   }
   /** Before the memory goes. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#again);
   }
+  #wake(sleepers: Sleepers, most: number, choose?: Choose): void {
+    sleepers.wake(most, choose);
+    if (sleepers.unheard) this.#lookAgain();
+  }
   /** Whoever still sleeps a while later, and could go on, is woken. */
   #lookAgain(): void {
     if (this.#closed) return;
     this.#again ??= setTimeout(() => {
       this.#again = undefined;
-      this.all(this.#messages.looksReady, true);
+      this.#allWhoCould();
     }, PATIENCE).unref();
+  }
+  #allWhoCould(): void {
+    const ready = this.#messages.looksReady;
+    if (!ready) this.#consumers.unheard = false; // somebody else has taken it
+    this.all(ready, true);
   }
 }

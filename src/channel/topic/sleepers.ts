@@ -19,7 +19,8 @@
  * No wake-up is lost: of the sleeper's change and the publisher's tail, one comes first; either the publisher sees the change, or the
  * sleeper the record. Nothing that one publisher does hides a sleeper from another: each compares for itself, and a number is made even
  * only AFTER its bell was rung, by exchanging exactly that number. So a publisher that is killed in the middle has at worst rung once too
- * often, or not all whom it should have: those are woken by its death itself (place/closings.ts) and look again.
+ * often, or not all whom it should have: those are woken by its death itself (place/closings.ts) and look again. A bell that cannot be rung
+ * now leaves its owner asleep, and is rung again with the next message, or soon.
  */
 import { barrier, barriersReachUs } from '../../system/membarrier.js';
 import { SEAT_OWN, SEAT_SLEEPS, SEATS } from '../place/control-file.js';
@@ -35,6 +36,9 @@ const GENERATION = SEAT_OWN + 2;
 const FENCES = SEAT_OWN + 3;
 /** A store to it is a barrier. */
 const fence = new Int32Array(1);
+
+/** Milliseconds until a bell that could not be rung is rung again. */
+const AGAIN_MS = 10;
 
 /** A sleeper's side. */
 export class Sleeper {
@@ -84,6 +88,8 @@ export class Waker {
   /** Words from one seat to the next. */
   readonly #step: number;
   #seen: number;
+  #again: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(place: Place, bell: Doorbell) {
     this.#place = place;
@@ -105,14 +111,29 @@ export class Waker {
   appear(): void {
     Atomics.add(this.#words, this.#place.wordOf(TOPIC_SEAT) + GENERATION, 1);
   }
+  /** Before the memory goes. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#again);
+  }
   #lookAround(announced: number): void {
     const words = this.#words;
+    let all = true;
     for (let seat = 0, index = this.#sleeps; seat < TOPIC_SEAT; seat++, index += this.#step) {
       const ticket = words[index]!;
       if ((ticket & 1) === 0) continue;
-      this.#bell.ring(seat); // false: he is dead, and needs no waking any more
+      // False: its owner is dead, and needs no waking any more.
+      if (this.#bell.ring(seat) === undefined) {
+        all = false;
+        continue;
+      }
       Atomics.compareExchange(words, index, ticket, (ticket + 1) | 0);
     }
-    this.#seen = announced;
+    if (all) this.#seen = announced;
+    else if (!this.#closed) this.#again ??= setTimeout(() => this.#ringAgain(), AGAIN_MS).unref(); // our end wakes them too
+  }
+  #ringAgain(): void {
+    this.#again = undefined;
+    this.wake();
   }
 }

@@ -218,6 +218,7 @@ export class Topic<T> implements Disposable, AsyncDisposable {
     this.#loan?.discard();
     for (const subscription of this.#subscriptions) subscription.close();
     this.#writer = undefined;
+    this.#waker?.close();
     if (this.#ring !== undefined) giveRing(this.#seat.place, this.#ring);
     this.#seat.close();
   }
