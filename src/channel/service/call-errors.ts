@@ -2,7 +2,7 @@
 import { ClosedError, IpcError, NotEncodableError, PeerDiedError } from '../../system/errors.js';
 
 /** What was thrown may be anything, also a thing that throws itself when it is looked at. */
-function reason(cause: unknown): string {
+export function reason(cause: unknown): string {
   try {
     return String(cause instanceof Error ? cause.message : cause);
   } catch {

@@ -6,6 +6,7 @@
  * functions that wait into their stack, and a call that succeeds does not pay for it.
  */
 import { Deadline } from '../../system/deadline.js';
+import { reason } from './call-errors.js';
 import type { CallOptions } from './types.js';
 
 /** What a call needs of its client. */
@@ -109,13 +110,19 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     }
     this.#settle();
   }
-  /** @param make gives the error, where it is to be thrown */
-  fail(make: () => Error): void {
+  /**
+   * @param make gives the error, where it is to be thrown
+   * @param answered the service has said so, and thereby that the call is no stream
+   */
+  fail(make: () => Error, answered = false): void {
     if (this.#settled) return;
     this.#failure = make;
-    const unseen = this.#kind === 'unknown' && !this.#iterated;
+    const unseen = this.#kind === 'unknown' && !this.#iterated && this.#promise === undefined;
     this.#settle();
-    if (unseen) void this.#asPromise(); // if nobody ever looks, Node says so, as of any promise
+    if (!unseen) return;
+    if (answered)
+      void this.#asPromise(); // if nobody looks, Node says so, as of any promise
+    else unseenFailures.register(this, `${this.#what} has failed, and nobody has looked: ${reason(make())}`, this);
   }
   stream(): void {
     if (this.#settled || this.#kind === 'stream') return;
@@ -164,10 +171,11 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     return 'Promise';
   }
   [Symbol.asyncIterator](): this {
+    this.#iterate();
     return this;
   }
   next(): Promise<IteratorResult<unknown, void>> {
-    this.#iterated = true;
+    this.#iterate();
     const inflow = (this.#inflow ??= new Inflow());
     if (!inflow.empty) {
       const value = inflow.take();
@@ -178,7 +186,7 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     return this.#later(inflow);
   }
   async return(): Promise<IteratorResult<unknown, void>> {
-    this.#iterated = true;
+    this.#iterate();
     if (!this.#settled) {
       this.#owner.cancel(this);
       this.#settle();
@@ -196,8 +204,17 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     await this.return();
   }
 
+  /** It is used as a stream: what fails is told by next(), and not by the promise too. */
+  #iterate(): void {
+    if (this.#iterated) return;
+    this.#iterated = true;
+    if (!this.#settled) return;
+    unseenFailures.unregister(this);
+    this.#promise?.catch(nothing);
+  }
   #asPromise(): Promise<unknown> {
     if (this.#promise !== undefined) return this.#promise;
+    if (this.#settled) unseenFailures.unregister(this);
     if (this.#kind === 'stream' && this.#failure === undefined) {
       void this.return();
       this.#failure = () => this.#misused('gives a stream of values: use `for await`, or `next()`');
@@ -211,8 +228,9 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     return this.#promise;
   }
   #rejection(): Promise<unknown> {
+    const failure = this.#failure!; // kept: return() forgets it
     const below = (): never => {
-      throw placed(this.#failure!(), below);
+      throw placed(failure(), below);
     };
     return inReaction(below);
   }
@@ -285,5 +303,15 @@ function placed(error: unknown, below: () => unknown): unknown {
   }
   return error;
 }
+/**
+ * A call that fails before the service has said what it is may be a stream that nobody has asked yet, and a rejection would end the
+ * program of somebody who is about to. When it is collected, it is certain that nobody ever looked.
+ */
+const unseenFailures = new FinalizationRegistry((text: string) => {
+  process.emitWarning(text, {
+    code: 'VECINO_CALL_FAILED',
+    detail: 'Await the call or iterate over it, or catch() its error if that does not matter.',
+  });
+});
 /** Errors that are somebody else's: the reason of an abort. */
 const given = new WeakSet<Error>();

@@ -207,7 +207,7 @@ export class Caller implements CallOwner {
         if (call.isStream && !call.settled) throw this.#damage('a result for a stream');
         this.#landed(call);
         if (problem === undefined) call.succeed(frame.value);
-        else call.fail(() => notDecodable(`what ${call.method}() gave`, this.#coder.name, problem));
+        else call.fail(() => notDecodable(`what ${call.method}() gave`, this.#coder.name, problem), true);
         break;
       case STREAM:
         if (call.isStream && !call.settled) throw this.#damage('the beginning of a stream twice');
@@ -235,7 +235,7 @@ export class Caller implements CallOwner {
         const { text } = frame;
         decodeError(text); // nonsense ends the connection
         this.#landed(call);
-        call.fail(() => decodeError(text));
+        call.fail(() => decodeError(text), true);
         break;
       }
       case REFUSED:
