@@ -2,6 +2,9 @@
 import { Duplex } from 'node:stream';
 import type { Socket } from './socket.js';
 
+// What a stream is told, it is told in a tick of its own: a listener that throws is an uncaught exception, as with any stream, and not
+// the rejection of a promise of ours.
+
 /** @see Socket.toStream */
 export function duplex(socket: Socket): Duplex {
   const messages = socket.type !== 'stream';
@@ -12,20 +15,26 @@ export function duplex(socket: Socket): Duplex {
     read() {
       socket.receive().then(
         (message) => {
-          if (message === null) return void stream.push(null);
+          if (message === null) return process.nextTick(() => stream.push(null));
           message[Symbol.dispose]();
           const { buffer, byteOffset, length } = message.bytes;
-          stream.push(Buffer.from(buffer, byteOffset, length));
+          process.nextTick(() => stream.push(Buffer.from(buffer, byteOffset, length)));
         },
-        (error) => void stream.destroy(error),
+        (error) => process.nextTick(() => stream.destroy(error)),
       );
     },
     write(chunk: Uint8Array | string, encoding, done) {
       const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
-      socket.send(bytes).then(() => done(), done);
+      socket.send(bytes).then(
+        () => process.nextTick(done),
+        (error) => process.nextTick(done, error),
+      );
     },
     final(done) {
-      socket.end().then(() => done(), done);
+      socket.end().then(
+        () => process.nextTick(done),
+        (error) => process.nextTick(done, error),
+      );
     },
     destroy(error, done) {
       socket.close();

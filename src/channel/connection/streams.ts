@@ -13,21 +13,14 @@ export function streams<T>(connection: Connection<T>): { readable: Readable; wri
   const over = () => {
     if (--ends === 0) connection.close();
   };
-  const readable = new Readable({
+  // What a stream is told, it is told in a tick of its own: a listener that throws is an uncaught exception, as with any stream, and not
+  // the rejection of a promise of ours.
+  const readable: Readable = new Readable({
     objectMode: true,
     read() {
       connection.receive({ signal: aborted.signal }).then(
-        (value) => {
-          if (value !== null) this.push(value);
-          else
-            this.destroy(
-              invalidArgument('ERR_INVALID_ARG_VALUE', 'what was received', 'something that a stream carries', null),
-            );
-        },
-        (error) => {
-          if (error instanceof ClosedError) this.push(null);
-          else this.destroy(error);
-        },
+        (value) => process.nextTick(give, value),
+        (error) => process.nextTick(fail, error),
       );
     },
     destroy(error, done) {
@@ -37,13 +30,27 @@ export function streams<T>(connection: Connection<T>): { readable: Readable; wri
       done(error);
     },
   });
+  const give = (value: T) => {
+    if (value !== null) readable.push(value);
+    else fail(invalidArgument('ERR_INVALID_ARG_VALUE', 'what was received', 'something that a stream carries', null));
+  };
+  const fail = (error: Error) => {
+    if (error instanceof ClosedError) readable.push(null);
+    else readable.destroy(error);
+  };
   const writable = new Writable({
     objectMode: true,
     write(value: T, _encoding, done) {
-      connection.send(value).then(() => done(), done);
+      connection.send(value).then(
+        () => process.nextTick(done),
+        (error) => process.nextTick(done, error),
+      );
     },
     final(done) {
-      connection.end().then(() => done(), done);
+      connection.end().then(
+        () => process.nextTick(done),
+        (error) => process.nextTick(done, error),
+      );
     },
     destroy(error, done) {
       if (error === null) over();
