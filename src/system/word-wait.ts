@@ -258,6 +258,10 @@ async function pump(): Promise<void> {
       await readiness.readable(forever);
       reap();
     }
+  } catch {
+    // The loop cannot watch the descriptor now (no watches or memory left), or it was closed since: we look ourselves until it can.
+    reap();
+    if (entries.size > 0) setTimeout(() => void pump(), LOOK_OFTEN);
   } finally {
     pumping = false;
   }

@@ -7,7 +7,7 @@ import { type Duplex, Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import { SystemError, tcp, unix } from 'vecino';
-import { temporaryFolder } from '../support/processes.js';
+import { startScript, temporaryFolder, uniqueName } from '../support/processes.js';
 
 test('a pipeline through a socket brings every byte and ends both sides', async () => {
   const [a, b] = unix.pair();
@@ -128,3 +128,22 @@ test('node:net and vecino talk to each other, over a Unix socket and TCP', async
     await Promise.all(closed);
   }
 });
+
+for (const kind of ['socket', 'connection']) {
+  test(`Stream of a ${kind}: a listener that throws is an uncaught exception, as with any stream`, async () => {
+    const program = `
+      import { connect, listen, unix } from 'vecino';
+      process.on('uncaughtException', (error, origin) => { console.log(origin, error.message); process.exit(); });
+      const ends = async () => {
+        const listener = await listen(process.argv[1], { codec: 'text' });
+        return Promise.all([connect(process.argv[1], { codec: 'text' }), listener.accept()]);
+      };
+      const [a, b] = ${kind === 'socket' ? 'unix.pair()' : 'await ends()'};
+      const stream = ${kind === 'socket' ? 'a.toStream()' : 'a.toStreams().readable'};
+      stream.on('data', () => { throw new Error('from a listener'); });
+      await b.send(${kind === 'socket' ? "Buffer.from('x')" : "'x'"});`;
+    const env = { ...process.env, VECINO_RUNTIME_DIR: temporaryFolder() };
+    const { stdout, stderr } = await startScript(program, [uniqueName()], { env }).ended;
+    assert.deepEqual([stdout, stderr], ['uncaughtException from a listener\n', '']);
+  });
+}

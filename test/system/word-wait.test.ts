@@ -281,3 +281,24 @@ test('a terminated worker that blocks on a word comes back', limit, async () => 
   await new Promise((resolve) => worker.once('message', resolve));
   await worker.terminate();
 });
+
+test(
+  'Words: a wait goes on while the event loop cannot watch for it, and nothing is rejected unhandled',
+  limit,
+  async () => {
+    const program = `
+    import { native } from '#src/system/native.js';
+    import { waitWord } from '#src/system/word-wait.js';
+    import { Deadline, futexWake } from 'vecino/system';
+    import { SharedMemory } from 'vecino/memory';
+    const { watchOpen } = native;
+    let refused = 0;
+    native.watchOpen = (...args) => refused++ < 3 ? -28 : watchOpen(...args); // ENOSPC: epoll's watches are used up
+    const words = new Int32Array(SharedMemory.anonymous(4096).buffer);
+    setTimeout(() => { Atomics.store(words, 0, 1); futexWake(words, 0, 1); }, 30);
+    await waitWord(words, 0, 0, new Deadline('wait'));
+    console.log('woken');`;
+    const { stdout, stderr, code } = await startScript(program).ended;
+    assert.deepEqual([stdout, stderr, code], ['woken\n', '', 0]);
+  },
+);
