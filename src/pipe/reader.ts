@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import { checkInteger, checkOptions } from '../system/arguments.js';
 import type { SyncWaitOptions, WaitOptions } from '../system/deadline.js';
-import { errno, SystemError } from '../system/errors.js';
+import { ClosedError, errno, SystemError } from '../system/errors.js';
 import { constants } from '../system/native.js';
 import { pollNow, pollOne } from '../system/poll.js';
 import { readFresh } from '../system/slab.js';
@@ -113,11 +113,21 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<Ui
     }
   }
   /**
-   * The bytes until the end. Leaving the loop early loses nothing and does not close the reader: nothing is read ahead, so what
-   * was not delivered is still in the pipe.
+   * The bytes until the end, or until this reader is closed or detached. Leaving the loop early loses nothing and does not close the
+   * reader: nothing is read ahead, so what was not delivered is still in the pipe.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
-    for (let bytes = await this.read(); bytes !== null; bytes = await this.read()) yield bytes;
+    for (;;) {
+      let bytes: Uint8Array | null;
+      try {
+        bytes = await this.read();
+      } catch (error) {
+        if (error instanceof ClosedError && this.closed) return;
+        throw error;
+      }
+      if (bytes === null) return;
+      yield bytes;
+    }
   }
   /**
    * The reader as a Node stream, always the same one. The reader is the stream's from then on: its end, its `destroy()` and its

@@ -3,10 +3,15 @@ import { checkFlags, checkInteger } from './arguments.js';
 import { check } from './errors.js';
 import { constants, native } from './native.js';
 
-/** A counter with a descriptor that can be waited on. Close-on-exec and non-blocking, as the event loop needs it. */
-export function eventfd(value = 0, flags: number = constants['EFD_NONBLOCK']!): number {
+const ALWAYS = constants['EFD_NONBLOCK']! | constants['EFD_CLOEXEC']!;
+
+/**
+ * A counter with a descriptor that can be waited on. Always close-on-exec and non-blocking, as the event loop needs it, whatever `flags`
+ * say; they may add `EFD_SEMAPHORE`. For one that blocks, clear `O_NONBLOCK` by fcntl(2).
+ */
+export function eventfd(value = 0, flags = 0): number {
   return check(
-    native.eventfd(checkInteger('value', value, 0, 0xffffffff), checkFlags('flags', flags) | constants['EFD_CLOEXEC']!),
+    native.eventfd(checkInteger('value', value, 0, 0xffffffff), checkFlags('flags', flags) | ALWAYS),
     'eventfd',
   );
 }

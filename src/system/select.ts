@@ -1,6 +1,6 @@
 /** select(2): blocks the thread until one of a few descriptors is ready. */
 import { checkInteger } from './arguments.js';
-import { check, errno, invalidArgument } from './errors.js';
+import { check, errno, invalidArgument, SystemError } from './errors.js';
 import { constants, native } from './native.js';
 
 declare module './native.js' {
@@ -33,9 +33,26 @@ export class DescriptorSets {
   has(set: 0 | 1 | 2, fd: number): boolean {
     return (this.words[set * WORDS + (fd >> 5)]! & (1 << (fd & 31))) !== 0;
   }
+  /** The descriptors from `first` on, each once. */
+  *from(first: number): Generator<number> {
+    for (let fd = first; fd < this.#count; fd++) if (this.has(0, fd) || this.has(1, fd) || this.has(2, fd)) yield fd;
+  }
   copyFrom(other: DescriptorSets): void {
     this.words.set(other.words);
     this.#count = other.#count;
+  }
+}
+
+/**
+ * How many descriptors the process's table certainly has room for. select(2) ignores numbers beyond it where it should say `EBADF`
+ * (BUGS in its page). The table holds 64 at first and never shrinks, so a number needs to be looked at once.
+ */
+let tableSize = 64;
+function checkBeyondTable(sets: DescriptorSets): void {
+  for (const fd of sets.from(tableSize)) {
+    if (native.fcntl(fd, constants['F_GETFD']!, 0) < 0)
+      throw new SystemError(errno['EBADF']!, 'select', { path: `fd ${fd}`, hint: 'It is not open (any more)' });
+    tableSize = fd + 1;
   }
 }
 
@@ -47,6 +64,7 @@ export function select(sets: DescriptorSets, milliseconds: number): number | und
   if (!(sets instanceof DescriptorSets)) {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', 'sets', 'DescriptorSets', sets);
   }
+  if (sets.count > tableSize) checkBeyondTable(sets);
   const result = native.select(sets.count, sets.words, milliseconds);
   return result === EINTR ? undefined : check(result, 'select');
 }

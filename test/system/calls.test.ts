@@ -110,6 +110,22 @@ test('every descriptor is close-on-exec, whichever call made it', () => {
   for (const fd of made) close(fd);
 });
 
+test('eventfd: non-blocking and close-on-exec whatever flags are given, which add to that', () => {
+  for (const flags of [0, constants['EFD_SEMAPHORE']!, constants['EFD_NONBLOCK']!]) {
+    const fd = eventfd(2, flags);
+    assert.equal(
+      fcntl(fd, constants['F_GETFL']!) & constants['O_NONBLOCK']!,
+      constants['O_NONBLOCK'],
+      `flags ${flags}`,
+    );
+    assert.equal(fcntl(fd, constants['F_GETFD']!), constants['FD_CLOEXEC'], `flags ${flags}`);
+    const count = new BigUint64Array(1);
+    read(fd, new Uint8Array(count.buffer));
+    assert.equal(count[0], flags === constants['EFD_SEMAPHORE'] ? 1n : 2n);
+    close(fd);
+  }
+});
+
 test('splice moves bytes between a pipe and a file without the process seeing them', () => {
   const folder = temporaryFolder();
   writeFileSync(join(folder, 'in'), 'through a pipe');
@@ -271,7 +287,7 @@ test('a thread blocked in a system call does not keep a worker from being ended'
   const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`));
   const fd = await new Promise<number>((resolve) => worker.once('message', resolve));
   await worker.terminate();
-  close(fd);
+  assert.throws(() => close(fd), isSystemError('EBADF'), 'it went with its thread');
 });
 
 test('bad arguments are refused before the system call', () => {

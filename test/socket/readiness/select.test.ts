@@ -4,7 +4,7 @@ import { openSync } from 'node:fs';
 import { test } from 'node:test';
 import { readiness } from 'vecino/socket';
 import { close, constants, dup, dup3, eventfd, pipe2, SystemError, TimeoutError, write } from 'vecino/system';
-import { start } from '../../support/processes.js';
+import { start, startScript } from '../../support/processes.js';
 
 const one = new Uint8Array([1]);
 const code = (expected: string) => (error: unknown) => (error as { code?: string }).code === expected;
@@ -146,4 +146,34 @@ test('many answers in a row leave room for timers', async () => {
   }, 1);
   while (!fired) await readiness.select({ write: [fd] });
   close(fd);
+});
+
+test('select: a descriptor that is not open is EBADF also where its number is beyond the table of the process', async () => {
+  const program = `
+    import { readiness, dup3, close, eventfd, DescriptorSets, select } from 'vecino';
+    const say = (error) => error.code + ' ' + error.path;
+    for (const fd of [40, 200, 256, 600, 1023]) {
+      const sets = { read: [fd] };
+      const found = [];
+      try { readiness.trySelect(sets); found.push('nothing'); } catch (error) { found.push(say(error)); }
+      try { readiness.selectSync(sets, 20); } catch (error) { found.push(say(error)); }
+      await readiness.select({ except: [fd] }, 20).catch((error) => found.push(say(error)));
+      const plain = new DescriptorSets();
+      plain.add(1, fd);
+      try { select(plain, 0); found.push('nothing'); } catch (error) { found.push(error.code); }
+      console.log(found.join());
+    }
+    // One that was open, and whose number the table has room for ever since.
+    const event = eventfd(1);
+    dup3(event, 900);
+    console.log(JSON.stringify(readiness.trySelect({ read: [900] })));
+    close(900);
+    try { readiness.trySelect({ read: [900] }); } catch (error) { console.log(say(error)); }`;
+  const { stdout, stderr } = await startScript(program).ended;
+  assert.equal(stderr, '');
+  assert.deepEqual(stdout.trim().split('\n'), [
+    ...[40, 200, 256, 600, 1023].map((fd) => `${`EBADF fd ${fd},`.repeat(3)}EBADF`),
+    '{"read":[900],"write":[],"except":[]}',
+    'EBADF fd 900',
+  ]);
 });
