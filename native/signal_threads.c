@@ -204,21 +204,20 @@ static void on_probe_closed(uv_handle_t *handle) {
   instance_release(instance);
 }
 /* libuv has one handler for all signals, and it is known by being set. */
-int signals_prepare(napi_env env, struct instance *instance) {
-  static bool prepared;
-  if (prepared) return 0;
+int signals_find_libuv(void *context, void (**found)(int)) {
+  struct instance *instance = context;
   if (access("/proc/self/task", R_OK) != 0) return -errno;
   uv_loop_t *loop;
   uv_signal_t *probe = calloc(1, sizeof *probe);
-  if (probe == NULL || napi_get_uv_event_loop(env, &loop) != napi_ok || uv_signal_init(loop, probe) != 0) {
+  if (probe == NULL || napi_get_uv_event_loop(instance->env, &loop) != napi_ok || uv_signal_init(loop, probe) != 0) {
     free(probe);
     return -ENOMEM;
   }
   struct sigaction action;
   probe->data = instance;
-  if (uv_signal_start(probe, on_probe, REARRANGE) == 0 && sigaction(REARRANGE, NULL, &action) == 0) libuv = action.sa_handler;
+  if (uv_signal_start(probe, on_probe, REARRANGE) == 0 && sigaction(REARRANGE, NULL, &action) == 0) *found = action.sa_handler;
   instance->closing++;
   uv_close((uv_handle_t *)probe, on_probe_closed);
-  prepared = true;
   return 0;
 }
+void signals_know_libuv(void (*handler)(int)) { libuv = handler; }

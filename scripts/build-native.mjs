@@ -49,6 +49,7 @@ try {
       '-shared',
       '-pthread',
       '-fvisibility=hidden',
+      '-Wl,-z,nodelete',
       '-D_GNU_SOURCE',
       '-DNAPI_VERSION=8',
       `-I${headers}`,

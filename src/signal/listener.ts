@@ -4,6 +4,7 @@
  */
 import type { Deadline } from '../system/deadline.js';
 import { check, errno, SystemError } from '../system/errors.js';
+import { close, dup } from '../system/file.js';
 import { constants, type NativeWatch, native } from '../system/native.js';
 import { READABLE } from '../system/readiness.js';
 import { decodeRecord, RECORD, type SignalInfo } from './info.js';
@@ -22,6 +23,7 @@ interface Wait {
 /** Signals fetched from the addon at once, and in one turn of the event loop. */
 const BATCH = 64;
 const TURN = 1024;
+const EEXIST = -errno['EEXIST']!;
 const EINTR = -errno['EINTR']!;
 const POLLIN = constants['POLLIN']!;
 
@@ -30,6 +32,7 @@ const waits = new Set<Wait>();
 const descriptors = new Int32Array(2);
 const records = new Int32Array(BATCH * RECORD);
 let watches: NativeWatch[] = [];
+const spares: number[] = [];
 let blockingWaits = 0;
 let open = false;
 
@@ -40,7 +43,12 @@ function hold(): void {
   });
   open = true;
   for (const fd of descriptors) {
-    const watch = native.watchOpen(fd, pump);
+    let watch = native.watchOpen(fd, pump);
+    if (watch === EEXIST) {
+      // Another copy of this package watches it in this loop.
+      spares.push(dup(fd));
+      watch = native.watchOpen(spares.at(-1)!, pump);
+    }
     if (typeof watch === 'number') {
       letGo();
       throw new SystemError(watch, 'uv_poll_init', { path: `fd ${fd}` });
@@ -55,6 +63,7 @@ function letGo(): void {
   open = false;
   for (const watch of watches) native.watchClose(watch);
   watches = [];
+  for (const fd of spares.splice(0)) close(fd);
   native.signalUnlisten();
 }
 /** Only a pending wait keeps the program running, as with `process.on`. */

@@ -1,4 +1,5 @@
 /** Signals, with what the kernel tells about each: see signal(7), sigaction(2), sigqueue(3), sigwaitinfo(2). */
+import { AsyncResource } from 'node:async_hooks';
 import { checkInteger } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { check, errnoName, invalidArgument } from '../system/errors.js';
@@ -20,7 +21,8 @@ export interface SignalSubscription extends Disposable {
  * Calls `handler` for each of these signals, until the subscription ends. Real-time signals come in the order they were sent in, each
  * one; of a standard signal that comes again before the first was taken, the kernel keeps one.
  *
- * Every thread that subscribes gets every signal, and so do Node's own listeners (`process.on`, child processes). Like those, a
+ * Every thread that subscribes gets every signal, and so do Node's own listeners (`process.on`, child processes), and other copies of
+ * this package in the process. The handler runs in the async context (`AsyncLocalStorage`) in which it was given. Like those, a
  * subscription does not keep the program running. When the last one in the process ends, the signal has its former action again.
  *
  * Refused with `ERR_INVALID_ARG_VALUE`: SIGKILL and SIGSTOP; faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS); SIGSTKFLT and
@@ -40,7 +42,8 @@ export interface SignalSubscription extends Disposable {
 function on(name: SignalName | number, handler: (info: SignalInfo) => void): SignalSubscription {
   const signal = parseCatchable('name', name);
   if (typeof handler !== 'function') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'handler', 'a function', handler);
-  const subscription = { name: signal.name, handler };
+  // It is called from the event loop, and in the async context (AsyncLocalStorage) of this call, as Node's own listeners are.
+  const subscription = { name: signal.name, handler: AsyncResource.bind(handler) };
   listener.subscribe(signal.number, subscription);
   const close = () => listener.unsubscribe(signal.number, subscription);
   return { close, [Symbol.dispose]: close };
@@ -48,6 +51,9 @@ function on(name: SignalName | number, handler: (info: SignalInfo) => void): Sig
 
 /**
  * Sends a signal to one process: with kill(2), or with sigqueue(3) if there is a value (32 bits, signed). Never waits.
+ *
+ * Signal 0 is POSIX's null signal: nothing is sent, and the errors tell whether there is such a process (also one that has ended, until
+ * its parent has waited for it) and whether we may signal it.
  *
  * `ESRCH`: no such process. `EPERM`: not ours. `EAGAIN`: a signal with a value does not fit into the receiver's queue. (Without a value
  * a real-time signal that does not fit is merged with another one, and nobody is told.)
@@ -58,14 +64,14 @@ function send(pid: number, name: SignalName | number, value?: number): void {
     throw invalidArgument('ERR_OUT_OF_RANGE', 'pid', expected, pid);
   }
   checkInteger('pid', pid, 1);
-  const { number } = parseSignal('name', name);
+  const number = name === 0 ? 0 : parseSignal('name', name).number;
   if (value === undefined) kill(pid, number);
   else sigqueue(pid, number, checkInteger('value', value, -0x80000000, 0x7fffffff));
 }
 /** Sends a signal to every process of a group (2 and up: `kill` understands 1 as everybody) that we may signal. */
 function sendToGroup(group: number, name: SignalName | number): void {
   checkInteger('group', group, 2, 0x7fffffff);
-  kill(-group, parseSignal('name', name).number);
+  kill(-group, name === 0 ? 0 : parseSignal('name', name).number);
 }
 
 /** How many waits in a row may find their signal there already, without the event loop having its turn. */

@@ -53,7 +53,7 @@ test('signals that do not exist are refused', async () => {
   }
   for (const number of [0, -1, RTMAX + 1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]) {
     await refused(number, code(range));
-    assert.throws(() => signals.send(process.pid, number), code(range));
+    if (number !== 0) assert.throws(() => signals.send(process.pid, number), code(range));
   }
 });
 
@@ -103,6 +103,26 @@ test('a process that is not there is ESRCH', async () => {
         error.path === `pid ${args[0]}` &&
         /no such process/.test(error.message),
     );
+});
+
+test('Signals: number 0 is sent to nobody, and tells whether there is such a process and whether it may be signalled', async () => {
+  const { stdout, stderr } = await startScript(
+    `import { spawn } from 'node:child_process';
+    import { signals } from 'vecino';
+    const child = spawn('sleep', ['60'], { detached: true });
+    const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal)));
+    signals.send(process.pid, 0);
+    signals.send(child.pid, 0);
+    signals.send(child.pid, 0, 7);
+    signals.sendToGroup(child.pid, 0);
+    signals.send(child.pid, 'SIGKILL');
+    console.log(await ended);
+    const refused = (act) => { try { act(); } catch (error) { return error.code; } };
+    console.log(refused(() => signals.send(child.pid, 0)), refused(() => signals.send(child.pid, 0, 1)));
+    if (process.getuid() === 0) process.setuid(65534);
+    console.log(refused(() => signals.send(1, 0)));`,
+  ).ended;
+  assert.equal(stdout, 'SIGKILL\nESRCH ESRCH\nEPERM\n', stderr);
 });
 
 test('a process of another user is EPERM', { skip: process.getuid!() !== 0 && 'needs root' }, async () => {

@@ -23,4 +23,6 @@ export interface Coder<T> {
    * that could go wrong. The others get a private copy: decoders look twice, and would go out of bounds if the second look differed.
    */
   readonly shared: boolean;
+  /** Whether they call functions of the user's, which run in the async context of the call that sends or receives. */
+  readonly foreign?: boolean;
 }

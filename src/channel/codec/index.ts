@@ -61,6 +61,7 @@ export function coderOf<T>(codec: Codec<T> = 'msgpack'): Coder<T> {
 class CustomCoder<T> implements Coder<T> {
   readonly name: string;
   readonly shared = false;
+  readonly foreign = true;
   readonly #codec: CustomCodec<T>;
   constructor(codec: CustomCodec<T>) {
     const { name = 'custom' } = codec;

@@ -7,6 +7,7 @@
  * JSON, at most 4 KiB. Before anything is shared each side looks at who the other is, by the kernel's word. Nothing that comes is
  * believed: the connector checks that the memory is sealed and as large as the terms say.
  */
+import { AsyncResource } from 'node:async_hooks';
 import { SharedMemory } from '../../memory/index.js';
 import type { UnixSocket } from '../../socket/index.js';
 import { checkInteger, checkOptions } from '../../system/arguments.js';
@@ -52,7 +53,7 @@ export function linkSettings(codec: string, options: LinkOptions | undefined): L
   checkInteger('options.maxMessageSize', maxMessageSize, 1, 0x7fffffff);
   if (typeof allow !== 'function')
     throw Object.assign(new TypeError('options.allow must be a function'), { code: 'ERR_INVALID_ARG_TYPE' });
-  return { codec, capacity, takes: maxMessageSize, allow };
+  return { codec, capacity, takes: maxMessageSize, allow: AsyncResource.bind(allow) }; // asked from the event loop
 }
 
 interface Message {

@@ -8,6 +8,7 @@ import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { CorruptError, IpcError, invalidArgument } from '../../system/errors.js';
 import { Line, type Task } from '../../system/line.js';
+import { taskInContext } from '../codec/context.js';
 import type { Coder } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
 import type { Row } from '../place/row.js';
@@ -80,13 +81,13 @@ export class Receiver<T> {
       const value = this.#attemptAfresh();
       if (value !== undefined) return value;
     }
-    return this.line.join(this.#task, deadline);
+    return this.line.join(taskInContext(this.#coder, this.#task), deadline);
   }
   /** As {@link receive} of one who has looked already. */
   async receiveAsleep(): Promise<T> {
     this.#use();
     const value = this.line.mayTry() ? this.#attempt() : undefined;
-    return value === undefined ? this.line.join(this.#attempt) : value;
+    return value === undefined ? this.line.join(taskInContext(this.#coder, { attempt: this.#attempt })) : value;
   }
   receiveSync(options?: SyncWaitOptions): T {
     const deadline = new Deadline(`receive over ${this.#link.what}`, options);

@@ -388,6 +388,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   }
   #makeWaiting(): Waiting<T> {
     const attempts: Attempts<T> = {
+      coder: this.#coder,
       receive: (types) => this.#take(types),
       send: ({ payload, priority, type }: Job) => this.#put(payload, priority, type),
       recover: () => this.#recover(),

@@ -11,6 +11,8 @@ import { ClosedError } from '../../system/errors.js';
 import { loopTurned, mayGoOn } from '../../system/loop-budget.js';
 import { monotonicMicroseconds } from '../../system/monotonic.js';
 import { READABLE, type Waiter } from '../../system/readiness.js';
+import type { Coder } from '../codec/coder.js';
+import { inContext } from '../codec/context.js';
 import { SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.js';
 import type { Doorbell } from '../place/doorbell.js';
 import type { Place } from '../place/place.js';
@@ -28,6 +30,8 @@ export interface Job {
 }
 /** What is tried. */
 export interface Attempts<T> {
+  /** What {@link receive} decodes with. */
+  readonly coder: Coder<T>;
   receive(types: Types): Delivery<T> | undefined;
   send(job: Job): boolean;
   /** Looks for the dead. */
@@ -42,6 +46,7 @@ export interface Attempts<T> {
 }
 interface Receiver<T> {
   readonly types: Types;
+  receive(): Delivery<T> | undefined;
   readonly pending: Pending<Delivery<T>>;
 }
 interface Sender {
@@ -110,6 +115,7 @@ export class Waiting<T> {
     if (deadline.signal?.aborted) return Promise.reject(deadline.signal.reason);
     const receiver: Receiver<T> = {
       types,
+      receive: inContext(this.#attempts.coder, () => this.#attempts.receive(types)),
       pending: new Pending(deadline, (error) => {
         this.#receivers.delete(receiver);
         receiver.pending.reject(error);
@@ -308,7 +314,7 @@ export class Waiting<T> {
     for (const receiver of this.#receivers) {
       let delivery: Delivery<T> | undefined;
       try {
-        delivery = this.#attempts.receive(receiver.types);
+        delivery = receiver.receive();
       } catch (error) {
         this.#receivers.delete(receiver);
         receiver.pending.reject(error);

@@ -108,11 +108,13 @@ export class Frame {
 export class FrameCoder implements Coder<unknown> {
   readonly name: string;
   readonly shared = false;
+  readonly foreign: boolean;
   readonly #coder: Coder<unknown>;
   readonly #frame = new Frame();
 
   constructor(coder: Coder<unknown>) {
     this.name = coder.name;
+    this.foreign = coder.foreign === true;
     this.#coder = coder;
   }
   /** Takes the frame that a {@link FrameWriter} has made, as it is. */

@@ -4,6 +4,7 @@ import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/d
 import { ClosedError, CorruptError, invalidArgument } from '../../system/errors.js';
 import { Line, type Task } from '../../system/line.js';
 import type { Coder } from '../codec/coder.js';
+import { taskInContext } from '../codec/context.js';
 import { Scratch } from '../codec/scratch.js';
 import type { Visit } from '../connection/receiver.js';
 import { Closings } from '../place/closings.js';
@@ -89,7 +90,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
       const value = this.#look();
       if (value !== NOTHING) return value;
     }
-    return (await this.#line.join(this.#task, deadline))[0];
+    return (await this.#line.join(taskInContext(this.#parts.coder, this.#task), deadline))[0];
   }
   /** The next message if there is one (that no earlier {@link receive} waits for), `undefined` if not. */
   tryReceive(): T | undefined {
