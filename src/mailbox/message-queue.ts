@@ -1,6 +1,6 @@
 /** POSIX message queues: a mailbox of the kernel under a name, whose messages have priorities. */
-import { checkInteger, checkMode, checkName, checkOptions } from '../system/arguments.js';
-import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { checkInteger, checkMode, checkName, checkOptions, type OptionNames } from '../system/arguments.js';
+import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { closed, closeIfOwned, type Remains, whenDropped } from '../system/dropped.js';
 import { ClosedError, errno, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
 import { close, fchmod } from '../system/file.js';
@@ -41,6 +41,10 @@ export interface PriorityOptions {
   /** 0 (the default) to 32767; higher is received first. */
   priority?: number | undefined;
 }
+
+const CREATE_OPTIONS: OptionNames<MessageQueueOptions> = { maxMessages: true, messageSize: true, mode: true };
+const OPEN_OPTIONS: OptionNames<{ access: MessageQueueAccess }> = { access: true };
+const SEND_OPTIONS: OptionNames<PriorityOptions & WaitOptions> = { priority: true, ...WAIT_OPTIONS };
 
 const FOREVER = new Deadline('wait for a message queue');
 /** Whether this thread may block in a call for as long as it takes; a worker has to come back for `terminate()`. */
@@ -98,7 +102,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
    * @param name `[A-Za-z0-9._-]{1,200}`, a leading `/` means the same
    */
   static create(name: string, options: MessageQueueOptions = NONE): MessageQueue {
-    checkOptions('options', options);
+    checkOptions('options', options, CREATE_OPTIONS);
     name = checkName('name', name);
     const { maxMessages, messageSize, mode = 0o600 } = options;
     const sizes: Partial<QueueAttributes> = {};
@@ -118,7 +122,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   }
   /** Opens a queue that is there: {@link SystemError} `ENOENT` if it is not, `EACCES` if its mode forbids the access. */
   static open(name: string, options: { access?: MessageQueueAccess } = NONE): MessageQueue {
-    checkOptions('options', options);
+    checkOptions('options', options, OPEN_OPTIONS);
     name = checkName('name', name);
     const { access = 'both' } = options;
     if (typeof access !== 'string' || !Object.hasOwn(ACCESS, access)) {
@@ -154,8 +158,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
    * until the time-out): a queue does not know whether there are receivers.
    */
   async send(content: Content, options: PriorityOptions & WaitOptions = NONE): Promise<void> {
-    checkOptions('options', options);
-    const deadline = new Deadline('send to a message queue', options);
+    const deadline = new Deadline(`send to message queue '${this.name}'`, options, SEND_OPTIONS);
     const priority = this.#priority(options);
     const bytes = this.#content(content);
     deadline.signal?.throwIfAborted();
@@ -166,7 +169,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   }
   /** Sends a message if there is room at once; `false` if there is none (or if an earlier `send()` still waits for it). */
   trySend(content: Content, options: PriorityOptions = NONE): boolean {
-    checkOptions('options', options);
+    checkOptions('options', options, SEND_OPTIONS);
     const priority = this.#priority(options);
     const bytes = this.#content(content);
     this.#checkOpen();
@@ -174,8 +177,11 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   }
   /** Sends a message; blocks the thread while the queue is full. Sends that wait already go first. */
   sendSync(content: Content, options: PriorityOptions & SyncWaitOptions = NONE): void {
-    checkOptions('options', options);
-    const deadline = options.timeout === undefined ? FOREVER : new Deadline('send to a message queue', options);
+    checkOptions('options', options, SEND_OPTIONS);
+    const deadline =
+      options.timeout === undefined
+        ? FOREVER
+        : new Deadline(`send to message queue '${this.name}'`, options, SEND_OPTIONS);
     const priority = this.#priority(options);
     const bytes = this.#content(content);
     this.#checkOpen();
@@ -191,8 +197,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
 
   /** Receives the oldest message of the highest priority; waits for one in the event loop. */
   async receive(options?: WaitOptions): Promise<PosixMessage> {
-    checkOptions('options', options);
-    const deadline = new Deadline('receive from a message queue', options);
+    const deadline = new Deadline(`receive from message queue '${this.name}'`, options);
     deadline.signal?.throwIfAborted();
     this.#checkOpen();
     if (this.#receivers.mayTry()) {
@@ -208,8 +213,9 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   }
   /** Receives a message; blocks the thread while there is none. Receives that wait already are served first. */
   receiveSync(options?: SyncWaitOptions): PosixMessage {
-    checkOptions('options', options);
-    const deadline = options?.timeout === undefined ? FOREVER : new Deadline('receive from a message queue', options);
+    checkOptions('options', options, WAIT_OPTIONS);
+    const deadline =
+      options?.timeout === undefined ? FOREVER : new Deadline(`receive from message queue '${this.name}'`, options);
     this.#checkOpen();
     if (!this.#receivers.idle) this.#receivers.finishSync(deadline);
     const fd = deadline === FOREVER ? this.#blockingFd() : this.#fd;

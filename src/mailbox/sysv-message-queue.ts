@@ -1,6 +1,6 @@
 /** System V message queues: a mailbox of the kernel under a number, whose messages have types to choose by. */
-import { checkInteger, checkMode, checkOptions } from '../system/arguments.js';
-import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { checkInteger, checkMode, checkOptions, type OptionNames } from '../system/arguments.js';
+import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, errno, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
 import { describeLimit, kernelLimit } from '../system/limits.js';
 import { constants, native } from '../system/native.js';
@@ -42,6 +42,10 @@ export interface TypeOptions {
   /** 1 to 2^53 - 1. The kernel's is a `long`: keep to 2^31 - 1 if a 32-bit program is to receive it. */
   type: number;
 }
+
+const QUEUE_OPTIONS: OptionNames<SysVQueueOptions> = { mode: true, limit: true };
+const SEND_OPTIONS: OptionNames<TypeOptions & WaitOptions> = { type: true, ...WAIT_OPTIONS };
+const RECEIVE_OPTIONS: OptionNames<SelectOptions & WaitOptions> = { type: true, except: true, ...WAIT_OPTIONS };
 
 /**
  * A System V message queue, msgget(2). Whole messages go in, each with a type, and the receiver chooses by type; among those it
@@ -95,7 +99,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
    * @param key a number (see {@link ftok}), or `'private'` for a queue that is found by its {@link id} only
    */
   static create(key: SysVKey, options?: SysVQueueOptions): SysVMessageQueue {
-    const { mode = 0o600, limit } = checkOptions('options', options) ?? {};
+    const { mode = 0o600, limit } = checkOptions('options', options, QUEUE_OPTIONS) ?? {};
     checkMode('options.mode', mode);
     if (limit !== undefined) checkInteger('options.limit', limit, 1, 0x7fffffff);
     const id = msgget(key, constants['IPC_CREAT']! | constants['IPC_EXCL']!, mode);
@@ -158,8 +162,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
    * comes when the message has just been sent, the call succeeds.
    */
   async send(content: Content, options: TypeOptions & WaitOptions): Promise<void> {
-    checkOptions('options', options);
-    const deadline = new Deadline('send to a message queue', options);
+    const deadline = new Deadline(`send to message queue ${this.id}`, options, SEND_OPTIONS);
     const type = checkType(options);
     const bytes = toBytes(content);
     deadline.signal?.throwIfAborted();
@@ -169,7 +172,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
   }
   /** Sends a message if there is room at once; `false` if there is none (or if an earlier `send()` still waits for it). */
   trySend(content: Content, options: TypeOptions): boolean {
-    checkOptions('options', options);
+    checkOptions('options', options, SEND_OPTIONS);
     const type = checkType(options);
     const bytes = toBytes(content);
     this.#checkOpen();
@@ -177,8 +180,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
   }
   /** Sends a message; blocks the thread while the queue is full. It does not stand behind sends that wait in the event loop. */
   sendSync(content: Content, options: TypeOptions & SyncWaitOptions): void {
-    checkOptions('options', options);
-    const deadline = new Deadline('send to a message queue', options);
+    const deadline = new Deadline(`send to message queue ${this.id}`, options, SEND_OPTIONS);
     const type = checkType(options);
     const bytes = toBytes(content);
     this.#checkOpen();
@@ -205,8 +207,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
 
   /** Receives the first message of the kind asked for (any, without options); waits for one in the event loop. */
   async receive(options?: SelectOptions & WaitOptions): Promise<SysVMessage> {
-    checkOptions('options', options);
-    const deadline = new Deadline('receive from a message queue', options);
+    const deadline = new Deadline(`receive from message queue ${this.id}`, options, RECEIVE_OPTIONS);
     const selection = new Selection(options);
     deadline.signal?.throwIfAborted();
     this.#checkOpen();
@@ -218,15 +219,14 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
   }
   /** Receives a message of that kind if there is one (that no earlier `receive()` waits for); `undefined` if not. */
   tryReceive(options?: SelectOptions): SysVMessage | undefined {
-    checkOptions('options', options);
+    checkOptions('options', options, RECEIVE_OPTIONS);
     const selection = new Selection(options);
     this.#checkOpen();
     return this.#receivers.tryReceive(selection);
   }
   /** Receives a message of that kind; blocks the thread while there is none. It does not stand behind receives that wait. */
   receiveSync(options?: SelectOptions & SyncWaitOptions): SysVMessage {
-    checkOptions('options', options);
-    const deadline = new Deadline('receive from a message queue', options);
+    const deadline = new Deadline(`receive from message queue ${this.id}`, options, RECEIVE_OPTIONS);
     const selection = new Selection(options);
     this.#checkOpen();
     const held = this.#receivers.takeHeld(selection);

@@ -1,4 +1,5 @@
 /** A layout as a C declaration. */
+import { checkOptions } from '../system/arguments.js';
 import { invalidArgument } from '../system/errors.js';
 import { ArrayField } from './layout-array.js';
 import { AtomicField } from './layout-atomic.js';
@@ -34,8 +35,10 @@ function innermost(field: Field): Field {
   return field instanceof ArrayField ? innermost(field.element) : field;
 }
 
+const OPTIONS = { includes: true } as const;
 /** The declaration of `record` as `struct name`, after those of the records in it (`struct name_field`). */
 export function toC(record: RecordField, name: unknown, options: { includes?: boolean } = {}): string {
+  checkOptions('options', options, OPTIONS);
   if (typeof name !== 'string') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'name', 'a string', name);
   if (!IDENTIFIER.test(name) || isReserved(name)) {
     const expected = 'a C identifier that is no keyword or reserved name';

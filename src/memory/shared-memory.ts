@@ -31,6 +31,9 @@ import { own } from '../system/owned-descriptor.js';
 import { endWaits } from '../system/word-wait.js';
 
 /** Where the C library keeps POSIX segments on Linux, shm_overview(7). */
+const CREATE_OPTIONS = { mode: true, initialize: true } as const;
+const OPEN_OPTIONS = { readOnly: true } as const;
+const FROM_FD_OPTIONS = { readOnly: true, size: true } as const;
 const FOLDER = '/dev/shm';
 const SEALS = constants['F_SEAL_SHRINK']! | constants['F_SEAL_GROW']! | constants['F_SEAL_SEAL']!;
 /** Whoever maps it relies on these two: without them the owner could truncate it at any time. */
@@ -96,7 +99,7 @@ export class SharedMemory implements Disposable {
     options: { mode?: number; initialize?: (memory: ArrayBuffer) => void } = {},
   ): SharedMemory {
     const plain = checkName('name', name);
-    const { mode: bits = 0o600, initialize } = checkOptions('options', options)!;
+    const { mode: bits = 0o600, initialize } = checkOptions('options', options, CREATE_OPTIONS)!;
     const mode = checkMode('options.mode', bits);
     if (initialize !== undefined && typeof initialize !== 'function') {
       throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.initialize', 'a function', initialize);
@@ -130,7 +133,10 @@ export class SharedMemory implements Disposable {
    */
   static open(name: string, options: { readOnly?: boolean } = {}): SharedMemory {
     const plain = checkName('name', name);
-    const readOnly = checkBoolean('options.readOnly', checkOptions('options', options)!.readOnly ?? false);
+    const readOnly = checkBoolean(
+      'options.readOnly',
+      checkOptions('options', options, OPEN_OPTIONS)!.readOnly ?? false,
+    );
     let fd: number;
     try {
       fd = shmOpen(plain, readOnly ? constants['O_RDONLY']! : constants['O_RDWR']!);
@@ -177,7 +183,7 @@ export class SharedMemory implements Disposable {
    */
   static fromFd(fd: number, options: { readOnly?: boolean; size?: number } = {}): SharedMemory {
     checkDescriptor('fd', fd);
-    const { size: atLeast = 1, readOnly = false } = checkOptions('options', options)!;
+    const { size: atLeast = 1, readOnly = false } = checkOptions('options', options, FROM_FD_OPTIONS)!;
     checkInteger('options.size', atLeast, 1);
     checkBoolean('options.readOnly', readOnly);
     const own = dup(fd);

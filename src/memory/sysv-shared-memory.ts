@@ -7,6 +7,8 @@ import { checkKey, type SysVKey } from '../system/sysv-key.js';
 import { type SysVMemoryStatus, shmat, shmget, shmRemove, shmStatus } from '../system/sysv-memory.js';
 import { endWaits } from '../system/word-wait.js';
 
+const CREATE_OPTIONS = { mode: true } as const;
+
 /**
  * A System V segment, attached. It stays until it is removed *and* everybody has detached it; processes that are killed are
  * detached by the kernel. `ipcs -m` lists them.
@@ -45,7 +47,7 @@ export class SysVSharedMemory implements Disposable {
   static create(key: SysVKey, size: number, options: { mode?: number } = {}): SysVSharedMemory {
     const number = checkKey('key', key);
     checkInteger('size', size, 1);
-    const mode = checkMode('options.mode', checkOptions('options', options)!.mode ?? 0o600) & 0o777;
+    const mode = checkMode('options.mode', checkOptions('options', options, CREATE_OPTIONS)!.mode ?? 0o600) & 0o777;
     const available = process.availableMemory(); // 0: it could not be found out
     if (size > available && available > 0) {
       const hint = `${size} bytes were asked for and ${available} are available`;

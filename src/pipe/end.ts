@@ -1,6 +1,6 @@
 /** What both ends of a pipe share: the descriptor, whose it is, and the line of those who wait for it. */
-import { checkDescriptor, checkOptions } from '../system/arguments.js';
-import { Deadline, type WaitOptions } from '../system/deadline.js';
+import { checkDescriptor } from '../system/arguments.js';
+import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { closed, closeIfOwned, type Remains, whenDropped } from '../system/dropped.js';
 import { ClosedError, errno, IpcError, SystemError } from '../system/errors.js';
 import { close, fcntl, fstat, isKind } from '../system/file.js';
@@ -65,8 +65,8 @@ export class End {
     return fcntl(this.fd, constants['F_GETPIPE_SZ']!);
   }
   /** The limit that the options of a call set. */
-  deadline(options: WaitOptions | undefined): Deadline {
-    return checkOptions('options', options) === undefined ? this.unlimited : new Deadline(this.#doing, options);
+  deadline(options: WaitOptions | undefined, names: Readonly<Record<string, true>> = WAIT_OPTIONS): Deadline {
+    return options === undefined ? this.unlimited : new Deadline(this.#doing, options, names);
   }
   /** Makes it usable if it never was used; {@link ClosedError} once it is closed. */
   enter(): void {

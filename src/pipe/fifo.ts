@@ -1,7 +1,7 @@
 /** fifo(7): a pipe with a name in the file system, for processes that have no ancestor in common. */
 import { chmodSync, unlinkSync } from 'node:fs';
-import { checkBoolean, checkMode, checkOptions, checkPath } from '../system/arguments.js';
-import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { checkBoolean, checkMode, checkOptions, checkPath, type OptionNames } from '../system/arguments.js';
+import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { errno, IpcError, SystemError } from '../system/errors.js';
 import { close, type FileStatus, fcntl, fstat } from '../system/file.js';
 import { constants, native } from '../system/native.js';
@@ -19,6 +19,7 @@ export interface FifoReaderOptions {
    */
   persistent?: boolean | undefined;
 }
+const READER_OPTIONS: OptionNames<FifoReaderOptions & WaitOptions> = { persistent: true, ...WAIT_OPTIONS };
 
 const { F_GETFL, F_SETFL, O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY, S_IFMT } =
   constants as Record<string, number>;
@@ -87,7 +88,7 @@ export class Fifo implements Disposable {
 
   /** Opens for reading; waits in a thread until there is a writer (not if `persistent`). */
   static async openReader(path: string, options?: FifoReaderOptions & WaitOptions): Promise<PipeReader> {
-    const deadline = limit(path, 'reading', options);
+    const deadline = limit(path, 'reading', options, READER_OPTIONS);
     const persistent = persistentOf(options);
     deadline.signal?.throwIfAborted();
     expectFifo(path);
@@ -96,7 +97,7 @@ export class Fifo implements Disposable {
   }
   /** As {@link openReader}, blocking the thread. */
   static openReaderSync(path: string, options?: FifoReaderOptions & SyncWaitOptions): PipeReader {
-    const deadline = limit(path, 'reading', options);
+    const deadline = limit(path, 'reading', options, READER_OPTIONS);
     const persistent = persistentOf(options);
     expectFifo(path);
     const fd = persistent ? checkOpen(openNow(path, O_RDWR!), path) : openWaitingSync(path, O_RDONLY!, deadline);
@@ -105,7 +106,7 @@ export class Fifo implements Disposable {
   /** Opens for reading at once. Until the first writer has come, `tryRead()` gives `undefined` and other reads wait. */
   static tryOpenReader(path: string, options?: FifoReaderOptions): PipeReader {
     checkPath('path', path);
-    const persistent = persistentOf(checkOptions('options', options));
+    const persistent = persistentOf(checkOptions('options', options, READER_OPTIONS));
     expectFifo(path);
     return adopt(checkOpen(openNow(path, persistent ? O_RDWR! : O_RDONLY!), path), path, PipeReader.fromFd);
   }
@@ -155,9 +156,14 @@ export class Fifo implements Disposable {
   }
 }
 
-function limit(path: string, purpose: string, options: WaitOptions | undefined): Deadline {
+function limit(
+  path: string,
+  purpose: string,
+  options: WaitOptions | undefined,
+  names: Readonly<Record<string, true>> = WAIT_OPTIONS,
+): Deadline {
   checkPath('path', path);
-  return new Deadline(`open FIFO '${path}' for ${purpose}`, checkOptions('options', options));
+  return new Deadline(`open FIFO '${path}' for ${purpose}`, options, names);
 }
 function persistentOf(options: FifoReaderOptions | undefined): boolean {
   return checkBoolean('options.persistent', options?.persistent ?? false);

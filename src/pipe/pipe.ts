@@ -1,6 +1,6 @@
 /** pipe(7): two descriptors, one for each direction of looking at the same bytes. */
 import { readFileSync } from 'node:fs';
-import { checkInteger, checkOptions } from '../system/arguments.js';
+import { checkInteger, checkOptions, type OptionNames } from '../system/arguments.js';
 import { errno, SystemError } from '../system/errors.js';
 import { constants, native } from '../system/native.js';
 import { pipe2 } from '../system/pipe.js';
@@ -14,6 +14,7 @@ export interface PipeOptions {
    */
   capacity?: number | undefined;
 }
+const OPTIONS: OptionNames<PipeOptions> = { capacity: true };
 /** The two ends of a new pipe. */
 export interface Pipe {
   readonly reader: PipeReader;
@@ -38,7 +39,7 @@ export interface Pipe {
  * ```
  */
 export function pipe(options?: PipeOptions): Pipe {
-  const capacity = checkOptions('options', options)?.capacity;
+  const capacity = checkOptions('options', options, OPTIONS)?.capacity;
   if (capacity !== undefined) checkInteger('options.capacity', capacity, 1, 0x7fffffff);
   const [readFd, writeFd] = pipe2();
   const reader = PipeReader.fromFd(readFd);

@@ -1,7 +1,7 @@
 /** The end of a pipe or FIFO that is read: read(2), in three voices, as an iterable and as a stream. */
 import type { Readable } from 'node:stream';
-import { checkInteger, checkOptions } from '../system/arguments.js';
-import type { SyncWaitOptions, WaitOptions } from '../system/deadline.js';
+import { checkInteger, checkOptions, type OptionNames } from '../system/arguments.js';
+import { type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, errno, SystemError } from '../system/errors.js';
 import { constants } from '../system/native.js';
 import { pollNow, pollOne } from '../system/poll.js';
@@ -15,6 +15,7 @@ export interface ReadSize {
   size?: number | undefined;
 }
 
+const READ_OPTIONS: OptionNames<ReadSize & WaitOptions> = { size: true, ...WAIT_OPTIONS };
 const SIZE = 65536;
 const EINTR = -errno['EINTR']!;
 const EAGAIN = -errno['EAGAIN']!;
@@ -82,7 +83,7 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<Ui
    */
   async read(options?: ReadSize & WaitOptions): Promise<Uint8Array | null> {
     const end = this.#end;
-    const deadline = end.deadline(options);
+    const deadline = end.deadline(options, READ_OPTIONS);
     const size = sizeOf(options);
     deadline.signal?.throwIfAborted();
     end.enter();
@@ -102,7 +103,7 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<Ui
   /** As {@link read}, blocking the thread. Reads that wait already are served first. */
   readSync(options?: ReadSize & SyncWaitOptions): Uint8Array | null {
     const end = this.#end;
-    const deadline = end.deadline(options);
+    const deadline = end.deadline(options, READ_OPTIONS);
     const size = sizeOf(options);
     end.enter();
     end.line.finishSync(deadline);
@@ -178,6 +179,6 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<Ui
 }
 
 function sizeOf(options: ReadSize | undefined): number {
-  const size = checkOptions('options', options)?.size;
+  const size = checkOptions('options', options, READ_OPTIONS)?.size;
   return size === undefined ? SIZE : checkInteger('options.size', size, 1);
 }

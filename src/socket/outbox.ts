@@ -1,6 +1,6 @@
 /** The sending side of a socket. */
-import { checkBytes, checkDescriptor, checkOptions } from '../system/arguments.js';
-import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { checkBytes, checkDescriptor, checkOptions, type OptionNames } from '../system/arguments.js';
+import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import {
   errno,
   errnoName,
@@ -26,6 +26,7 @@ export interface Attachments {
   /** Datagrams only: the receiver's path or `@name`. Without it, the socket that this one is connected to. */
   to?: string | undefined;
 }
+const SEND_OPTIONS: OptionNames<Attachments & WaitOptions> = { descriptors: true, to: true, ...WAIT_OPTIONS };
 
 const { send, sendmsg, sendWhole } = native;
 const MSG_DONTWAIT = constants['MSG_DONTWAIT']!;
@@ -112,7 +113,7 @@ export class Outbox {
     try {
       let deadline: Deadline | undefined;
       if (options !== undefined) {
-        deadline = new Deadline(`send to ${this.#handle.what}`, options);
+        deadline = new Deadline(`send to ${this.#handle.what}`, options, SEND_OPTIONS);
         deadline.signal?.throwIfAborted();
       }
       const line = this.#getLine();
@@ -151,7 +152,7 @@ export class Outbox {
     const free = this.#line === undefined || this.#line.idle;
     const sent = free && options === undefined ? this.#sendAtOnce(bytes, BLOCKING) : 0;
     if (sent > 0 && sent === bytes.length) return;
-    const deadline = new Deadline(`send to ${this.#handle.what}`, options);
+    const deadline = new Deadline(`send to ${this.#handle.what}`, options, SEND_OPTIONS);
     const job = this.#job(bytes, options);
     job.sent = sent;
     try {
@@ -234,7 +235,7 @@ export class Outbox {
   }
   #job(bytes: Uint8Array, options?: Attachments): Job {
     checkBytes('bytes', bytes);
-    checkOptions('options', options);
+    checkOptions('options', options, SEND_OPTIONS);
     const to = options?.to;
     let address: Uint8Array | undefined;
     if (to !== undefined) {

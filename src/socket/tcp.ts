@@ -1,8 +1,8 @@
 /** TCP sockets, tcp(7), with the face of Unix stream sockets. */
 import { lookup } from 'node:dns';
 import { isIP } from 'node:net';
-import { checkDescriptor, checkInteger, checkOptions } from '../system/arguments.js';
-import { Deadline, type WaitOptions } from '../system/deadline.js';
+import { checkDescriptor, checkInteger, checkOptions, type OptionNames } from '../system/arguments.js';
+import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { errno, errnoName, invalidArgument, SystemError } from '../system/errors.js';
 import { close, fcntl } from '../system/file.js';
 import { constants, native } from '../system/native.js';
@@ -38,6 +38,20 @@ export interface TcpConnectOptions extends WaitOptions {
 }
 export type TcpConnectSyncOptions = Omit<TcpConnectOptions, 'signal'>;
 
+const LISTEN_OPTIONS: OptionNames<TcpListenOptions> = {
+  host: true,
+  port: true,
+  backlog: true,
+  ipv6Only: true,
+  noDelay: true,
+};
+const CONNECT_OPTIONS: OptionNames<TcpConnectOptions> = {
+  host: true,
+  port: true,
+  noDelay: true,
+  keepAlive: true,
+  ...WAIT_OPTIONS,
+};
 const LOOPBACK = '127.0.0.1';
 const TCP = constants['IPPROTO_TCP']!;
 const SOL_SOCKET = constants['SOL_SOCKET']!;
@@ -102,7 +116,7 @@ function checkFlag(argument: string, value: unknown): void {
 }
 
 function listenTcp(options: TcpListenOptions = {}): TcpServer {
-  checkOptions('options', options);
+  checkOptions('options', options, LISTEN_OPTIONS);
   const { port = 0, backlog = 511, ipv6Only = false, noDelay = true } = options;
   const host = checkNumeric(options.host);
   checkInteger('options.port', port, 0, 65535);
@@ -149,7 +163,7 @@ interface Plan {
 }
 function plan(options: TcpConnectOptions | TcpConnectSyncOptions, check: (host: unknown) => string): Plan {
   if (options === undefined) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options', 'an object with a port', options);
-  checkOptions('options', options);
+  checkOptions('options', options, CONNECT_OPTIONS);
   const host = check(options.host);
   const { port, noDelay = true, keepAlive = false } = options;
   checkInteger('options.port', port, 1, 65535);
@@ -192,7 +206,7 @@ function finish(fd: number, host: string, port: number): void {
 
 async function connectTcp(options: TcpConnectOptions): Promise<TcpSocket> {
   const wanted = plan(options, checkHost);
-  const deadline = new Deadline(`connect to ${at(wanted.host, wanted.port)}`, options);
+  const deadline = new Deadline(`connect to ${at(wanted.host, wanted.port)}`, options, CONNECT_OPTIONS);
   deadline.signal?.throwIfAborted();
   let failure: unknown;
   for (const host of await resolve(wanted.host, deadline)) {

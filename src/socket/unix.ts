@@ -1,6 +1,6 @@
 /** Unix sockets, unix(7): between processes of one machine, with descriptors and credentials. */
-import { checkDescriptor, checkInteger, checkMode, checkOptions } from '../system/arguments.js';
-import { Deadline, type WaitOptions } from '../system/deadline.js';
+import { checkDescriptor, checkInteger, checkMode, checkOptions, type OptionNames } from '../system/arguments.js';
+import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { errno, errnoName, invalidArgument, SystemError, UnsupportedError } from '../system/errors.js';
 import { close, fcntl } from '../system/file.js';
 import { constants, native } from '../system/native.js';
@@ -26,6 +26,8 @@ export interface UnixConnectOptions extends WaitOptions {
   bind?: string;
 }
 export type UnixConnectSyncOptions = Omit<UnixConnectOptions, 'signal'>;
+const LISTEN_OPTIONS: OptionNames<UnixListenOptions> = { type: true, mode: true, backlog: true };
+const CONNECT_OPTIONS: OptionNames<UnixConnectOptions> = { type: true, bind: true, ...WAIT_OPTIONS };
 
 const NONBLOCK = constants['SOCK_NONBLOCK']!;
 const SOL_SOCKET = constants['SOL_SOCKET']!;
@@ -126,7 +128,7 @@ function listenUnix(path: string, options: UnixListenOptions & { type: 'datagram
 function listenUnix(path: string, options?: UnixListenOptions & { type?: 'stream' | 'seqpacket' }): UnixServer;
 function listenUnix(path: string, options?: UnixListenOptions): UnixServer | UnixDatagramServer;
 function listenUnix(path: string, options: UnixListenOptions = {}): UnixServer | UnixDatagramServer {
-  checkOptions('options', options);
+  checkOptions('options', options, LISTEN_OPTIONS);
   const { type = 'stream', mode = 0o600, backlog = 511 } = options;
   checkType(type);
   checkMode('options.mode', mode);
@@ -197,7 +199,7 @@ const LONGEST_PAUSE = 20;
 
 async function connectUnix(path: string, options: UnixConnectOptions = {}): Promise<UnixSocket> {
   const address = unixAddress('path', path);
-  const deadline = new Deadline(`connect to ${shownName(path)}`, options);
+  const deadline = new Deadline(`connect to ${shownName(path)}`, options, CONNECT_OPTIONS);
   deadline.signal?.throwIfAborted();
   const connecting = new Connecting(path, address, options);
   try {
@@ -227,7 +229,7 @@ function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<v
 }
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 function connectUnixSync(path: string, options: UnixConnectSyncOptions = {}): UnixSocket {
-  checkOptions('options', options);
+  checkOptions('options', options, CONNECT_OPTIONS);
   const address = unixAddress('path', path);
   const deadline = new Deadline(`connect to ${shownName(path)}`, { timeout: options.timeout });
   const connecting = new Connecting(path, address, options);

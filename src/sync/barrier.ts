@@ -7,7 +7,7 @@
  * in it and then adds itself to the state, all by atomic steps; the last one begins the next round instead. The kernel marks the
  * word of a party that dies and wakes who sleeps on it, and everybody sleeps on all words, so all learn of it at once.
  */
-import { checkInteger, checkOptions } from '../system/arguments.js';
+import { checkInteger } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, CorruptError, invalidArgument, PeerDiedError } from '../system/errors.js';
 import { futexWake } from '../system/futex.js';
@@ -109,7 +109,7 @@ export class Barrier implements Disposable {
   static named(name: string, parties: number, options?: NamedOptions): Barrier {
     checkInteger('parties', parties, 1, MOST);
     const make = (words: Int32Array, index: number) => initialize(words, index, parties);
-    const memory = openNamed('barrier', name, Barrier.byteLength, make, checkOptions('options', options));
+    const memory = openNamed('barrier', name, Barrier.byteLength, make, options);
     try {
       const barrier = new Barrier(memory, NAMED_OFFSET, `barrier '${name}'`, memory);
       if (barrier.parties === parties) return barrier;

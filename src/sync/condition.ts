@@ -7,7 +7,6 @@
  * set, wakes all who sleep. It wakes all, also {@link Condition.notifyOne}: one that was chosen alone could be killed before it acts,
  * and the notification would die with it.
  */
-import { checkOptions } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, CorruptError, invalidArgument } from '../system/errors.js';
 import { futexWake } from '../system/futex.js';
@@ -94,7 +93,7 @@ export class Condition implements Disposable {
   }
   /** The condition of that name, made on first use. It stays until {@link Condition.unlink}. */
   static named(name: string, options?: NamedOptions): Condition {
-    const memory = openNamed('condition', name, Condition.byteLength, initialize, checkOptions('options', options));
+    const memory = openNamed('condition', name, Condition.byteLength, initialize, options);
     return new Condition(memory, NAMED_OFFSET, `condition '${name}'`, memory);
   }
   /** Removes a name; false if there was none. Who has the condition goes on with it. */

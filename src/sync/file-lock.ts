@@ -24,7 +24,7 @@ import { own } from '../system/owned-descriptor.js';
 import { FileGuard } from './file-guard.js';
 import { notHeld } from './guard.js';
 import { type FileLockOpenOptions, openLockFile } from './lock-file.js';
-import { checkRange, lengthOf, overlap, type Range, type RangeOptions, without } from './range.js';
+import { checkRange, LOCK_OPTIONS, lengthOf, overlap, type Range, type RangeOptions, without } from './range.js';
 import { Turn } from './turn.js';
 
 export type { FileLockKind };
@@ -152,7 +152,7 @@ export class FileLock implements Disposable {
 
   async #lock(kind: FileLockKind, options?: RangeOptions & WaitOptions): Promise<FileGuard> {
     const range = checkRange(options);
-    const deadline = new Deadline(`${kind} lock of '${this.path}'`, options);
+    const deadline = new Deadline(`${kind} lock of '${this.path}'`, options, LOCK_OPTIONS);
     if (deadline.signal?.aborted) throw deadline.signal.reason;
     this.#checkOpen();
     if (this.#turn.over) await this.#turn.next();

@@ -1,5 +1,5 @@
 /** The file of a {@link FileLock}: opened for nothing but locking. */
-import { checkMode, checkOptions, checkPath } from '../system/arguments.js';
+import { checkMode, checkOptions, checkPath, type OptionNames } from '../system/arguments.js';
 import { errno, errnoName, invalidArgument, SystemError } from '../system/errors.js';
 import { close, fchmod, fstat, isKind, open } from '../system/file.js';
 import { constants } from '../system/native.js';
@@ -12,11 +12,12 @@ export interface FileLockOpenOptions {
   /** Open it for reading only: enough for shared locks, and all that can be had of a file that may not be written. */
   readOnly?: boolean;
 }
+const OPTIONS: OptionNames<FileLockOpenOptions> = { create: true, mode: true, readOnly: true };
 
 /** Its descriptor. */
 export function openLockFile(path: string, options: FileLockOpenOptions): number {
   checkPath('path', path);
-  const { create = false, readOnly = false, mode = 0o600 } = checkOptions('options', options)!;
+  const { create = false, readOnly = false, mode = 0o600 } = checkOptions('options', options, OPTIONS)!;
   for (const [name, value] of Object.entries({ create, readOnly })) {
     if (typeof value !== 'boolean')
       throw invalidArgument('ERR_INVALID_ARG_TYPE', `options.${name}`, 'a boolean', value);

@@ -1,5 +1,4 @@
 /** A `pthread_mutex_t` in shared memory: process-shared, robust, error-checking. */
-import { checkOptions } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, CorruptError } from '../system/errors.js';
 import { EBUSY, EDEADLK, EOWNERDEAD, ROBUST_BYTES, ROBUST_KIND } from '../system/robust.js';
@@ -90,7 +89,7 @@ export class Mutex implements Disposable {
    * @throws CorruptError if what has the name is no mutex
    */
   static named(name: string, options?: NamedOptions): Mutex {
-    const memory = openNamed('mutex', name, Mutex.byteLength, initialize, checkOptions('options', options));
+    const memory = openNamed('mutex', name, Mutex.byteLength, initialize, options);
     try {
       return new Mutex(memory, NAMED_OFFSET, `mutex '${name}'`, memory);
     } catch (error) {

@@ -7,7 +7,7 @@
  *     vecino.mutex.NAME:  0 magic  4 kind  8 version  12 -        64 the lock itself
  */
 import { SharedMemory } from '../memory/index.js';
-import { checkMode, checkName } from '../system/arguments.js';
+import { checkMode, checkName, checkOptions, type OptionNames } from '../system/arguments.js';
 import { CorruptError, invalidArgument, SystemError } from '../system/errors.js';
 import { futexWait } from '../system/futex.js';
 
@@ -28,6 +28,8 @@ export interface NamedOptions {
   mode?: number;
 }
 
+const OPTIONS: OptionNames<NamedOptions> = { mode: true };
+
 /** Opens the segment of that lock, or makes it. `initialize` fills the memory from {@link NAMED_OFFSET}. */
 export function openNamed(
   kind: NamedKind,
@@ -38,7 +40,7 @@ export function openNamed(
 ): SharedMemory {
   const full = fullName(kind, name);
   const what = `${kind === 'rwlock' ? 'read-write lock' : kind} '${full.slice(`vecino.${kind}.`.length)}'`;
-  const mode = checkMode('options.mode', options.mode ?? 0o600);
+  const mode = checkMode('options.mode', checkOptions('options', options, OPTIONS)!.mode ?? 0o600);
   const end = performance.now() + UNFINISHED;
   for (;;) {
     try {

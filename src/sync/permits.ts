@@ -1,7 +1,7 @@
 /** Waiting for the permits of a {@link Semaphore}: in the event loop, in a line of its own, and blocking the thread. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { checkOptions } from '../system/arguments.js';
-import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { check, errno } from '../system/errors.js';
 import { native } from '../system/native.js';
 import { layout, VALUE } from '../system/semaphore.js';
@@ -70,7 +70,7 @@ export class Permits {
   acquireSync(options: SyncWaitOptions | undefined, what: string): void {
     const deadline = new Deadline(
       `acquire a permit of ${what}`,
-      checkOptions('options', options) && { timeout: options?.timeout },
+      checkOptions('options', options, WAIT_OPTIONS) && { timeout: options?.timeout },
     );
     if (this.#take()) return;
     if (deadline.expired) throw deadline.error();

@@ -1,6 +1,6 @@
 /** Parts of a file. */
-import { checkInteger } from '../system/arguments.js';
-import { invalidArgument } from '../system/errors.js';
+import { checkInteger, checkOptions, type OptionNames } from '../system/arguments.js';
+import { WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 
 /** From `start` up to but without `end`, which is `Infinity` for one without an end. */
 export interface Range {
@@ -36,11 +36,10 @@ export interface RangeOptions {
   /** Bytes from there; 0 (or nothing) for all up to the end, however far the file grows. */
   length?: number;
 }
+export const LOCK_OPTIONS: OptionNames<RangeOptions & WaitOptions> = { start: true, length: true, ...WAIT_OPTIONS };
 /** The range that options say, checked. */
 export function checkRange(options: RangeOptions = {}): Range {
-  if (options === null || typeof options !== 'object')
-    throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options', 'an object', options);
-  const { start = 0, length = 0 } = options;
+  const { start = 0, length = 0 } = checkOptions('options', options, LOCK_OPTIONS)!;
   checkInteger('options.start', start, 0);
   checkInteger('options.length', length, 0, Number.MAX_SAFE_INTEGER - start);
   return { start, end: length === 0 ? Number.POSITIVE_INFINITY : start + length };

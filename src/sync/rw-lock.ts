@@ -9,7 +9,6 @@
  * one sees the other. The kernel frees the word of a dead reader, which changed nothing, and tells who waits for it. The lock of a
  * dead writer is taken by the next one, reader or writer, who learns of it if the dead one was let in.
  */
-import { checkOptions } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, CorruptError, errno, SystemError } from '../system/errors.js';
 import { futexWake } from '../system/futex.js';
@@ -134,7 +133,7 @@ export class RwLock implements Disposable {
   }
   /** The lock of that name, made on first use. It stays until {@link RwLock.unlink}. */
   static named(name: string, options?: NamedOptions): RwLock {
-    const memory = openNamed('rwlock', name, RwLock.byteLength, initialize, checkOptions('options', options));
+    const memory = openNamed('rwlock', name, RwLock.byteLength, initialize, options);
     try {
       return new RwLock(memory, NAMED_OFFSET, `rwlock '${name}'`, memory);
     } catch (error) {

@@ -28,6 +28,7 @@ import {
 import { Permits } from './permits.js';
 import { checkPlace, type LockMemory, place } from './robust-lock.js';
 
+const CREATE_OPTIONS = { mode: true } as const;
 const { compareExchange, load } = Atomics;
 const { futexWake } = native;
 const EVERYBODY = 0x7fffffff;
@@ -90,7 +91,7 @@ export class Semaphore implements Disposable {
   static create(name: string, value: number, options: { mode?: number } = {}): Semaphore {
     const plain = checkName('name', name);
     checkValue(value);
-    const mode = checkMode('options.mode', checkOptions('options', options)!.mode ?? 0o600);
+    const mode = checkMode('options.mode', checkOptions('options', options, CREATE_OPTIONS)!.mode ?? 0o600);
     const fd = open('/dev/shm', constants['O_TMPFILE']! | constants['O_RDWR']!, mode);
     try {
       fallocate(fd, 0, SEM_SIZE);

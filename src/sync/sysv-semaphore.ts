@@ -1,6 +1,6 @@
 /** System V semaphores: sets of counters that the kernel keeps under a number, and changes several of in one step; svipc(7), semop(2). */
 import { checkInteger, checkMode, checkOptions } from '../system/arguments.js';
-import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, errno, invalidArgument, SystemError } from '../system/errors.js';
 import { constants, native } from '../system/native.js';
 import type { SysVKey } from '../system/sysv-key.js';
@@ -33,6 +33,7 @@ export interface SysVSemaphoreState {
   waitingForZero: number;
 }
 
+const CREATE_OPTIONS = { mode: true } as const;
 const EAGAIN = -errno['EAGAIN']!;
 const EINTR = -errno['EINTR']!;
 /** How long {@link SysVSemaphore.open} waits for a set that is just being made, in milliseconds. */
@@ -88,7 +89,7 @@ export class SysVSemaphore implements Disposable {
       throw invalidArgument('ERR_OUT_OF_RANGE', 'values', 'an array of 1 to 65535 numbers', values);
     }
     const own = Array.from(values, (value, i) => checkInteger(`values[${i}]`, value, 0, SEM_VALUE_LIMIT));
-    const mode = checkMode('options.mode', checkOptions('options', options)!.mode ?? 0o600);
+    const mode = checkMode('options.mode', checkOptions('options', options, CREATE_OPTIONS)!.mode ?? 0o600);
     const id = semget(key, own.length, constants['IPC_CREAT']! | constants['IPC_EXCL']!, mode);
     const set = new SysVSemaphore(id, own.length);
     try {
@@ -163,7 +164,7 @@ export class SysVSemaphore implements Disposable {
   operateSync(operations: readonly SemaphoreOperation[], options?: SyncWaitOptions): void {
     const deadline = new Deadline(
       `operation on semaphore set ${this.id}`,
-      checkOptions('options', options) && { timeout: options?.timeout },
+      checkOptions('options', options, WAIT_OPTIONS) && { timeout: options?.timeout },
     );
     const words = pack(operations, this.count);
     this.#checkOpen();

@@ -75,10 +75,47 @@ export function checkBoolean(argument: string, value: unknown): boolean {
   if (typeof value === 'boolean') return value;
   throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'a boolean', value);
 }
-/** An object with options, or nothing. */
-export function checkOptions<T extends object>(argument: string, value: T | undefined): T | undefined {
-  if (value !== undefined && (typeof value !== 'object' || value === null)) {
+/** The names of the options of `T`, each: one that is missing, or none of them, does not compile. */
+export type OptionNames<T> = { readonly [Name in keyof T]-?: true };
+/** An object with options that exist, or nothing. A name that is none of `names` is refused: it is one that was misspelt. */
+export function checkOptions<T extends object>(
+  argument: string,
+  value: T | undefined,
+  names: Readonly<Record<string, true>>,
+): T | undefined {
+  if (value === undefined) return value;
+  if (typeof value !== 'object' || value === null) {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'an object', value);
   }
+  for (const name in value) if (names[name] !== true) refuseOption(argument, value, name, names);
   return value;
+}
+function refuseOption(argument: string, value: object, name: string, names: Readonly<Record<string, true>>): void {
+  if (!Object.hasOwn(value, name)) return; // of a prototype, which may have anything
+  const all = Object.keys(names);
+  const nearest = nearestName(name, all);
+  const meant = nearest === undefined ? '' : ` Did you mean '${nearest}'?`;
+  const message = `${argument}.${name} does not exist.${meant} There are: ${all.join(', ')}`;
+  throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
+}
+/** The one that differs in the fewest letters, if those are few. */
+function nearestName(name: string, names: readonly string[]): string | undefined {
+  const wanted = name.toLowerCase();
+  const [best] = names
+    .map((each) => ({ each, distance: editDistance(wanted, each.toLowerCase()) }))
+    .filter(({ each, distance }) => distance <= Math.max(2, each.length / 3))
+    .sort((a, b) => a.distance - b.distance);
+  return best?.each;
+}
+/** Letters to leave out, to put in or to replace, to make `b` of `a`. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
 }

@@ -1,7 +1,7 @@
 /** How long a wait may take, and who may end it early. */
 import { performance } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
-import { checkOptions } from './arguments.js';
+import { checkOptions, type OptionNames } from './arguments.js';
 import { invalidArgument, TimeoutError } from './errors.js';
 
 /** For every operation that may have to wait. */
@@ -13,6 +13,8 @@ export interface WaitOptions {
 }
 /** For the `Sync` forms, which block the thread, so that nothing could abort them. */
 export type SyncWaitOptions = Pick<WaitOptions, 'timeout'>;
+/** A `Sync` form may be given the options of the others. */
+export const WAIT_OPTIONS: OptionNames<WaitOptions> = { timeout: true, signal: true };
 
 /**
  * A thread of a `Worker` must come back to JavaScript now and then, or `terminate()` and the exit of the program would
@@ -58,9 +60,12 @@ export class Deadline {
   readonly #end: number;
   readonly signal: AbortSignal | undefined;
 
-  /** @param what the operation, for the message of the time-out: `"read from pipe 5"` */
-  constructor(what: string, options?: WaitOptions) {
-    const { timeout = Number.POSITIVE_INFINITY, signal } = checkOptions('options', options) ?? {};
+  /**
+   * @param what the operation, for the message of the time-out: `"send to queue 'jobs'"`
+   * @param names of all options that the operation has
+   */
+  constructor(what: string, options?: WaitOptions, names: Readonly<Record<string, true>> = WAIT_OPTIONS) {
+    const { timeout = Number.POSITIVE_INFINITY, signal } = checkOptions('options', options, names) ?? {};
     if (typeof timeout !== 'number')
       throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.timeout', 'a number of milliseconds', timeout);
     if (!(timeout >= 0))

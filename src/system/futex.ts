@@ -1,5 +1,5 @@
 /** futex(2) on a word of shared memory. */
-import { checkFlags, checkInteger, checkOptions } from './arguments.js';
+import { checkFlags, checkInteger } from './arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from './deadline.js';
 import { check, errno, invalidArgument } from './errors.js';
 import { native } from './native.js';
@@ -16,7 +16,6 @@ const ETIMEDOUT = -errno['ETIMEDOUT']!;
 export function futexWait(words: Int32Array, index: number, expected: number, options?: SyncWaitOptions): boolean {
   checkWord(words, index);
   checkFlags('expected', expected);
-  checkOptions('options', options);
   const deadline = new Deadline('wait on a futex', options);
   for (;;) {
     const result = native.futexWait(words, index * 4, expected >>> 0, deadline.block());

@@ -31,6 +31,7 @@ export interface Mapping {
   unmap(): void;
 }
 
+const MMAP_OPTIONS = { offset: true, readOnly: true, name: true } as const;
 const slotOut = new Int32Array(1);
 /**
  * Maps `length` bytes of a file, shared with whoever maps it too. Read-only mappings swallow stray writes (see
@@ -41,7 +42,7 @@ export function mmap(
   length: number,
   options: { offset?: number; readOnly?: boolean; name?: string } = {},
 ): Mapping {
-  const { offset = 0, readOnly = false, name = `fd ${fd}` } = checkOptions('options', options)!;
+  const { offset = 0, readOnly = false, name = `fd ${fd}` } = checkOptions('options', options, MMAP_OPTIONS)!;
   checkDescriptor('fd', fd);
   checkInteger('length', length, 1);
   checkInteger('offset', offset, 0);

@@ -3,7 +3,7 @@ import { unix } from '../../socket/index.js';
 import { checkName, checkOptions } from '../../system/arguments.js';
 import type { WaitOptions } from '../../system/deadline.js';
 import { Deadline } from '../../system/deadline.js';
-import { errno, MismatchError, SystemError } from '../../system/errors.js';
+import { errno, MismatchError, SystemError, TimeoutError } from '../../system/errors.js';
 import { close, open } from '../../system/file.js';
 import { constants } from '../../system/native.js';
 import { type Codec, type Coder, coderOf } from '../codec/index.js';
@@ -12,7 +12,7 @@ import { runtimeDirectory } from '../place/runtime-directory.js';
 import { Spin } from '../spin.js';
 import { Connection } from './connection.js';
 import { introduce, linkSettings } from './handshake.js';
-import { type ListenOptions, SOCKET } from './listener.js';
+import { BOTH_SIDES, type ListenOptions, SOCKET } from './listener.js';
 
 /** Milliseconds that a listener gets to take the connection, if no time-out was given: it may be stopped. */
 const PATIENCE = 30_000;
@@ -26,6 +26,7 @@ export interface ConnectOptions<T> extends ListenOptions<T>, WaitOptions {}
  * TimeoutError if the listener does not take the connection within `timeout` (30 s if not given)
  */
 export async function connect<T = unknown>(name: string, options: ConnectOptions<T> = {}): Promise<Connection<T>> {
+  checkOptions('options', options, BOTH_SIDES);
   return connectTo<T>('connection', name, options);
 }
 export async function connectTo<T>(
@@ -35,7 +36,6 @@ export async function connectTo<T>(
   makeCoder: (codec: Codec<T> | undefined) => Coder<T> = coderOf,
 ): Promise<Connection<T>> {
   const plain = checkName('name', name);
-  checkOptions('options', options);
   const coder = makeCoder(options.codec);
   const spin = new Spin(options.spin);
   const settings = linkSettings(coder.name, options);
@@ -50,6 +50,8 @@ export async function connectTo<T>(
     const socket = await unix.connect(`/proc/self/fd/${directory}/${SOCKET}`, { type: 'seqpacket', ...rest() });
     return new Connection<T>(await introduce(socket, plain, settings, rest()), coder, spin);
   } catch (error) {
+    // Of the socket, whose address is a path of this process, and with what was left by then.
+    if (error instanceof TimeoutError) throw deadline.error();
     throw nobody(error, folder);
   } finally {
     if (directory >= 0) close(directory);

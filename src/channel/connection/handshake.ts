@@ -10,7 +10,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { SharedMemory } from '../../memory/index.js';
 import type { UnixSocket } from '../../socket/index.js';
-import { checkInteger, checkOptions } from '../../system/arguments.js';
+import { checkInteger } from '../../system/arguments.js';
 import type { WaitOptions } from '../../system/deadline.js';
 import { CorruptError, errno, IpcError, MismatchError, PeerDiedError, SystemError } from '../../system/errors.js';
 import { close } from '../../system/file.js';
@@ -48,7 +48,7 @@ export interface LinkSettings {
 const sameUser = ({ uid }: Credentials) => uid === process.geteuid!();
 
 export function linkSettings(codec: string, options: LinkOptions | undefined): LinkSettings {
-  const { capacity = CAPACITY, maxMessageSize = TAKES, allow = sameUser } = checkOptions('options', options) ?? {};
+  const { capacity = CAPACITY, maxMessageSize = TAKES, allow = sameUser } = options ?? {};
   checkCapacity('options.capacity', capacity);
   checkInteger('options.maxMessageSize', maxMessageSize, 1, 0x7fffffff);
   if (typeof allow !== 'function')

@@ -1,8 +1,8 @@
 /** Where connections come in: a name, and the socket that stands for it. */
 import { unlinkSync } from 'node:fs';
 import { type UnixServer, unix } from '../../socket/index.js';
-import { checkName, checkOptions } from '../../system/arguments.js';
-import { Deadline, type WaitOptions } from '../../system/deadline.js';
+import { checkName, checkOptions, type OptionNames } from '../../system/arguments.js';
+import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
 import { type Codec, type Coder, coderOf } from '../codec/index.js';
 import { type ChannelKind, SEATS } from '../place/control-file.js';
@@ -28,6 +28,16 @@ export interface ListenOptions<T> extends LinkOptions {
   /** Microseconds that a waiter of a connection looks before it sleeps; if not given it adapts, and is 0 on one core. */
   spin?: number;
 }
+/** Also of a service. */
+export const LISTEN_OPTIONS: OptionNames<ListenOptions<unknown>> = {
+  codec: true,
+  capacity: true,
+  maxMessageSize: true,
+  allow: true,
+  spin: true,
+};
+/** One object may be given to both sides: `listen` does not mind what only `connect` has. */
+export const BOTH_SIDES: OptionNames<ListenOptions<unknown> & WaitOptions> = { ...LISTEN_OPTIONS, ...WAIT_OPTIONS };
 /** One that was dropped without close() goes on: its seat does, and whoever connects is to be accepted later, not refused. */
 const open = new Set<object>();
 interface Waiter<T> {
@@ -66,7 +76,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
   ) {
     this.name = checkName('name', name);
     // Read once: the caller may use the object again for something else.
-    const { codec, spin } = checkOptions('options', options)!;
+    const { codec, spin } = options;
     this.#makeCoder = () => makeCoder(codec);
     this.#makeSpin = () => new Spin(spin);
     this.#makeSpin();
@@ -217,5 +227,6 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
  * @throws SystemError `EADDRINUSE` if a living process listens there; MismatchError if the name is another kind of channel's
  */
 export async function listen<T = unknown>(name: string, options: ListenOptions<T> = {}): Promise<Listener<T>> {
+  checkOptions('options', options, BOTH_SIDES);
   return new Listener<T>(name, options, 'connection');
 }

@@ -1,5 +1,5 @@
 /** What a queue is opened with. */
-import { checkInteger, checkOptions } from '../../system/arguments.js';
+import { checkInteger, checkOptions, type OptionNames } from '../../system/arguments.js';
 import { close, open } from '../../system/file.js';
 import { constants } from '../../system/native.js';
 import type { Codec, CodecName } from '../codec/index.js';
@@ -20,6 +20,13 @@ export interface QueueOptions<T = unknown> {
   /** Microseconds for which a blocking call looks before it sleeps. Adapts by default, and is 0 on one core. */
   spin?: number;
 }
+const OPTIONS: OptionNames<QueueOptions> = {
+  codec: true,
+  capacity: true,
+  messageSize: true,
+  priorities: true,
+  spin: true,
+};
 const DEFAULT: Geometry = { capacity: 1024, messageSize: 1024, priorities: 4 };
 const NAMED: readonly string[] = ['bytes', 'text', 'json', 'structured', 'msgpack'] satisfies CodecName[];
 
@@ -28,7 +35,7 @@ export function describe<T>(
   name: string,
   options?: QueueOptions<T>,
 ): { name: string; geometry: Geometry; insist: string[]; spin: Spin } {
-  const given = checkOptions('options', options) ?? {};
+  const given = checkOptions('options', options, OPTIONS) ?? {};
   const geometry = { ...DEFAULT };
   const insist: string[] = [];
   const take = (key: keyof Geometry, most: number) => {

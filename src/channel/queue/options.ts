@@ -1,5 +1,6 @@
 /** What the calls of a queue are given, and what its `stats()` give. */
-import { checkInteger, checkOptions } from '../../system/arguments.js';
+import { checkInteger, checkOptions, type OptionNames } from '../../system/arguments.js';
+import { WAIT_OPTIONS, type WaitOptions } from '../../system/deadline.js';
 import { invalidArgument } from '../../system/errors.js';
 import type { Types } from './waiting.js';
 
@@ -15,6 +16,12 @@ export interface QueueReceiveOptions {
   /** Only messages of these types; without it, of all. */
   types?: readonly number[];
 }
+export const SEND_OPTIONS: OptionNames<QueueSendOptions & WaitOptions> = {
+  priority: true,
+  type: true,
+  ...WAIT_OPTIONS,
+};
+export const RECEIVE_OPTIONS: OptionNames<QueueReceiveOptions & WaitOptions> = { types: true, ...WAIT_OPTIONS };
 /** What is in a queue. */
 export interface QueueStats {
   /** Messages that can be received. */
@@ -38,13 +45,13 @@ const LARGEST_TYPE = 0x7fffffff;
 /** The type that a message is sent with. */
 export function typeOf(options: QueueSendOptions | undefined): number {
   if (options === undefined) return 0;
-  const { type } = checkOptions('options', options)!;
+  const { type } = checkOptions('options', options, SEND_OPTIONS)!;
   return type === undefined ? 0 : checkInteger('options.type', type, 0, LARGEST_TYPE);
 }
 /** The types that are to be received; undefined: all. */
 export function typesOf(options: QueueReceiveOptions | undefined): Types {
   if (options === undefined) return undefined;
-  const { types } = checkOptions('options', options)!;
+  const { types } = checkOptions('options', options, RECEIVE_OPTIONS)!;
   if (types === undefined) return undefined;
   if (!Array.isArray(types) || types.length === 0)
     throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.types', 'an array of at least one number', types);

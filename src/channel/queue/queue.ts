@@ -14,7 +14,15 @@ import { Delivery, type Keeper, Undecodable } from './delivery.js';
 import { CONSUMER_TICKETS, CONSUMERS, type Plan, PRODUCER_TICKETS, PRODUCERS, planOfFound } from './layout.js';
 import { Messages } from './messages.js';
 import { codecOf, describe, type QueueOptions } from './open.js';
-import { type QueueReceiveOptions, type QueueSendOptions, type QueueStats, typeOf, typesOf } from './options.js';
+import {
+  type QueueReceiveOptions,
+  type QueueSendOptions,
+  type QueueStats,
+  RECEIVE_OPTIONS,
+  SEND_OPTIONS,
+  typeOf,
+  typesOf,
+} from './options.js';
 import { enter, leave, recover } from './recovery.js';
 import { hasSegment, mapSegment } from './segment.js';
 import { Sleepers } from './sleepers.js';
@@ -158,7 +166,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
 
   /** Sends a value; waits in the event loop while the queue is full. Waiting sends of this object are served in their order. */
   async send(value: T, options?: QueueSendOptions & WaitOptions): Promise<void> {
-    const deadline = new Deadline(`send to ${this.#what}`, options);
+    const deadline = new Deadline(`send to ${this.#what}`, options, SEND_OPTIONS);
     const priority = this.#priorityOf(options);
     const type = typeOf(options);
     const payload = this.#encode(value);
@@ -179,7 +187,8 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   }
   /** Sends a value; blocks the thread while the queue is full. */
   sendSync(value: T, options?: QueueSendOptions & SyncWaitOptions): void {
-    const deadline = options?.timeout === undefined ? undefined : new Deadline(`send to ${this.#what}`, options);
+    const deadline =
+      options?.timeout === undefined ? undefined : new Deadline(`send to ${this.#what}`, options, SEND_OPTIONS);
     const priority = this.#priorityOf(options);
     const type = typeOf(options);
     const payload = this.#encode(value);
@@ -191,7 +200,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
 
   /** Receives the next message; waits in the event loop while there is none. */
   async receive(options?: QueueReceiveOptions & WaitOptions): Promise<Delivery<T>> {
-    const deadline = new Deadline(`receive from ${this.#what}`, options);
+    const deadline = new Deadline(`receive from ${this.#what}`, options, RECEIVE_OPTIONS);
     const types = typesOf(options);
     this.#mustBeOpen();
     if (deadline.signal?.aborted) throw deadline.signal.reason;
@@ -210,7 +219,8 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   }
   /** Receives the next message; blocks the thread while there is none. */
   receiveSync(options?: QueueReceiveOptions & SyncWaitOptions): Delivery<T> {
-    const deadline = options?.timeout === undefined ? undefined : new Deadline(`receive from ${this.#what}`, options);
+    const deadline =
+      options?.timeout === undefined ? undefined : new Deadline(`receive from ${this.#what}`, options, RECEIVE_OPTIONS);
     const types = typesOf(options);
     this.#mustBeOpen();
     this.#waitingOrNone?.serve();
@@ -301,7 +311,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   }
   #priorityOf(options: QueueSendOptions | undefined): number {
     if (options === undefined) return 0;
-    const { priority } = checkOptions('options', options)!;
+    const { priority } = checkOptions('options', options, SEND_OPTIONS)!;
     if (priority === undefined) return 0;
     return checkInteger('options.priority', priority, 0, this.#plan.priorities - 1);
   }

@@ -42,7 +42,7 @@ import {
 import { Intake, type Reader } from './intake.js';
 import { post } from './post.js';
 import { decodeError } from './remote-error.js';
-import type { CallOptions, ClientOptions } from './types.js';
+import { type CallOptions, type ClientOptions, SERVICE_OPTIONS } from './types.js';
 
 const PATIENCE = 30_000;
 const WINDOW = 65_536;
@@ -99,7 +99,7 @@ export class Caller implements CallOwner {
 
   constructor(name: string, options: ClientOptions) {
     this.name = checkName('name', name);
-    checkOptions('options', options);
+    checkOptions('options', options, SERVICE_OPTIONS);
     const { reconnect = false, window = WINDOW, codec, spin } = options;
     this.#options = options;
     this.#reconnect = checkBoolean('options.reconnect', reconnect);

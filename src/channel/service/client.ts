@@ -1,7 +1,7 @@
 /** The side that calls: an object that has a method for every name. */
 import { inspect } from 'node:util';
 import { checkOptions } from '../../system/arguments.js';
-import { Deadline } from '../../system/deadline.js';
+import { Deadline, WAIT_OPTIONS } from '../../system/deadline.js';
 import { invalidArgument } from '../../system/errors.js';
 import { Caller } from './caller.js';
 import { isReserved } from './names.js';
@@ -54,7 +54,7 @@ class Face {
     return this.#caller.pending;
   }
   $with(options: CallOptions): unknown {
-    checkOptions('options', options);
+    checkOptions('options', options, WAIT_OPTIONS);
     const merged = { ...this.#options, ...options };
     new Deadline('', merged);
     return view(this.#caller, merged);

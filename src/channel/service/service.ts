@@ -12,7 +12,7 @@ import type { CallContext } from './context.js';
 import { FrameCoder, FrameWriter } from './frame.js';
 import { type Handler, methodsOf } from './names.js';
 import { type Offer, Session } from './session.js';
-import type { ServeOptions } from './types.js';
+import { SERVICE_OPTIONS, type ServeOptions } from './types.js';
 
 /** Calls in flight for each client, unless told otherwise. */
 const CALLS = 1024;
@@ -163,6 +163,6 @@ export async function serve<H extends object>(
   handlers: H & ThisType<CallContext>,
   options: ServeOptions = {},
 ): Promise<Service> {
-  checkOptions('options', options);
+  checkOptions('options', options, SERVICE_OPTIONS);
   return new Service(name, methodsOf(handlers), options);
 }

@@ -1,6 +1,8 @@
 /** How handlers on one side are methods on the other. */
-import type { WaitOptions } from '../../system/deadline.js';
+import type { OptionNames } from '../../system/arguments.js';
+import { WAIT_OPTIONS, type WaitOptions } from '../../system/deadline.js';
 import type { ListenOptions } from '../connection/index.js';
+import { LISTEN_OPTIONS } from '../connection/listener.js';
 
 /**
  * The values that a handler yields, as they come. Leaving its `for await` cancels the handler; at most a window of values is on its
@@ -84,3 +86,11 @@ export interface ClientOptions extends ListenOptions<unknown>, WaitOptions {
   /** Bytes of values (and 64 for each) that a stream may be ahead of who consumes it; 65,536 if not given. */
   window?: number;
 }
+/** One object may be given to both sides: neither minds the other's. */
+export const SERVICE_OPTIONS: OptionNames<ServeOptions & ClientOptions> = {
+  maxCalls: true,
+  reconnect: true,
+  window: true,
+  ...LISTEN_OPTIONS,
+  ...WAIT_OPTIONS,
+};

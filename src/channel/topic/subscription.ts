@@ -83,7 +83,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
    *   a message (`cause` is its error): then the next call gives the next one
    */
   async receive(options?: WaitOptions): Promise<T> {
-    const deadline = options === undefined ? FOREVER : new Deadline('receive from a topic', options);
+    const deadline = options === undefined ? FOREVER : new Deadline(`receive from ${this.#what}`, options);
     deadline.signal?.throwIfAborted();
     this.#checkOpen();
     if (this.#line.mayTry()) {
@@ -101,7 +101,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   }
   /** As {@link receive}, blocking the thread. Calls that wait already are served first. */
   receiveSync(options?: SyncWaitOptions): T {
-    const deadline = options === undefined ? FOREVER : new Deadline('receive from a topic', options);
+    const deadline = options === undefined ? FOREVER : new Deadline(`receive from ${this.#what}`, options);
     this.#checkOpen();
     const { bell } = this.#parts.seat;
     const block = () => this.#closings!.blockSync(bell.fd, deadline);

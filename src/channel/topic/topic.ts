@@ -1,5 +1,5 @@
 /** One to many: what one process publishes all that subscribe get. */
-import { checkInteger, checkOptions } from '../../system/arguments.js';
+import { checkInteger, checkOptions, type OptionNames } from '../../system/arguments.js';
 import { Deadline, type WaitOptions } from '../../system/deadline.js';
 import {
   ClosedError,
@@ -34,6 +34,9 @@ export interface SubscribeOptions {
   /** Begin with what is published from now on (the default), or with the oldest message that is still there. */
   from?: 'now' | 'oldest';
 }
+
+const TOPIC_OPTIONS: OptionNames<TopicOptions & { codec?: Codec }> = { codec: true, capacity: true, spin: true };
+const SUBSCRIBE_OPTIONS: OptionNames<SubscribeOptions> = { from: true };
 
 /** How many publications of one topic object may follow one another before the event loop gets its turn. */
 const BURST = 64;
@@ -108,7 +111,7 @@ export class Topic<T> implements Disposable, AsyncDisposable {
   ): Promise<Topic<T>>;
   static open<C extends Codec>(name: string, options: TopicOptions & { codec: C }): Promise<Topic<ValueOf<C>>>;
   static async open(name: string, options: TopicOptions & { codec?: Codec } = {}): Promise<Topic<unknown>> {
-    const { codec = 'msgpack', capacity, spin } = checkOptions('options', options)!;
+    const { codec = 'msgpack', capacity, spin } = checkOptions('options', options, TOPIC_OPTIONS)!;
     const coder = coderOf<unknown>(codec);
     new Spin(spin); // checks it
     const geometry = {
@@ -134,7 +137,7 @@ export class Topic<T> implements Disposable, AsyncDisposable {
    * @throws SystemError `ENOSPC` or `EMFILE`, when there is no ring to be had
    */
   async publish(value: T, options?: WaitOptions): Promise<void> {
-    const deadline = options === undefined ? AT_ONCE : new Deadline('publish', options);
+    const deadline = options === undefined ? AT_ONCE : new Deadline(`publish to ${this.#what}`, options);
     deadline.signal?.throwIfAborted();
     const payload = this.#encode(value);
     const writer = this.#writer ?? this.#begin(); // after what the codec has called, which may have closed it
@@ -180,7 +183,7 @@ export class Topic<T> implements Disposable, AsyncDisposable {
    */
   subscribe(options: SubscribeOptions = {}): Subscription<T> {
     this.#checkOpen();
-    const { from = 'now' } = checkOptions('options', options)!;
+    const { from = 'now' } = checkOptions('options', options, SUBSCRIBE_OPTIONS)!;
     if (from !== 'now' && from !== 'oldest')
       throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.from', "'now' or 'oldest'", from);
     const { description } = this.#seat.place;

@@ -1,6 +1,6 @@
 /** epoll(7): a set of descriptors that stays in the kernel, so that waiting costs by what is ready, not by what is watched. */
-import { checkDescriptor, checkInteger } from '../../system/arguments.js';
-import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
+import { checkDescriptor, checkInteger, type OptionNames } from '../../system/arguments.js';
+import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../../system/deadline.js';
 import { closed, closeIfOwned, type Remains, whenDropped } from '../../system/dropped.js';
 import { epollCreate, epollCtl, epollRoom, epollWait } from '../../system/epoll.js';
 import { ClosedError, SystemError } from '../../system/errors.js';
@@ -34,6 +34,8 @@ interface MaxEvents {
 }
 export type EpollWaitOptions = WaitOptions & MaxEvents;
 export type EpollSyncWaitOptions = SyncWaitOptions & MaxEvents;
+
+const OPTIONS: OptionNames<EpollWaitOptions> = { maxEvents: true, ...WAIT_OPTIONS };
 
 const BITS: Readonly<Record<string, number>> = {
   ...INTERESTS,
@@ -180,7 +182,7 @@ export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>,
   #prepare(options: Timeout<EpollWaitOptions> | undefined): { most: number; deadline: Deadline } {
     const given = timeoutOptions(options);
     const most = checkInteger('options.maxEvents', given?.maxEvents ?? 256, 1, 65536);
-    const deadline = new Deadline(`wait for ${this.#what}`, given);
+    const deadline = new Deadline(`wait for ${this.#what}`, given, OPTIONS);
     this.#use();
     if (most > this.#roomFor) {
       this.#room = epollRoom(most);

@@ -379,35 +379,27 @@ test('the smallest queue works', async () => {
 });
 
 test('a queue that is closed by what the value or the options call is closed: no call goes on, or waits', async () => {
-  const calls: ((queue: Queue<unknown>, value: unknown, options: object) => unknown)[] = [
-    (queue, value) => queue.send(value),
-    (queue, value) => queue.trySend(value),
-    (queue, value) => queue.sendSync(value),
-    (queue, _value, options) => queue.send(1, options),
-    (queue, _value, options) => queue.trySend(1, options),
-    (queue, _value, options) => queue.sendSync(1, options),
-    (queue, _value, options) => queue.receive(options),
-    (queue, _value, options) => queue.tryReceive(options),
-    (queue, _value, options) => queue.receiveSync(options),
+  /** Something whose property closes the queue. */
+  const closing = (queue: Queue<unknown>, name: string) =>
+    Object.defineProperty({}, name, {
+      get: () => queue.close() ?? (name === 'types' ? undefined : 1),
+      enumerable: true,
+    });
+  const calls: ((queue: Queue<unknown>) => unknown)[] = [
+    (queue) => queue.send(closing(queue, 'value')),
+    (queue) => queue.trySend(closing(queue, 'value')),
+    (queue) => queue.sendSync(closing(queue, 'value')),
+    (queue) => queue.send(1, closing(queue, 'type')),
+    (queue) => queue.trySend(1, closing(queue, 'type')),
+    (queue) => queue.sendSync(1, closing(queue, 'type')),
+    (queue) => queue.receive(closing(queue, 'types')),
+    (queue) => queue.tryReceive(closing(queue, 'types')),
+    (queue) => queue.receiveSync(closing(queue, 'types')),
   ];
   for (const call of calls) {
     using queue = await openQueue<unknown>({ codec: 'json' });
     queue.tryReceive(); // has just looked for the dead
-    const close = () => queue.close();
-    const value = {
-      get closes() {
-        return close() ?? 1;
-      },
-    };
-    const options = {
-      get type() {
-        return close();
-      },
-      get types() {
-        return close();
-      },
-    };
-    await assert.rejects(async () => call(queue, value, options), ClosedError);
+    await assert.rejects(async () => call(queue), ClosedError);
   }
 });
 
