@@ -1,6 +1,8 @@
 /** What channels this user has, who takes part in them, and how much has passed through. */
+
+import type { IpcError } from '../system/errors.js';
 import type { ChannelKind } from './place/control-file.js';
-import { type Found, listPlaces, type Participant } from './place/list.js';
+import { listPlaces, type Participant, type Unreadable } from './place/list.js';
 
 /** Somebody who takes part in a channel. */
 export interface ChannelParticipant {
@@ -13,11 +15,14 @@ export interface ChannelParticipant {
 /** A channel that lives, or a queue, which lives until it is unlinked. */
 export interface ChannelInfo {
   name: string;
-  kind: ChannelKind;
+  /** `'unknown'` if it cannot be read: then `error` says why, and the rest is empty. */
+  kind: ChannelKind | 'unknown';
   codec: string;
   /** Sizes in bytes and counts, by name. */
   geometry: Readonly<Record<string, number>>;
   participants: ChannelParticipant[];
+  /** Why it cannot be read: CorruptError for what is no channel or of another version of vecino; SystemError `EMFILE`, say. */
+  error?: IpcError;
 }
 /** The names of the counters of a seat, in their order. */
 const counters: Record<ChannelKind, readonly string[]> = {
@@ -31,6 +36,10 @@ const counters: Record<ChannelKind, readonly string[]> = {
  * Lists the channels in this user's runtime folder, by name. What processes that died have left behind is removed on the way.
  * What stands there about a participant is his own word; that he lives is the kernel's.
  *
+ * What has a channel's name and cannot be read is listed too, with an `error`.
+ *
+ * @throws SystemError if the runtime folder itself cannot be read, or may not be used: see `VECINO_RUNTIME_DIR`
+ *
  * @example
  * ```ts
  * import { listChannels, listen } from 'vecino';
@@ -41,13 +50,15 @@ const counters: Record<ChannelKind, readonly string[]> = {
  * ```
  */
 export function listChannels(): ChannelInfo[] {
-  return listPlaces().map(({ name, description: { kind, codec, geometry }, participants }: Found) => ({
-    name,
-    kind,
-    codec,
-    geometry,
-    participants: participants.map((each) => named(kind, each)),
-  }));
+  const unreadable: Unreadable[] = [];
+  const list = listPlaces(unreadable).map(
+    ({ name, description: { kind, codec, geometry }, participants }): ChannelInfo => {
+      return { name, kind, codec, geometry, participants: participants.map((each) => named(kind, each)) };
+    },
+  );
+  for (const { name, error } of unreadable)
+    list.push({ name, kind: 'unknown', codec: '', geometry: {}, participants: [], error });
+  return list.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 function named(kind: ChannelKind, { pid, role, seat, counters: values }: Participant): ChannelParticipant {
   const connects = kind === 'connection' || kind === 'service';

@@ -27,6 +27,7 @@ import {
 import { close, dup, fallocate, fchmod, fcntl, fstat, isKind, linkDescriptor, open } from '../system/file.js';
 import { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from '../system/memory.js';
 import { constants } from '../system/native.js';
+import { checkRegular, NEVER_WAITS } from '../system/open-existing.js';
 import { own } from '../system/owned-descriptor.js';
 import { endWaits } from '../system/word-wait.js';
 
@@ -139,7 +140,7 @@ export class SharedMemory implements Disposable {
     );
     let fd: number;
     try {
-      fd = shmOpen(plain, readOnly ? constants['O_RDONLY']! : constants['O_RDWR']!);
+      fd = shmOpen(plain, constants[readOnly ? 'O_RDONLY' : 'O_RDWR']! | NEVER_WAITS);
     } catch (error) {
       throw hinted(error, plain, {
         ENOENT: 'No process has created it, or it was unlinked',
@@ -147,7 +148,9 @@ export class SharedMemory implements Disposable {
       });
     }
     return owning(fd, () => {
-      const { size } = fstat(fd);
+      const status = fstat(fd);
+      checkRegular(status, `${FOLDER}/${plain}`);
+      const { size } = status;
       if (size === 0) {
         throw new CorruptError(
           `shared memory '${plain}' has no size: its creator is between shm_open and ftruncate, died there, or truncated it. Try again, or unlink it`,

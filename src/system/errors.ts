@@ -158,6 +158,13 @@ export function check(result: number, syscall: string, context?: SystemErrorCont
   return result;
 }
 
+/** What node:fs has thrown, as our own; what is none of the kernel's errors stays as it is. */
+export function systemError(error: unknown, syscall: string, context: SystemErrorContext): unknown {
+  const { errno } = error as NodeJS.ErrnoException;
+  if (error instanceof IpcError || typeof errno !== 'number') return error;
+  return new SystemError(errno, syscall, { cause: error, ...context });
+}
+
 /** A `TypeError` or `RangeError` with Node's code for a bad argument. */
 export function invalidArgument(
   code: 'ERR_INVALID_ARG_TYPE' | 'ERR_INVALID_ARG_VALUE' | 'ERR_OUT_OF_RANGE',

@@ -1,6 +1,7 @@
 /** open(2), close(2), dup(2), fcntl(2), fstat(2), ftruncate(2), fallocate(2), fchmod(2), flock(2). Every descriptor is close-on-exec. */
+import { readSync, writeSync } from 'node:fs';
 import { checkDescriptor, checkFlags, checkInteger, checkMode, checkPath } from './arguments.js';
-import { check, errno } from './errors.js';
+import { check, errno, systemError } from './errors.js';
 import { constants, native } from './native.js';
 
 declare module './native.js' {
@@ -84,6 +85,24 @@ export function fallocate(fd: number, offset: number, length: number, mode = 0):
   do result = native.fallocate(fd, mode, offset, length);
   while (result === -errno['EINTR']!);
   check(result, 'fallocate', { path: `fd ${fd}` });
+}
+/** Reads up to all of `bytes` from a place in a file; gives how many. `path` is for the error. */
+export function pread(fd: number, bytes: Uint8Array, position: number, path: string = `fd ${fd}`): number {
+  try {
+    return readSync(checkDescriptor('fd', fd), bytes, 0, bytes.length, position);
+  } catch (error) {
+    throw systemError(error, 'pread', { path });
+  }
+}
+/** Writes all of `bytes` to a place in a file. `path` is for the error. */
+export function pwrite(fd: number, bytes: Uint8Array, position: number, path: string = `fd ${fd}`): void {
+  try {
+    for (let done = 0; done < bytes.length; ) {
+      done += writeSync(checkDescriptor('fd', fd), bytes, done, bytes.length - done, position + done);
+    }
+  } catch (error) {
+    throw systemError(error, 'pwrite', { path });
+  }
 }
 /** Sets the permission bits, whatever the umask. */
 export function fchmod(fd: number, mode: number): void {

@@ -4,8 +4,8 @@ import { checkName, checkOptions } from '../../system/arguments.js';
 import type { WaitOptions } from '../../system/deadline.js';
 import { Deadline } from '../../system/deadline.js';
 import { errno, MismatchError, SystemError, TimeoutError } from '../../system/errors.js';
-import { close, open } from '../../system/file.js';
-import { constants } from '../../system/native.js';
+import { close } from '../../system/file.js';
+import { openFile, openFolder } from '../../system/open-existing.js';
 import { type Codec, type Coder, coderOf } from '../codec/index.js';
 import { type ChannelKind, readControl } from '../place/control-file.js';
 import { runtimeDirectory } from '../place/runtime-directory.js';
@@ -45,7 +45,7 @@ export async function connectTo<T>(
   const folder = `${runtimeDirectory()}/${plain}`;
   let directory = -1;
   try {
-    directory = openFolder(folder, kind, coder.name);
+    directory = folderOf(folder, kind, coder.name);
     const rest = () => ({ timeout: deadline.remaining(), signal });
     const socket = await unix.connect(`/proc/self/fd/${directory}/${SOCKET}`, { type: 'seqpacket', ...rest() });
     return new Connection<T>(await introduce(socket, plain, settings, rest()), coder, spin);
@@ -58,8 +58,8 @@ export async function connectTo<T>(
   }
 }
 /** The channel's folder, if it is of that kind. Its listener says the last word. */
-function openFolder(folder: string, kind: ChannelKind, codec: string): number {
-  const control = open(`${folder}/control`, constants['O_RDONLY']! | constants['O_NOFOLLOW']!);
+function folderOf(folder: string, kind: ChannelKind, codec: string): number {
+  const control = openFile(`${folder}/control`, 'read');
   try {
     const found = readControl(control, folder);
     if (found.kind !== kind) throw new MismatchError(`'${folder}' is a ${found.kind}, not a ${kind}`);
@@ -68,7 +68,7 @@ function openFolder(folder: string, kind: ChannelKind, codec: string): number {
   } finally {
     close(control);
   }
-  return open(folder, constants['O_PATH']! | constants['O_DIRECTORY']! | constants['O_NOFOLLOW']!);
+  return openFolder(folder);
 }
 function nobody(error: unknown, folder: string): unknown {
   if (!(error instanceof SystemError) || (error.code !== 'ENOENT' && error.code !== 'ECONNREFUSED')) return error;

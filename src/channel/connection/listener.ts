@@ -1,9 +1,9 @@
 /** Where connections come in: a name, and the socket that stands for it. */
-import { unlinkSync } from 'node:fs';
 import { type UnixServer, unix } from '../../socket/index.js';
 import { checkName, checkOptions, type OptionNames } from '../../system/arguments.js';
 import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
+import { unlink } from '../../system/path.js';
 import { type Codec, type Coder, coderOf } from '../codec/index.js';
 import { type ChannelKind, SEATS } from '../place/control-file.js';
 import { Place } from '../place/place.js';
@@ -88,7 +88,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
     );
     try {
       try {
-        unlinkSync(this.#place.path(SOCKET)); // of one who is dead: the seat is ours
+        unlink(this.#place.path(SOCKET)); // of one who is dead: the seat is ours
       } catch {}
       this.#server = unix.listen(this.#place.path(SOCKET), { type: 'seqpacket' }) as UnixServer;
       open.add(this);

@@ -11,9 +11,8 @@
  * it back when its owner dies, however that happens. What stands in a seat is information for others and never proves anything.
  * Crash guarantee: the file gets its name when its description is whole.
  */
-import { readSync, writeSync } from 'node:fs';
 import { CorruptError } from '../../system/errors.js';
-import { fallocate } from '../../system/file.js';
+import { fallocate, pread, pwrite } from '../../system/file.js';
 
 const MAGIC = 0x76636e6f;
 const VERSION = 1;
@@ -57,12 +56,12 @@ export function writeControl(fd: number, description: Description): void {
   page.writeInt32LE(text.length, 8);
   if (text.copy(page, DESCRIPTION) !== text.length) throw new RangeError('the description does not fit');
   fallocate(fd, 0, CONTROL_SIZE);
-  writeSync(fd, page, 0, page.length, 0);
+  pwrite(fd, page, 0);
 }
 /** Reads one; nothing in it is believed. `path` is for the error. */
 export function readControl(fd: number, path: string): Description {
   const page = Buffer.alloc(SEATS_OFFSET);
-  const count = readSync(fd, page, 0, page.length, 0);
+  const count = pread(fd, page, 0, path);
   if (count < DESCRIPTION || page.readInt32LE(0) !== MAGIC) throw damaged(path, 'it is no channel');
   const version = page.readInt32LE(4);
   if (version !== VERSION)

@@ -9,10 +9,10 @@
  * (closings.ts): that event needs none, as the kernel keeps one in reserve for those that it drops. Where that fails too, {@link
  * Doorbell.ring} says so, and the sleeper must still count as asleep, to be rung again.
  */
-import { unlinkSync } from 'node:fs';
 import { errno } from '../../system/errors.js';
 import { close } from '../../system/file.js';
 import { constants, native } from '../../system/native.js';
+import { unlink } from '../../system/path.js';
 import { READABLE, Readiness } from '../../system/readiness.js';
 import { bind, socket } from '../../system/socket.js';
 import { unixAddress } from '../../system/socket-address.js';
@@ -50,7 +50,7 @@ export class Doorbell {
     try {
       const path = place.path(name(place.seat));
       try {
-        unlinkSync(path); // of a dead one who had this seat; nobody else can have it
+        unlink(path); // of a dead one who had this seat; nobody else can have it
       } catch {}
       bind(this.#fd, unixAddress('path', path), { path });
     } catch (error) {
@@ -102,7 +102,7 @@ export class Doorbell {
     this.#closed = true;
     this.#readiness.close();
     try {
-      unlinkSync(this.#place.path(name(this.#place.seat)));
+      unlink(this.#place.path(name(this.#place.seat)));
     } catch {}
     native.close(this.#fd);
   }

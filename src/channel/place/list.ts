@@ -1,9 +1,10 @@
 /** What channels there are, and the end of those that the dead left behind. */
-import { readdirSync } from 'node:fs';
-import { close, fstat, open } from '../../system/file.js';
+import { IpcError } from '../../system/errors.js';
+import { close, fstat } from '../../system/file.js';
 import { testFileLock } from '../../system/file-lock.js';
 import { type Mapping, mmap } from '../../system/memory.js';
-import { constants } from '../../system/native.js';
+import { openFile } from '../../system/open-existing.js';
+import { readdir } from '../../system/path.js';
 import {
   CONTROL_SIZE,
   COUNTERS,
@@ -35,23 +36,36 @@ export interface Found {
   participants: Participant[];
 }
 
-/** All channels of this user. What nobody takes part in any more is removed on the way, unless it persists. */
-export function listPlaces(): Found[] {
+/** One that is there and cannot be read. */
+export interface Unreadable {
+  name: string;
+  error: IpcError;
+}
+
+/**
+ * All channels of this user. What nobody takes part in any more is removed on the way, unless it persists. What cannot be read goes
+ * to `unreadable`.
+ */
+export function listPlaces(unreadable: Unreadable[] = []): Found[] {
   const root = runtimeDirectory();
   const found: Found[] = [];
-  for (const name of readdirSync(root).sort()) {
+  for (const name of readdir(root).sort()) {
+    if (name.startsWith(UNLINKED)) {
+      removeDead(name);
+      continue;
+    }
     const place = look(name, `${root}/${name}`);
-    if (name.startsWith(UNLINKED)) removeDead(name);
+    if (place instanceof IpcError) unreadable.push({ name, error: place });
     else if (place !== undefined && place.participants.length > 0) found.push(place);
     else if (!removeDead(name) && place !== undefined) found.push(place);
   }
   return found;
 }
-function look(name: string, folder: string): Found | undefined {
+function look(name: string, folder: string): Found | IpcError | undefined {
   let fd = -1;
   let mapping: Mapping | undefined;
   try {
-    fd = open(`${folder}/control`, constants['O_RDONLY']! | constants['O_NOFOLLOW']!);
+    fd = openFile(`${folder}/control`, 'read');
     const description = readControl(fd, folder);
     mapping = mmap(fd, CONTROL_SIZE, { readOnly: true, name: folder });
     const list = participants(fd, mapping.buffer);
@@ -60,8 +74,11 @@ function look(name: string, folder: string): Found | undefined {
       list.push(...connections(mapping.buffer));
     }
     return { name, folder, description, participants: list };
-  } catch {
-    return undefined; // gone meanwhile, or nothing of ours
+  } catch (error) {
+    if (!(error instanceof IpcError)) throw error;
+    // Gone meanwhile, or nothing of ours: no folder, or one without a control file.
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    return error;
   } finally {
     mapping?.unmap();
     if (fd >= 0) close(fd);

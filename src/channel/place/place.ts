@@ -5,7 +5,6 @@
  * completes or removes. Removal needs the write lock of the whole control file, which is to be had only when all seats are empty; who
  * joins meanwhile finds that the file it has opened is not the one with the name any more, and begins again.
  */
-import { mkdirSync, readdirSync, readlinkSync, rmdirSync, rmSync, statSync, unlinkSync } from 'node:fs';
 import { checkName } from '../../system/arguments.js';
 import { ClosedError, errno, MismatchError, SystemError } from '../../system/errors.js';
 import { close, fstat, linkDescriptor, open } from '../../system/file.js';
@@ -13,6 +12,8 @@ import { setFileLock, testFileLock } from '../../system/file-lock.js';
 import { futexWait } from '../../system/futex.js';
 import { type Mapping, mmap } from '../../system/memory.js';
 import { constants, native } from '../../system/native.js';
+import { NEVER_WAITS, openFile, openFolder } from '../../system/open-existing.js';
+import { mkdir, readdir, readlink, removeTree, rmdir, stat, unlink } from '../../system/path.js';
 import {
   CONTROL_SIZE,
   type Description,
@@ -27,7 +28,7 @@ import {
 import { runtimeDirectory } from './runtime-directory.js';
 
 const CONTROL = 'control';
-const { O_RDWR, O_TMPFILE, O_NOFOLLOW, O_DIRECTORY, O_PATH } = constants as Record<string, number>;
+const { O_RDWR, O_TMPFILE } = constants as Record<string, number>;
 /** Milliseconds for which somebody may be at removing or making what we open. Microseconds are normal. */
 const PATIENCE = 2000;
 /** How often it is tried at least: on a disk that is busy one try may take seconds. */
@@ -112,11 +113,11 @@ export class Place implements Disposable {
   }
   /** Undefined: somebody has made or removed it just now; again. */
   static #attempt(name: string, folder: string, wanted: Description, options: PlaceOptions): Place | undefined {
-    makeFolder(folder);
+    mkdir(folder);
     let directory = -1;
     let control = -1;
     try {
-      directory = open(folder, O_PATH! | O_DIRECTORY! | O_NOFOLLOW!);
+      directory = openFolder(folder);
       const [from, to] = options.seats ?? [0, SEATS];
       let seat: number;
       const found = openControl(directory);
@@ -176,7 +177,7 @@ export class Place implements Disposable {
   }
   /** Wakes all who watch for those who leave, as if somebody had: they look for everything again. False: there is no descriptor for it. */
   knock(): boolean {
-    const fd = native.open(this.path(CONTROL), O_RDWR! | O_NOFOLLOW! | constants['O_CLOEXEC']!, 0);
+    const fd = native.open(this.path(CONTROL), O_RDWR! | NEVER_WAITS | constants['O_CLOEXEC']!, 0);
     if (fd < 0) return false;
     native.close(fd); // for writing: that is what they are told of
     return true;
@@ -216,11 +217,11 @@ export function removeDead(name: string): boolean {
   let directory = -1;
   let control: number | undefined = -1;
   try {
-    directory = open(folder, O_PATH! | O_DIRECTORY! | O_NOFOLLOW!);
+    directory = openFolder(folder);
     control = openControl(directory);
     if (control === undefined) {
       // Its maker died before the control file was whole, or is at it: an empty folder can go at any time.
-      rmdirSync(folder);
+      rmdir(folder);
       return true;
     }
     if (!isUnlinked(folder) && readControl(control, folder).kind === 'queue') return false;
@@ -241,7 +242,7 @@ function isUnlinked(folder: string): boolean {
 /** What an open folder is called by now. */
 function folderNow(directory: number): string | undefined {
   try {
-    return readlinkSync(`/proc/self/fd/${directory}`);
+    return readlink(`/proc/self/fd/${directory}`);
   } catch {
     return undefined;
   }
@@ -249,31 +250,23 @@ function folderNow(directory: number): string | undefined {
 /** A folder in which nothing could be made, for want of room or descriptors. Whoever is at it makes it again. */
 function removeEmpty(folder: string): void {
   try {
-    rmdirSync(folder);
+    rmdir(folder);
   } catch {
     // Something is in it.
-  }
-}
-/** Not recursive: that looks at what is there already, and fails if it has gone meanwhile. */
-function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { mode: 0o700 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 /** Whether the open folder is the one with the name; the number alone may be a new one's already. */
 function hasName(directory: number, folder: string): boolean {
   try {
     const { inode, links } = fstat(directory);
-    return links > 0 && statSync(folder).ino === inode;
+    return links > 0 && Number(stat(folder).ino) === inode;
   } catch {
     return false;
   }
 }
 function openControl(directory: number): number | undefined {
   try {
-    return open(`/proc/self/fd/${directory}/${CONTROL}`, O_RDWR! | O_NOFOLLOW!);
+    return openFile(`/proc/self/fd/${directory}/${CONTROL}`, 'both');
   } catch (error) {
     if (error instanceof SystemError && error.code === 'ENOENT') return undefined;
     throw error;
@@ -296,7 +289,7 @@ function isCurrent(control: number, directory: number): boolean {
   const { inode, links } = fstat(control);
   if (links === 0) return false;
   try {
-    return statSync(`/proc/self/fd/${directory}/${CONTROL}`).ino === inode;
+    return Number(stat(`/proc/self/fd/${directory}/${CONTROL}`).ino) === inode;
   } catch {
     return false;
   }
@@ -312,11 +305,10 @@ function removeIfEmpty(control: number, directory: number, folder: string): bool
   try {
     if (!isCurrent(control, directory)) return true;
     const path = `/proc/self/fd/${directory}`;
-    for (const file of readdirSync(path))
-      if (file !== CONTROL) rmSync(`${path}/${file}`, { force: true, recursive: true });
-    unlinkSync(`${path}/${CONTROL}`);
+    for (const file of readdir(path)) if (file !== CONTROL) removeTree(`${path}/${file}`);
+    unlink(`${path}/${CONTROL}`);
     try {
-      rmdirSync(folder);
+      rmdir(folder);
     } catch {
       // Somebody has made a new one in it already.
     }

@@ -1,6 +1,7 @@
 /** The folder of this user's channels: one per user, 0700, in memory, the same for a login shell and for a service. */
-import { lstatSync, mkdirSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
 import { errno, SystemError } from '../../system/errors.js';
+import { lstat, mkdirs } from '../../system/path.js';
 
 /**
  * `$VECINO_RUNTIME_DIR`, or `/dev/shm/vecino-UID`. Not `$XDG_RUNTIME_DIR`: cron, services and `sudo` do not have it, and two processes of
@@ -9,28 +10,31 @@ import { errno, SystemError } from '../../system/errors.js';
  * It is made if it is not there. Whoever could write to it could put himself between the processes that meet there, so it must
  * be a folder of this user's that nobody else may enter.
  *
- * @throws SystemError `EACCES` if it is not
+ * @throws SystemError `EACCES` if it is not, `EINVAL` if it is not an absolute path
  */
 export function runtimeDirectory(): string {
   const uid = process.geteuid!();
   const path = process.env['VECINO_RUNTIME_DIR'] || `/dev/shm/vecino-${uid}`;
-  try {
-    mkdirSync(path, { mode: 0o700, recursive: true });
-  } catch (error) {
-    throw refused(path, (error as NodeJS.ErrnoException).code ?? 'EACCES', 'It cannot be made', error);
+  if (!isAbsolute(path)) {
+    throw refused(path, 'EINVAL', 'VECINO_RUNTIME_DIR is relative, which is another folder in each working directory');
   }
-  const status = lstatSync(path);
+  try {
+    mkdirs(path);
+  } catch (error) {
+    throw refused(path, (error as SystemError).code, 'It cannot be made', error);
+  }
+  const status = lstat(path);
+  const mode = Number(status.mode & 0o777n);
   if (!status.isDirectory()) throw refused(path, 'ENOTDIR', 'Something else has its name: remove that');
-  if (status.uid !== uid) {
+  if (status.uid !== BigInt(uid)) {
     throw refused(
       path,
       'EACCES',
       `It belongs to user ${status.uid}, not to ${uid}: set VECINO_RUNTIME_DIR to a folder of your own`,
     );
   }
-  if ((status.mode & 0o077) !== 0) {
-    const mode = (status.mode & 0o777).toString(8);
-    throw refused(path, 'EACCES', `Others may enter it (mode ${mode}): make it private by chmod 700`);
+  if ((mode & 0o077) !== 0) {
+    throw refused(path, 'EACCES', `Others may enter it (mode ${mode.toString(8)}): make it private by chmod 700`);
   }
   return path;
 }

@@ -1,10 +1,10 @@
 /** Taking the name from a channel that persists. */
 
 import { randomUUID } from 'node:crypto';
-import { renameSync, rmSync } from 'node:fs';
 import { MismatchError, SystemError } from '../../system/errors.js';
-import { close, open } from '../../system/file.js';
-import { constants } from '../../system/native.js';
+import { close } from '../../system/file.js';
+import { openFile } from '../../system/open-existing.js';
+import { removeTree, rename } from '../../system/path.js';
 import { type ChannelKind, readControl } from './control-file.js';
 import { removeDead, UNLINKED } from './place.js';
 import { runtimeDirectory } from './runtime-directory.js';
@@ -17,7 +17,7 @@ export function unlinkPlace(name: string, kind: ChannelKind): boolean {
   const root = runtimeDirectory();
   let fd = -1;
   try {
-    fd = open(`${root}/${name}/control`, constants['O_RDONLY']! | constants['O_NOFOLLOW']!);
+    fd = openFile(`${root}/${name}/control`, 'read');
     const found = readControl(fd, `${root}/${name}`);
     if (found.kind !== kind)
       throw new MismatchError(`'${name}' is a ${found.kind}, and not a ${kind}. Nothing was removed`);
@@ -30,12 +30,12 @@ export function unlinkPlace(name: string, kind: ChannelKind): boolean {
   }
   const other = `${UNLINKED}${randomUUID()}`;
   try {
-    renameSync(`${root}/${name}`, `${root}/${other}`);
+    rename(`${root}/${name}`, `${root}/${other}`);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    if (error instanceof SystemError && error.code === 'ENOENT') return false;
     throw error;
   }
   if (!removeDead(other)) return true; // somebody uses it, and the last of them will remove it
-  rmSync(`${root}/${other}`, { recursive: true, force: true });
+  removeTree(`${root}/${other}`);
   return true;
 }

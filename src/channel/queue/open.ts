@@ -1,7 +1,7 @@
 /** What a queue is opened with. */
 import { checkInteger, checkOptions, type OptionNames } from '../../system/arguments.js';
-import { close, open } from '../../system/file.js';
-import { constants } from '../../system/native.js';
+import { close } from '../../system/file.js';
+import { openFile } from '../../system/open-existing.js';
 import type { Codec, CodecName } from '../codec/index.js';
 import { readControl } from '../place/control-file.js';
 import { runtimeDirectory } from '../place/runtime-directory.js';
@@ -55,7 +55,7 @@ export function codecOf<T>(name: string, asked: Codec<T> | undefined): Codec<T> 
   if (asked !== undefined) return asked;
   let fd = -1;
   try {
-    fd = open(`${runtimeDirectory()}/${name}/control`, constants['O_RDONLY']! | constants['O_NOFOLLOW']!);
+    fd = openFile(`${runtimeDirectory()}/${name}/control`, 'read');
     const { codec } = readControl(fd, name);
     if (NAMED.includes(codec)) return codec as CodecName;
   } catch {

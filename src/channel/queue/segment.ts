@@ -1,15 +1,17 @@
 /** The file `slots` of a queue: made whole, by whoever comes first, then mapped by all. */
-import { existsSync, readdirSync, writeSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { CorruptError, SystemError } from '../../system/errors.js';
-import { close, fallocate, fstat, linkDescriptor, open } from '../../system/file.js';
+import { close, fallocate, fstat, linkDescriptor, open, pwrite } from '../../system/file.js';
 import { type Mapping, mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
+import { openFile } from '../../system/open-existing.js';
+import { readdir } from '../../system/path.js';
 import { type Place, removeDead, UNLINKED } from '../place/place.js';
 import { runtimeDirectory } from '../place/runtime-directory.js';
 import { MAGIC, type Plan, VERSION } from './layout.js';
 
 const FILE = 'slots';
-const { O_RDWR, O_TMPFILE, O_NOFOLLOW } = constants as Record<string, number>;
+const { O_RDWR, O_TMPFILE } = constants as Record<string, number>;
 
 /** Maps it, making it first if it is not there. Throws a SystemError `ENOSPC` if there is no memory for it. */
 export function mapSegment(place: Place, plan: Plan): Mapping {
@@ -36,7 +38,7 @@ export function hasSegment(place: Place): boolean {
 }
 function openSegment(place: Place): number | undefined {
   try {
-    return open(place.path(FILE), O_RDWR! | O_NOFOLLOW!);
+    return openFile(place.path(FILE), 'both');
   } catch (error) {
     if (error instanceof SystemError && error.code === 'ENOENT') return undefined;
     throw error;
@@ -50,7 +52,7 @@ function makeSegment(place: Place, plan: Plan): number {
     const head = Buffer.alloc(8);
     head.writeInt32LE(MAGIC, 0);
     head.writeInt32LE(VERSION, 4);
-    writeSync(fd, head, 0, head.length, 0);
+    pwrite(fd, head, 0);
     linkDescriptor(fd, place.path(FILE));
     return fd;
   } catch (error) {
@@ -64,7 +66,7 @@ function makeSegment(place: Place, plan: Plan): number {
 }
 /** Queues that were unlinked while they were in use, and whose last user was killed: nobody asks for them by name any more. */
 function removeUnlinked(): void {
-  for (const name of readdirSync(runtimeDirectory())) if (name.startsWith(UNLINKED)) removeDead(name);
+  for (const name of readdir(runtimeDirectory())) if (name.startsWith(UNLINKED)) removeDead(name);
 }
 function allocate(fd: number, plan: Plan, place: Place): void {
   try {

@@ -7,16 +7,17 @@
  *
  * Crash guarantee: a file has its name when it is whole. Killed between the lock and the name, its maker leaves nothing.
  */
-import { readdirSync } from 'node:fs';
 import { CorruptError, errnoName, SystemError } from '../../system/errors.js';
 import { close, fallocate, fstat, isKind, linkDescriptor, open } from '../../system/file.js';
 import { type Mapping, mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
+import { openFile } from '../../system/open-existing.js';
+import { readdir } from '../../system/path.js';
 import { SEATS } from '../place/control-file.js';
 import type { Place } from '../place/place.js';
 import { DATA, MAGIC, VERSION, WORD_CAPACITY, WORD_MAGIC, WORD_VERSION } from './layout.js';
 
-const { O_RDONLY, O_RDWR, O_TMPFILE, O_NOFOLLOW } = constants as Record<string, number>;
+const { O_RDWR, O_TMPFILE } = constants as Record<string, number>;
 const FIRST_LOCK = 1024;
 /** Everybody who publishes has a seat, so there is always a ring to be had. */
 const RINGS = SEATS;
@@ -51,7 +52,7 @@ export function giveRing(place: Place, { number, mapping }: OwnRing): void {
 /** The numbers of the rings that there are. */
 export function ringNumbers(place: Place): number[] {
   const numbers: number[] = [];
-  for (const name of readdirSync(place.path('.'))) {
+  for (const name of readdir(place.path('.'))) {
     const number = /^ring-(\d{1,3})$/.exec(name)?.[1];
     if (number !== undefined && Number(number) < RINGS) numbers.push(Number(number));
   }
@@ -66,7 +67,7 @@ function map(place: Place, number: number, capacity: number, readOnly: boolean):
   const name = `ring ${number} of topic '${place.name}'`;
   let fd: number;
   try {
-    fd = open(place.path(`ring-${number}`), (readOnly ? O_RDONLY! : O_RDWR!) | O_NOFOLLOW!);
+    fd = openFile(place.path(`ring-${number}`), readOnly ? 'read' : 'both');
   } catch (error) {
     if (error instanceof SystemError && error.code === 'ENOENT') return undefined;
     throw error;

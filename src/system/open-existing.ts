@@ -1,0 +1,44 @@
+/**
+ * Opening what somebody else may have made. Under that name there may be a FIFO, whose open(2) waits for the other side for ever, a
+ * symbolic link to anywhere, a terminal that becomes this process's own. So the call never waits, follows nothing, and the kind is looked at
+ * before anything is read.
+ */
+import { CorruptError } from './errors.js';
+import { close, type FileStatus, fstat, isKind, open } from './file.js';
+import { constants } from './native.js';
+
+const { O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR } = constants as Record<string, number>;
+/** What {@link openFile} adds; also for calls of their own kind, shm_open(3) say. */
+export const NEVER_WAITS: number = O_NONBLOCK! | O_NOFOLLOW! | O_NOCTTY!;
+
+/**
+ * Opens a regular file.
+ *
+ * @throws CorruptError if it is anything else; SystemError `ENOENT`, `ELOOP` (a symbolic link), `ENXIO` (a socket), `EISDIR`
+ */
+export function openFile(path: string, access: 'read' | 'both'): number {
+  const fd = open(path, (access === 'read' ? O_RDONLY! : O_RDWR!) | NEVER_WAITS);
+  try {
+    checkRegular(fstat(fd), path);
+    return fd;
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+/** Holds a folder, for paths like `/proc/self/fd/N/file`: it needs no permission but to be found. `ENOTDIR` also for a symbolic link. */
+export function openFolder(path: string): number {
+  return open(path, O_PATH! | O_DIRECTORY! | O_NOFOLLOW!);
+}
+/** Throws CorruptError unless the open file is a regular one. */
+export function checkRegular(status: FileStatus, path: string): void {
+  if (isKind(status, 'S_IFREG')) return;
+  const kind = KINDS.find(([name]) => isKind(status, name))?.[1] ?? 'something else';
+  throw new CorruptError(`'${path}' is no regular file but ${kind}. Remove it if nobody uses it`);
+}
+const KINDS = [
+  ['S_IFIFO', 'a FIFO'],
+  ['S_IFDIR', 'a folder'],
+  ['S_IFSOCK', 'a socket'],
+  ['S_IFCHR', 'a device'],
+] as const;
