@@ -42,14 +42,12 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
   readonly #link: Link;
   readonly #sender: Sender<T>;
   readonly #receiver: Receiver<T>;
-  #closed: () => void = () => {};
 
   /** @internal */
   constructor(link: Link, coder: Coder<T>, spin: Spin) {
     this.#link = link;
     this.#sender = new Sender(link, coder, spin.another());
     this.#receiver = new Receiver(link, coder, spin);
-    open.add(this);
   }
 
   /** Who the peer was when it connected or began to listen, by the kernel's word. */
@@ -90,9 +88,9 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
 
   /** @internal Has what passes written down, until it closes. */
   account(row: Row, closed: () => void): void {
+    this.#link.account(row, closed);
     this.#sender.row = row;
     this.#receiver.row = row;
-    this.#closed = closed;
   }
 
   /**
@@ -175,9 +173,6 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
   /** Ends what waits with ClosedError. The peer still receives what was sent, and then learns that this side has closed. Idempotent. */
   close(): void {
     if (this.#link.closed) return;
-    open.delete(this);
-    this.#sender.row?.close();
-    this.#closed();
     this.#sender.close();
     this.#receiver.close();
     this.#link.close();
@@ -223,9 +218,3 @@ class Messages<T> implements AsyncIterableIterator<T> {
     throw error;
   }
 }
-
-/** A program that ends well has closed; one that fails has not, and its peers shall know. */
-const open = new Set<Disposable>();
-process.on('exit', (code) => {
-  if (code === 0) for (const connection of [...open]) connection[Symbol.dispose]();
-});

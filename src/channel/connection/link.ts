@@ -8,10 +8,13 @@
  *           4096  data of the first, then of the second
  */
 
+import { closed, closeIfOwned, type Remains, whenDropped } from '../../system/dropped.js';
 import { ClosedError, type CorruptError, PeerDiedError } from '../../system/errors.js';
 import type { Line } from '../../system/line.js';
 import type { Mapping } from '../../system/memory.js';
+import { own } from '../../system/owned-descriptor.js';
 import type { Credentials } from '../../system/socket-option.js';
+import type { Row } from '../place/row.js';
 import { RingConsumer } from '../ring/consumer.js';
 import { CONTROL } from '../ring/layout.js';
 import { RingProducer } from '../ring/producer.js';
@@ -54,6 +57,7 @@ export class Link {
   broken = false;
   #closed = false;
   #damage: CorruptError | undefined;
+  readonly #remains: Remnant;
 
   /** Takes the descriptor of the socket and the memory over. */
   constructor(
@@ -81,7 +85,11 @@ export class Link {
     }
     this.in.mayBeBusy = terms.barriers;
     this.bell = new Bell(fd);
-    this.out.onDamage = this.in.onDamage = (error) => this.fail(error);
+    const me = new WeakRef(this); // what is left of us must not lead to us
+    this.out.onDamage = this.in.onDamage = (error) => me.deref()?.fail(error);
+    this.#remains = new Remnant(this, own(fd), memory, me);
+    whenDropped(this, this.#remains);
+    open.add(me);
   }
   get closed(): boolean {
     return this.#closed;
@@ -99,7 +107,14 @@ export class Link {
     this.bell.hangUp();
   }
   /** Those who wait for the bell, one line for each direction. */
-  readonly lines: Line[] = [];
+  get lines(): Line[] {
+    return this.#remains.lines;
+  }
+  /** Where what passes is written down, and who is told when that ends. */
+  account(row: Row, over: () => void): void {
+    this.#remains.row = row;
+    this.#remains.over = over;
+  }
   /**
    * Takes the strokes of the bell, on behalf of `line`. One of them may have been meant for the other, which will then not be told
    * by the event loop any more: it tries again, but not before the caller is through.
@@ -120,9 +135,55 @@ export class Link {
     if (this.#closed) return;
     this.#closed = true;
     this.broken = true;
-    this.out.end();
-    this.in.end();
+    closed(this.#remains);
+    this.#remains.end();
     this.bell.close();
     this.#memory.unmap();
   }
 }
+/**
+ * What is seen to when nobody refers to a connection any more, neither by itself nor by something that is pending: the peer learns that it
+ * has been closed.
+ */
+class Remnant implements Remains {
+  readonly what: string;
+  readonly lines: Line[] = [];
+  row: Row | undefined;
+  over: (() => void) | undefined;
+  readonly #out: RingProducer;
+  readonly #in: RingConsumer;
+  readonly #fd: number;
+  readonly #serial: number;
+  readonly #memory: Mapping;
+  readonly #link: WeakRef<Link>;
+
+  constructor(link: Link, serial: number, memory: Mapping, reference: WeakRef<Link>) {
+    this.what = link.what;
+    this.#out = link.out;
+    this.#in = link.in;
+    this.#fd = link.bell.fd;
+    this.#serial = serial;
+    this.#memory = memory;
+    this.#link = reference;
+  }
+  end(): void {
+    open.delete(this.#link);
+    this.row?.close();
+    this.over?.();
+    this.#out.end();
+    this.#in.end();
+  }
+  abandon(): boolean {
+    for (const line of this.lines) line.close();
+    this.end();
+    const ours = closeIfOwned(this.#fd, this.#serial);
+    this.#memory.unmap();
+    return ours;
+  }
+}
+
+/** A program that ends well has closed; one that fails has not, and its peers shall know. */
+const open = new Set<WeakRef<Link>>();
+process.on('exit', (code) => {
+  if (code === 0) for (const link of [...open]) link.deref()?.close();
+});

@@ -2,6 +2,7 @@
 import { type UnixServer, unix } from '../../socket/index.js';
 import { checkName, checkOptions, type OptionNames } from '../../system/arguments.js';
 import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../../system/deadline.js';
+import { closed, type Remains, whenDropped } from '../../system/dropped.js';
 import { ClosedError } from '../../system/errors.js';
 import { unlink } from '../../system/path.js';
 import { type Codec, type Coder, coderOf } from '../codec/index.js';
@@ -38,8 +39,6 @@ export const LISTEN_OPTIONS: OptionNames<ListenOptions<unknown>> = {
 };
 /** One object may be given to both sides: `listen` does not mind what only `connect` has. */
 export const BOTH_SIDES: OptionNames<ListenOptions<unknown> & WaitOptions> = { ...LISTEN_OPTIONS, ...WAIT_OPTIONS };
-/** One that was dropped without close() goes on: its seat does, and whoever connects is to be accepted later, not refused. */
-const open = new Set<object>();
 interface Waiter<T> {
   resolve(connection: Connection<T>): void;
   reject(error: unknown): void;
@@ -63,6 +62,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
   readonly #over = new AbortController();
   /** The lines of the control file that are about connections. */
   readonly #lines: (Row | undefined)[] = new Array<Row | undefined>(SEATS).fill(undefined);
+  readonly #remains: Remains;
   #handshakes = 0;
   /** Ends the wait for the next stranger, while there is one. */
   #accepting: AbortController | undefined;
@@ -91,11 +91,12 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
         unlink(this.#place.path(SOCKET)); // of one who is dead: the seat is ours
       } catch {}
       this.#server = unix.listen(this.#place.path(SOCKET), { type: 'seqpacket' }) as UnixServer;
-      open.add(this);
     } catch (error) {
       this.#place.close();
       throw error;
     }
+    this.#remains = remainsOf(`listener '${this.name}'`, this.#place, this.#server, this.#ready, this.#lines);
+    whenDropped(this, this.#remains);
   }
   get closed(): boolean {
     return this.#over.signal.aborted;
@@ -158,7 +159,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
     for (const waiter of [...this.#waiters]) waiter.reject(error);
     for (const connection of this.#ready.splice(0)) connection.close();
     for (const row of this.#lines) row?.close();
-    open.delete(this);
+    closed(this.#remains);
     this.#server.close();
     this.#place.close();
   }
@@ -210,9 +211,10 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
     const seat = this.#lines.indexOf(undefined, 1);
     if (seat < 0 || this.closed) return;
     const row = new Row(this.#place, seat, connection.peer.pid);
-    this.#lines[seat] = row;
+    const lines = this.#lines; // and not the listener, which may be dropped before the connection
+    lines[seat] = row;
     connection.account(row, () => {
-      this.#lines[seat] = undefined;
+      lines[seat] = undefined;
     });
   }
   #use(): void {
@@ -229,4 +231,23 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
 export async function listen<T = unknown>(name: string, options: ListenOptions<T> = {}): Promise<Listener<T>> {
   checkOptions('options', options, BOTH_SIDES);
   return new Listener<T>(name, options, 'connection');
+}
+/** What is seen to when nobody refers to a listener any more, neither by itself nor by a pending accept. */
+function remainsOf(
+  what: string,
+  place: Place,
+  server: UnixServer,
+  ready: Disposable[],
+  lines: (Row | undefined)[],
+): Remains {
+  return {
+    what,
+    abandon() {
+      for (const connection of ready.splice(0)) connection[Symbol.dispose]();
+      for (const row of lines) row?.close();
+      server.close();
+      place.close();
+      return true;
+    },
+  };
 }

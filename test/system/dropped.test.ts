@@ -1,0 +1,133 @@
+/** Objects that are dropped without close(): collected, with a warning, unless something is pending. */
+import '../support/leaks.js';
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { runScript, temporaryFolder, uniqueName } from '../support/processes.js';
+
+const folder = temporaryFolder();
+const limit = { timeout: 60_000 };
+const env = {
+  ...process.env,
+  VECINO_RUNTIME_DIR: temporaryFolder(),
+  NODE_OPTIONS: '--expose-gc --no-warnings',
+};
+const name = uniqueName('dropped');
+const kinds: Record<string, [make: string, warning: RegExp, count?: number]> = {
+  'shared memory': [`v.SharedMemory.anonymous(4096)`, /^An anonymous shared memory/],
+  'a named mutex': [`v.Mutex.named('${name}'); v.Mutex.unlink('${name}')`, /^A mutex '/],
+  'a named lock for readers and writers': [
+    `v.RwLock.named('${name}'); v.RwLock.unlink('${name}')`,
+    /^A read-write lock '/,
+  ],
+  'a named condition': [`v.Condition.named('${name}'); v.Condition.unlink('${name}')`, /^A condition '/],
+  'a named barrier': [`v.Barrier.named('${name}', 2); v.Barrier.unlink('${name}')`, /^A barrier '/],
+  'a file lock': [`v.FileLock.open('${folder}/lock', { create: true })`, /^A file lock '/],
+  'a POSIX message queue': [`v.MessageQueue.create('${name}').unlink()`, /^A message queue '/],
+  'an epoll set': [`new v.readiness.Epoll()`, /^An epoll \(fd/],
+  'a pipe': [`v.pipe()`, /^A pipe (reader|writer) /, 2],
+  'a pair of sockets': [`v.unix.pair()`, /^A Unix stream socket/, 2],
+  'a server': [`v.tcp.listen()`, /^A TCP server/],
+  'a listener': [`await v.listen('${name}')`, /^A listener '/],
+  'a connection': [
+    `await (async () => {
+      const listener = await v.listen('${name}');
+      await Promise.all([v.connect('${name}'), listener.accept()]);
+      listener.close();
+    })()`,
+    /^A connection '/,
+    2,
+  ],
+};
+for (const [kind, [make, warning, count = 1]] of Object.entries(kinds)) {
+  test(`Dropped: ${kind} is closed when it is collected, with a warning`, limit, async () => {
+    const output = await runScript(
+      `import { readdirSync } from 'node:fs';
+      import * as v from 'vecino';
+      const open = () => readdirSync('/proc/self/fd').length;
+      let warnings = [];
+      process.on('warning', ({ code, message }) => warnings.push(code + ' ' + message));
+      const make = async () => { ${make}; };
+      const collect = async () => {
+        while (warnings.length < ${count}) { gc(); await new Promise((resolve) => setTimeout(resolve, 1)); }
+      };
+      await make(); // what the first of its kind leaves open for good
+      await collect();
+      const before = open();
+      warnings = [];
+      await make();
+      await collect();
+      console.log(open() - before, warnings.map((each) => each.replace('VECINO_NOT_CLOSED ', '')).join('\\n'));
+      process.exit();`,
+      [],
+      { env },
+    );
+    assert.match(output, /^0 /);
+    const warnings = output.slice(2).trimEnd().split('\n');
+    assert.equal(warnings.length, count);
+    for (const each of warnings) {
+      assert.match(each, warning);
+      assert.match(each, /was dropped without close\(\)$/);
+    }
+  });
+}
+test('Dropped: what is pending keeps its object, and what it needs', limit, async () => {
+  const output = await runScript(
+    `import * as v from 'vecino';
+    const warned = [];
+    process.on('warning', ({ message }) => warned.push(message));
+    const collect = async () => { for (let i = 0; i < 20; i++) { gc(); await new Promise((resolve) => setTimeout(resolve, 1)); } };
+    const heard = [];
+    // A listener that is iterated, and each connection that is received from; nobody keeps either.
+    void (async () => {
+      for await (const connection of await v.listen('${name}')) {
+        void (async () => { for await (const message of connection) heard.push(message); })();
+      }
+    })();
+    const first = await v.connect('${name}');
+    await collect();
+    await first.send('one');
+    const second = await v.connect('${name}');
+    await collect();
+    await second.send('two');
+    // A queue, and a set of descriptors, that something waits for.
+    let queue = v.MessageQueue.create('${name}');
+    const message = queue.receive();
+    const [reader, writer] = v.pipe2();
+    let epoll = new v.readiness.Epoll();
+    epoll.add(reader, { read: true });
+    const events = epoll.wait();
+    queue = epoll = undefined;
+    await collect();
+    const other = v.MessageQueue.open('${name}');
+    other.sendSync('three');
+    v.write(writer, new Uint8Array(1));
+    heard.push(Buffer.from((await message).content).toString(), (await events).length);
+    other.unlink();
+    other.close();
+    while (heard.length < 4) await collect();
+    console.log(heard.join(), warned.filter((each) => /connection|listener/.test(each)).length);
+    first.close();
+    process.exit();`,
+    [],
+    { env },
+  );
+  assert.equal(output, 'one,two,three,1 0\n');
+});
+test('Dropped: the peer of a connection gets all that was sent, then learns that it was closed', limit, async () => {
+  const output = await runScript(
+    `import * as v from 'vecino';
+    const listener = await v.listen('${name}');
+    const accepted = listener.accept();
+    await (async () => { await (await v.connect('${name}')).send('x'); })();
+    const connection = await accepted;
+    const all = (async () => { const all = []; for await (const message of connection) all.push(message); return all; })();
+    let done = false;
+    void all.finally(() => { done = true; });
+    while (!done) { gc(); await new Promise((resolve) => setTimeout(resolve, 1)); }
+    console.log((await all).join());
+    process.exit();`,
+    [],
+    { env },
+  );
+  assert.equal(output, 'x\n');
+});
