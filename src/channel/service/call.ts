@@ -60,6 +60,8 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
   readonly method: string;
   /** Its number on the wire, 0: not sent yet. */
   id = 0;
+  /** Which of the calls over its connection it is, from 1. */
+  ordinal = 0;
   /** The frame, until it is sent; with `reconnect` until it is answered. */
   frame: Uint8Array | undefined;
   /** Bytes that the service may send and has not, of its window. */

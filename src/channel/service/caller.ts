@@ -34,6 +34,7 @@ import {
   GOODBYE,
   ITEM,
   ITEM_COST,
+  LAST,
   REFUSED,
   RESULT,
   renumber,
@@ -60,6 +61,9 @@ class Wire implements Reader {
   retired = false;
   /** When something was last received. */
   heard = 0;
+  /** Calls that were sent over it, and of them those that the service has not read and will not, once it has said so. */
+  launched = 0;
+  unread = 0;
   readonly #caller: Caller;
 
   constructor(caller: Caller, connection: Connection<unknown>, limit: number) {
@@ -200,6 +204,12 @@ export class Caller implements CallOwner {
       wire.retired = true;
       return;
     }
+    if (kind === LAST) {
+      wire.retired = true;
+      wire.unread = (wire.launched - frame.number) >>> 0;
+      if (wire.unread > wire.launched) throw this.#damage('a number of calls that it cannot have read');
+      return;
+    }
     const call = this.#flying.get(frame.call);
     if (call === undefined) throw this.#damage(`a frame of kind ${kind} for no call in flight`);
     switch (kind) {
@@ -255,10 +265,23 @@ export class Caller implements CallOwner {
   lost(wire: Wire, error: unknown): void {
     if (wire !== this.#wire) return;
     this.#loss = error;
+    if (this.#reconnect && wire.unread > 0) this.#takeBack(wire);
     this.#drop((call) => gone(this.name, error, call.method));
     if (this.#queue.size > 0) this.#advance();
   }
 
+  /** What the service has not read was not executed: it goes to the next one, before what waits already. */
+  #takeBack(wire: Wire): void {
+    const waiting = [...this.#queue];
+    this.#queue.clear();
+    for (const call of this.#flying.values()) {
+      if (call.ordinal <= wire.launched - wire.unread) continue;
+      this.#flying.delete(call.id);
+      call.id = 0;
+      if (!call.settled && call.frame !== undefined) this.#queue.add(call);
+    }
+    for (const call of waiting) this.#queue.add(call);
+  }
   /** The connection, if it can take a call. */
   #ready(): Wire | undefined {
     const wire = this.#wire;
@@ -341,6 +364,7 @@ export class Caller implements CallOwner {
     const id = this.#number();
     renumber(frame, id);
     call.id = id;
+    call.ordinal = ++wire.launched;
     this.#flying.set(id, call);
     wire.intake.start();
     this.#post(wire, frame, call);

@@ -14,6 +14,7 @@
  *                                            FAILURE  the error, as JSON      | cancelled or not
  *                                            REFUSED  it was not executed    /
  *                                            GOODBYE  no CALL will be taken any more
+ *                                            LAST     u32: how many CALLs were read, modulo 2^32; those behind were not executed
  *
  * Values are the codec's, errors JSON whatever the codec. A stream's items, at {@link ITEM_COST} bytes more than their frames, may use up
  * as many bytes as the client has given credit for; the last one may go beyond. Little-endian, as the memory that it travels through.
@@ -33,6 +34,7 @@ export const END = 8;
 export const FAILURE = 9;
 export const REFUSED = 10;
 export const GOODBYE = 11;
+export const LAST = 12;
 
 const VOID = 0x100;
 const HEADER = 8;
@@ -151,6 +153,7 @@ export class FrameCoder implements Coder<unknown> {
         return frame;
       case CREDIT:
       case HELLO:
+      case LAST:
         if (length !== HEADER + 4) break;
         frame.number = word(memory, offset + HEADER) >>> 0;
         if (absent) break;

@@ -6,7 +6,6 @@ import { Deadline } from '../../system/deadline.js';
 import type { Codec, Coder } from '../codec/index.js';
 import { Listener } from '../connection/index.js';
 import { Spin } from '../spin.js';
-import { serviceClosed } from './call-errors.js';
 import { valueCoder } from './coder.js';
 import type { CallContext } from './context.js';
 import { FrameCoder, FrameWriter } from './frame.js';
@@ -80,8 +79,7 @@ export class Service implements Disposable, AsyncDisposable {
     this.#closing = true;
     this.#closed = true;
     this.#listener.close();
-    const reason = serviceClosed(this.name);
-    for (const session of [...this.#sessions]) session.fail(reason);
+    for (const session of [...this.#sessions]) session.close();
     this.#drained?.();
   }
   /**

@@ -10,7 +10,7 @@ import type { Credentials } from '../../system/socket-option.js';
 import type { Connection } from '../connection/index.js';
 import { Answer } from './answer.js';
 import { cancelled, notDecodable, serviceClosed } from './call-errors.js';
-import { CALL, CANCEL, CREDIT, type Frame, type FrameWriter, GOODBYE, HELLO, REFUSED } from './frame.js';
+import { CALL, CANCEL, CREDIT, type Frame, type FrameWriter, GOODBYE, HELLO, LAST, REFUSED } from './frame.js';
 import { Intake, type Reader } from './intake.js';
 import type { Handler } from './names.js';
 import { post } from './post.js';
@@ -34,6 +34,8 @@ export class Session implements Reader {
   /** Calls that have not ended; and how many of them are not even about to: the last frame of the others waits for room. */
   readonly #answers = new Map<number, Answer>();
   #running = 0;
+  /** Calls that were read, refused ones too. */
+  #read = 0;
   #retired = false;
   #over = false;
 
@@ -101,6 +103,17 @@ export class Session implements Reader {
     this.#tell(this.writer.bare(GOODBYE, 0));
     if (this.#answers.size === 0) this.#leave();
   }
+  /** Ends everything now, and tells the client which of its calls nobody has read. */
+  close(): void {
+    if (this.#over) return;
+    try {
+      // Without room for it the client does not know, and fails them all.
+      this.#connection.trySend(this.writer.number(LAST, 0, this.#read >>> 0));
+    } catch {
+      // The client is gone.
+    }
+    this.fail(serviceClosed(this.#offer.name));
+  }
   /** Ends everything now. */
   fail(reason: unknown): void {
     if (this.#over) return;
@@ -120,7 +133,7 @@ export class Session implements Reader {
     } catch {
       // It is over anyway.
     }
-    this.fail(serviceClosed(this.#offer.name));
+    this.close();
   }
   #tell(frame: Uint8Array): void {
     const sent = this.post(frame);
@@ -128,6 +141,7 @@ export class Session implements Reader {
   }
   #call(frame: Frame): void {
     const { call: id, value: request, problem } = frame;
+    this.#read++;
     if (this.#answers.has(id)) throw new CorruptError(`a client has used the number ${id} for two calls at a time`);
     const { maxCalls, methods } = this.#offer;
     // A client may have read an answer, and call again, before we have heard that it is in the ring.
