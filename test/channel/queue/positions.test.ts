@@ -1,10 +1,10 @@
-/** Queues that have seen so many messages that positions are above 2^31, or begin again at 0. */
+/** Queues that have seen so many messages that positions are above 2^31 or begin again at 0, and that generations repeat. */
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { closeSync, openSync } from 'node:fs';
 import { test } from 'node:test';
 import { Queue } from 'vecino';
-import { planOf } from '#src/channel/queue/layout.js';
+import { GENERATION_MASK, planOf } from '#src/channel/queue/layout.js';
 import { mmap } from '#src/system/memory.js';
 import { primePosition } from '../../support/queue.js';
 import { another, queueName } from './support.js';
@@ -69,3 +69,25 @@ for (const [name, position] of [
     }
   });
 }
+
+test('Queue: what lies there and what is in hand while the generations of a seat repeat is still one message each, in its place', async () => {
+  using queue = await Queue.open<number>(queueName(), { codec: 'json', capacity: 8, messageSize: 16 });
+  queue.sendSync(-3);
+  const held = queue.receiveSync();
+  for (const left of [-2, -1]) queue.sendSync(left, { type: 1 });
+  // Two words each: more than once round.
+  const count = (GENERATION_MASK + 1) / 2 + 1000;
+  for (let i = 0; i < count; i++) {
+    assert.ok(queue.trySend(i));
+    const delivery = queue.tryReceive({ types: [0] })!;
+    if (delivery.value !== i) assert.equal(delivery.value, i);
+    delivery.acknowledge();
+  }
+  held.reject();
+  for (const left of [-3, -2, -1]) {
+    const delivery = queue.receiveSync();
+    assert.equal(delivery.value, left);
+    delivery.acknowledge();
+  }
+  assert.deepEqual([queue.stats().ready, queue.stats().inFlight], [0, 0]);
+});
