@@ -197,15 +197,19 @@ export class ReadyIndex {
   }
   /** Something seems to be there: a look of a few nanoseconds, which is not always right. */
   get looksFilled(): boolean {
-    const head = this.#start();
+    const head = this.#later(this.#words[this.#head]!);
     const entry = loadInOrder(this.#words, this.#ring + (head & this.#mask));
     return entry >>> 16 !== ((head >>> this.#shift) & ROUNDS) << 1;
   }
   /** Where a search begins: every entry before is over. */
   #start(): number {
-    const own = this.#ownHead;
     const hint = this.#words[this.#head]!;
     this.#headSeen = hint;
+    return this.#later(hint);
+  }
+  /** The hint, or what we know ourselves. */
+  #later(hint: number): number {
+    const own = this.#ownHead;
     return (own - hint) >>> 0 <= this.#far ? own : hint; // what is farther was right long ago
   }
   /** Where the free entries begin: every entry before was filled. */
