@@ -3,6 +3,7 @@
  *
  *     byte     0  magic, version, length of the description (each i32)
  *             16  the description: JSON
+ *           4088  whether it is there or removed, and how many have been at removing it (each i32, life.ts)
  *           4096  SEATS seats of 128 bytes:
  *                 0 pid  4 role  8 sleeps  12 when what it was last woken for was committed (spin.ts)
  *                 16 … six counters (f64), the rest is the kind's own
@@ -15,8 +16,12 @@ import { CorruptError } from '../../system/errors.js';
 import { fallocate, pread, pwrite } from '../../system/file.js';
 
 const MAGIC = 0x76636e6f;
-const VERSION = 1;
+const VERSION = 2;
 const DESCRIPTION = 16;
+/** In words: see life.ts. */
+export const LIFE_WORD = 1022;
+export const REMOVALS_WORD = 1023;
+const MAX_DESCRIPTION_BYTES = LIFE_WORD * 4 - DESCRIPTION;
 /** Where the seats begin. */
 export const SEATS_OFFSET = 4096;
 export const SEAT_SIZE = 128;
@@ -54,7 +59,8 @@ export function writeControl(fd: number, description: Description): void {
   page.writeInt32LE(MAGIC, 0);
   page.writeInt32LE(VERSION, 4);
   page.writeInt32LE(text.length, 8);
-  if (text.copy(page, DESCRIPTION) !== text.length) throw new RangeError('the description does not fit');
+  if (text.length > MAX_DESCRIPTION_BYTES) throw new RangeError('the description does not fit');
+  text.copy(page, DESCRIPTION);
   fallocate(fd, 0, CONTROL_SIZE);
   pwrite(fd, page, 0);
 }
@@ -70,7 +76,8 @@ export function readControl(fd: number, path: string): Description {
       `it was made by a version of vecino that writes format ${version}, and this one reads ${VERSION}`,
     );
   const length = page.readInt32LE(8);
-  if (length < 0 || length > count - DESCRIPTION) throw damaged(path, 'its description is cut');
+  if (length < 0 || length > Math.min(count - DESCRIPTION, MAX_DESCRIPTION_BYTES))
+    throw damaged(path, 'its description is cut');
   let value: unknown;
   try {
     value = JSON.parse(page.toString('utf8', DESCRIPTION, DESCRIPTION + length));

@@ -17,7 +17,8 @@ import {
   SEATS,
   SEATS_OFFSET,
 } from './control-file.js';
-import { BEYOND, removeDead, UNLINKED } from './place.js';
+import { removeDead, UNLINKED } from './folder.js';
+import { isRemoved } from './life.js';
 import { CONNECTION_ROLE } from './row.js';
 import { runtimeDirectory } from './runtime-directory.js';
 
@@ -51,13 +52,13 @@ export function listPlaces(unreadable: Unreadable[] = []): Found[] {
   const found: Found[] = [];
   for (const name of readdir(root).sort()) {
     if (name.startsWith(UNLINKED)) {
-      removeDead(name);
+      removeDead(root, name);
       continue;
     }
     const place = look(name, `${root}/${name}`);
     if (place instanceof IpcError) unreadable.push({ name, error: place });
     else if (place !== undefined && place.participants.length > 0) found.push(place);
-    else if (!removeDead(name) && place !== undefined) found.push(place);
+    else if (!removeDead(root, name) && place !== undefined) found.push(place);
   }
   return found;
 }
@@ -69,7 +70,7 @@ function look(name: string, folder: string): Found | IpcError | undefined {
     const description = readControl(fd, folder);
     mapping = mmap(fd, CONTROL_SIZE, { readOnly: true, name: folder });
     const list = participants(fd, mapping.buffer);
-    if (beingRemoved(fd)) return undefined; // every seat seems to be taken; asked last, for it may have begun meanwhile
+    if (isRemoved(new Int32Array(mapping.buffer)) || fstat(fd).links === 0) return undefined; // asked last: it may have gone meanwhile
     if (list[0]?.seat === 0 && (description.kind === 'connection' || description.kind === 'service')) {
       list.push(...connections(mapping.buffer));
     }
@@ -83,10 +84,6 @@ function look(name: string, folder: string): Found | IpcError | undefined {
     mapping?.unmap();
     if (fd >= 0) close(fd);
   }
-}
-/** Whoever removes a channel locks all of its control file, and takes its name away before he lets go. */
-function beingRemoved(fd: number): boolean {
-  return testFileLock(fd, BEYOND, 1) >= 0 || fstat(fd).links === 0;
 }
 function participants(fd: number, buffer: ArrayBuffer): Participant[] {
   const list: Participant[] = [];

@@ -4,9 +4,9 @@ import { randomUUID } from 'node:crypto';
 import { MismatchError, SystemError } from '../../system/errors.js';
 import { close } from '../../system/file.js';
 import { openFile } from '../../system/open-existing.js';
-import { removeTree, rename } from '../../system/path.js';
+import { rename } from '../../system/path.js';
 import { type ChannelKind, readControl } from './control-file.js';
-import { removeDead, UNLINKED } from './place.js';
+import { removeDead, UNLINKED } from './folder.js';
 import { runtimeDirectory } from './runtime-directory.js';
 
 /**
@@ -35,7 +35,6 @@ export function unlinkPlace(name: string, kind: ChannelKind): boolean {
     if (error instanceof SystemError && error.code === 'ENOENT') return false;
     throw error;
   }
-  if (!removeDead(other)) return true; // somebody uses it, and the last of them will remove it
-  removeTree(`${root}/${other}`);
+  removeDead(root, other); // unless somebody uses it: then the last of them does that
   return true;
 }

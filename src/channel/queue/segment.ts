@@ -5,8 +5,8 @@ import { close, fallocate, fstat, linkDescriptor, open, pwrite } from '../../sys
 import { type Mapping, mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
 import { openFile } from '../../system/open-existing.js';
-import { readdir } from '../../system/path.js';
-import { type Place, removeDead, UNLINKED } from '../place/place.js';
+import { removeUnlinked } from '../place/folder.js';
+import type { Place } from '../place/place.js';
 import { runtimeDirectory } from '../place/runtime-directory.js';
 import { MAGIC, type Plan, VERSION } from './layout.js';
 
@@ -45,7 +45,7 @@ function openSegment(place: Place): number | undefined {
   }
 }
 function makeSegment(place: Place, plan: Plan): number {
-  removeUnlinked();
+  removeUnlinked(runtimeDirectory());
   const fd = open(place.path('.'), O_TMPFILE! | O_RDWR!, 0o600);
   try {
     allocate(fd, plan, place);
@@ -63,10 +63,6 @@ function makeSegment(place: Place, plan: Plan): number {
     }
     throw error;
   }
-}
-/** Queues that were unlinked while they were in use, and whose last user was killed: nobody asks for them by name any more. */
-function removeUnlinked(): void {
-  for (const name of readdir(runtimeDirectory())) if (name.startsWith(UNLINKED)) removeDead(name);
 }
 function allocate(fd: number, plan: Plan, place: Place): void {
   try {

@@ -1,15 +1,16 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { MismatchError } from 'vecino';
-import type { Description } from '#src/channel/place/control-file.js';
+import { listen, MismatchError, Queue, Topic } from 'vecino';
+import { CONTROL_SIZE, type Description } from '#src/channel/place/control-file.js';
 import { Doorbell } from '#src/channel/place/doorbell.js';
+import { remove } from '#src/channel/place/life.js';
 import { listPlaces } from '#src/channel/place/list.js';
 import { Place } from '#src/channel/place/place.js';
 import { Deadline } from '#src/system/deadline.js';
-import { setFileLock } from '#src/system/file-lock.js';
+import { mmap } from '#src/system/memory.js';
 import { constants } from '#src/system/native.js';
 import { pollOne } from '#src/system/poll.js';
 import { READABLE } from '#src/system/readiness.js';
@@ -73,17 +74,105 @@ test('a folder without a control file, left by a maker that died, is completed',
   assert.equal(place.seat, 0);
 });
 
-test('a channel that somebody is removing is not listed with those who might have locked it', () => {
+test('a channel that was removed and not cleared away, for its remover was stopped or killed, holds up nobody', () => {
+  const beginnings = [
+    (folder: string) => rmSync(join(folder, 'slots')),
+    (folder: string) => rmSync(join(folder, 'control')),
+    (folder: string) => rmSync(join(folder, 'slots')) ?? rmSync(join(folder, 'control')),
+    () => {},
+  ];
+  for (const next of ['open', 'list'] as const) {
+    for (const begin of beginnings) {
+      const name = uniqueName();
+      const place = Place.open(name, topic);
+      writeFileSync(place.path('slots'), 'x');
+      place.close('keep');
+      const fd = openSync(join(place.folder, 'control'), 'r+');
+      const mapping = mmap(fd, CONTROL_SIZE);
+      assert.ok(remove(new Int32Array(mapping.buffer), () => true)); // as the last one does
+      mapping.unmap();
+      closeSync(fd);
+      begin(place.folder);
+      if (next === 'list') assert.deepEqual(listPlaces(), []);
+      else {
+        using place = Place.open(name, { ...topic, codec: 'text' });
+        assert.deepEqual(readdirSync(place.folder), ['control']);
+      }
+      assert.ok(!existsSync(place.folder));
+    }
+  }
+});
+
+test('a maker that is stopped or killed before its channel has its name holds up nobody, and leaves nothing for long', () => {
+  const root = process.env['VECINO_RUNTIME_DIR']!;
   const name = uniqueName();
-  const place = Place.open(name, topic);
-  place.close('keep');
-  const fd = openSync(join(place.folder, 'control'), 'r+');
-  setFileLock(fd, 'exclusive', 0, 0); // as whoever removes it does first
-  assert.deepEqual(listPlaces(), []);
-  closeSync(fd);
-  assert.ok(existsSync(place.folder));
-  assert.deepEqual(listPlaces(), []);
-  assert.ok(!existsSync(place.folder));
+  for (const files of [[], ['control.new']]) {
+    const young = join(root, '~young');
+    const old = join(root, '~old');
+    for (const folder of [young, old]) {
+      mkdirSync(folder);
+      for (const file of files) writeFileSync(join(folder, file), '');
+    }
+    utimesSync(old, 1, 1);
+    Place.open(name, topic).close();
+    assert.deepEqual(listPlaces(), []);
+    assert.deepEqual(readdirSync(root), ['~young']);
+    rmSync(young, { recursive: true });
+  }
+});
+
+test('Queues: another kind of channel of that name is refused while nobody has the queue open, and its messages stay', async () => {
+  const name = uniqueName();
+  const queue = await Queue.open<string>(name);
+  await queue.send('kept');
+  queue.close();
+  await assert.rejects(Topic.open(name), MismatchError);
+  await assert.rejects(listen(name), MismatchError);
+  using again = await Queue.open<string>(name);
+  assert.equal(again.tryReceive()?.value, 'kept');
+  Queue.unlink(name);
+});
+
+test("Queues: what a killed process has left under the name of another kind of channel is in nobody's way", {
+  timeout: 60_000,
+}, async () => {
+  const name = uniqueName();
+  const dead = startScript(`
+    import { Topic } from 'vecino';
+    globalThis.topic = await Topic.open(${JSON.stringify(name)});
+    console.log('open');
+    setInterval(() => {}, 1e6);`);
+  await dead.line();
+  await dead.kill('SIGKILL');
+  (await Queue.open(name)).close();
+  Queue.unlink(name);
+});
+
+test('a process that is killed while channels are opened and closed leaves nothing that the others do not clear away', {
+  timeout: 120_000,
+}, async () => {
+  const name = uniqueName();
+  const source = `
+    import { Place } from '#src/channel/place/place.js';
+    for (let i = 0; ; i++) {
+      const place = Place.open(${JSON.stringify(name)}, ${JSON.stringify(topic)});
+      place.check();
+      place.close();
+      if (i === 0) console.log('going');
+    }`;
+  for (let round = 0; round < 4; round++) {
+    const processes = [1, 2, 3].map(() => startScript(source));
+    await Promise.all(processes.map((each) => each.line()));
+    for (const [index, each] of processes.entries()) {
+      for (let i = 0; i <= index * 20; i++) Place.open(name, topic).close();
+      const { stderr } = await each.kill('SIGKILL');
+      assert.equal(stderr, '');
+    }
+    for (const each of readdirSync(process.env['VECINO_RUNTIME_DIR']!))
+      utimesSync(join(process.env['VECINO_RUNTIME_DIR']!, each), 1, 1);
+    listPlaces();
+    assert.deepEqual(readdirSync(process.env['VECINO_RUNTIME_DIR']!), []);
+  }
 });
 
 test('a bell wakes who waits, is quiet after, and says when nobody is there', { timeout: 60_000 }, async () => {
