@@ -27,6 +27,24 @@ const kinds: Record<string, [make: string, warning: RegExp, count?: number]> = {
   'a pipe': [`v.pipe()`, /^A pipe (reader|writer) /, 2],
   'a pair of sockets': [`v.unix.pair()`, /^A Unix stream socket/, 2],
   'a server': [`v.tcp.listen()`, /^A TCP server/],
+  'a queue': [
+    `await (async () => {
+      const queue = await v.Queue.open('${name}');
+      await queue.send(1);
+      await Promise.all([queue.receive(), queue.receive({ timeout: 1 }).catch(() => {})]);
+    })()`,
+    /^A queue '/,
+  ],
+  'a topic and its subscriptions': [
+    `await (async () => {
+      const topic = await v.Topic.open('${name}-topic');
+      const subscriptions = [topic.subscribe(), topic.subscribe()];
+      await subscriptions[0].receive({ timeout: 1 }).catch(() => {});
+      await topic.publish(1);
+      await subscriptions[1].receive();
+    })()`,
+    /^A topic '/,
+  ],
   'a listener': [`await v.listen('${name}')`, /^A listener '/],
   'a connection': [
     `await (async () => {
@@ -113,6 +131,59 @@ test('Dropped: what is pending keeps its object, and what it needs', limit, asyn
   );
   assert.equal(output, 'one,two,three,1 0\n');
 });
+test(
+  'Dropped: a queue or a topic that somebody waits for, or has a delivery or subscription of, stays',
+  limit,
+  async () => {
+    const output = await runScript(
+      `import * as v from 'vecino';
+    const warned = [];
+    process.on('warning', ({ message }) => warned.push(message));
+    const collect = async () => { for (let i = 0; i < 20; i++) { gc(); await new Promise((resolve) => setTimeout(resolve, 1)); } };
+    const sender = await v.Queue.open('${name}-waited');
+    const publisher = await v.Topic.open('${name}-waited-topic');
+    const waiting = (await v.Queue.open('${name}-waited')).receive();
+    const subscription = (await v.Topic.open('${name}-waited-topic')).subscribe();
+    const received = (await v.Topic.open('${name}-waited-topic')).subscribe().receive();
+    await collect();
+    await sender.send('one');
+    const delivery = await waiting;
+    await collect();
+    delivery.reject();
+    console.log((await sender.receive()).attempt, warned.length);
+    await publisher.publish('two');
+    console.log(await received, await subscription.receive());
+    v.Queue.unlink('${name}-waited');
+    process.exit();`,
+      [],
+      { env },
+    );
+    assert.equal(output, '2 0\ntwo two\n');
+  },
+);
+test(
+  'Dropped: the messages that a queue had in flight are delivered again, as if its consumer had been killed',
+  limit,
+  async () => {
+    const output = await runScript(
+      `import * as v from 'vecino';
+    const queue = await v.Queue.open('${name}-flight');
+    await queue.send('x');
+    await (async () => { await (await v.Queue.open('${name}-flight')).receive(); })();
+    const again = queue.receive();
+    let done = false;
+    void again.finally(() => { done = true; });
+    while (!done) { gc(); await new Promise((resolve) => setTimeout(resolve, 1)); }
+    const { value, attempt } = await again;
+    console.log(value, attempt);
+    v.Queue.unlink('${name}-flight');
+    process.exit();`,
+      [],
+      { env },
+    );
+    assert.equal(output, 'x 2\n');
+  },
+);
 test('Dropped: the peer of a connection gets all that was sent, then learns that it was closed', limit, async () => {
   const output = await runScript(
     `import * as v from 'vecino';

@@ -1,6 +1,7 @@
 /** A queue in shared memory: many producers, many consumers, each message to one of them, at least once. */
 import { checkInteger, checkName, checkOptions } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
+import { closed, type Remains, whenDropped } from '../../system/dropped.js';
 import { ClosedError, MessageTooLargeError } from '../../system/errors.js';
 import type { Mapping } from '../../system/memory.js';
 import { type Coder, coderOf } from '../codec/index.js';
@@ -10,6 +11,7 @@ import { Doorbell } from '../place/doorbell.js';
 import { Place } from '../place/place.js';
 import { unlinkPlace } from '../place/unlink.js';
 import type { Spin } from '../spin.js';
+import type { Deaths } from './deaths.js';
 import { Delivery, type Keeper, Undecodable } from './delivery.js';
 import { CONSUMER_TICKETS, CONSUMERS, type Plan, PRODUCER_TICKETS, PRODUCERS, planOfFound } from './layout.js';
 import { Messages } from './messages.js';
@@ -86,6 +88,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   readonly #counter: number;
   readonly #waker: Waker;
   readonly #bell: Doorbell;
+  readonly #remains: Remnant;
   #waitingOrNone: Waiting<T> | undefined;
   /** When we looked for the dead, and how many messages may be taken before the clock is looked at. */
   #looked = 0;
@@ -126,6 +129,8 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
       bell.close();
       throw error;
     }
+    this.#remains = new Remnant(place, bell, mapping);
+    whenDropped(this, this.#remains);
   }
 
   /**
@@ -277,6 +282,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     if (this.#closed) return;
     this.#closed = true;
     this.#keeper.closed = true;
+    closed(this.#remains);
     const { seat } = this.#place;
     this.#waitingOrNone?.close();
     this.#waker.close();
@@ -402,11 +408,40 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
       receive: (types) => this.#take(types),
       send: ({ payload, priority, type }: Job) => this.#put(payload, priority, type),
       recover: () => this.#recover(),
+      watches: (deaths) => {
+        this.#remains.deaths = deaths;
+      },
       looksReady: () => this.#messages.looksReady,
       looksFree: () => this.#messages.looksFree,
       passOn: () => this.#waker.passOn(),
       ringAgain: () => this.#waker.ringAgain(),
     };
     return new Waiting(attempts, this.#place, this.#bell, this.#consumers, this.#producers, this.#spin, this.#what);
+  }
+}
+
+/**
+ * What is seen to when nobody refers to a queue any more, neither by itself nor by a delivery or something that waits: it counts as killed,
+ * and others recover what it had in flight.
+ */
+class Remnant implements Remains {
+  readonly what: string;
+  deaths: Deaths | undefined;
+  readonly #place: Place;
+  readonly #bell: Doorbell;
+  readonly #mapping: Mapping;
+
+  constructor(place: Place, bell: Doorbell, mapping: Mapping) {
+    this.what = `queue '${place.name}'`;
+    this.#place = place;
+    this.#bell = bell;
+    this.#mapping = mapping;
+  }
+  abandon(): boolean {
+    this.deaths?.close();
+    this.#bell.close();
+    this.#place.close();
+    this.#mapping.unmap();
+    return true;
   }
 }

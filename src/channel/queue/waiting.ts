@@ -36,6 +36,8 @@ export interface Attempts<T> {
   send(job: Job): boolean;
   /** Looks for the dead. */
   recover(): void;
+  /** By this it is told of them. */
+  watches(deaths: Deaths): void;
   /** At a glance. */
   looksReady(): boolean;
   looksFree(): boolean;
@@ -297,11 +299,17 @@ export class Waiting<T> {
       this.#fail(error);
     }
   }
+  #died(): void {
+    if (!this.#idle) this.#someDeath(); // otherwise whoever waits next looks
+  }
   #watchDeaths(): void {
     if (this.#deaths !== undefined) return;
+    const me = new WeakRef(this); // the watch must not keep a queue that was dropped
     this.#deaths = new Deaths(this.#place, () => {
-      if (!this.#idle) this.#someDeath(); // otherwise whoever waits next looks
+      const waiting = me.deref();
+      if (waiting !== undefined) waiting.#died();
     });
+    this.#attempts.watches(this.#deaths);
     this.#lookForDead(); // those who died before
   }
   #fail(error: unknown): void {

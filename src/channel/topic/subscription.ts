@@ -9,6 +9,7 @@ import { Scratch } from '../codec/scratch.js';
 import type { Visit } from '../connection/receiver.js';
 import { Closings } from '../place/closings.js';
 import type { Spin } from '../spin.js';
+import type { TopicRemnant } from './remnant.js';
 import { LOST, OVERTAKEN, RECEIVED, RECEIVED_BYTES, type RingReader } from './ring-reader.js';
 import { Rings } from './rings.js';
 import { FIRST_RECEIVED, type Seat } from './seat.js';
@@ -21,6 +22,7 @@ export interface SubscriptionParts<T> {
   readonly capacity: number;
   readonly spin: Spin;
   readonly from: 'now' | 'oldest';
+  readonly remains: TopicRemnant;
   /** Called once, when it is closed. */
   readonly closed: (subscription: Subscription<T>) => void;
 }
@@ -60,6 +62,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     this.#rings = rings;
     this.#ready = () => rings.ready;
     this.#line = new Line(seat.bell.fd, this.#what, 'readable');
+    parts.remains.lines.add(this.#line);
   }
 
   /** How many messages were overwritten before this subscription had read them. Exact, each publisher's numbers being without gaps. */
@@ -160,6 +163,9 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     this.#show();
     this.#closed = true;
     this.#line.close();
+    const { remains } = this.#parts;
+    remains.lines.delete(this.#line);
+    if (this.#closings !== undefined) remains.closings.delete(this.#closings);
     this.#closings?.close();
     this.#sleeper.awake();
     this.#rings.close();
@@ -200,10 +206,16 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     if (value === NOTHING && this.#parts.spin.until(this.#ready)) value = this.#take();
     return value === NOTHING ? this.#lastLook() : value;
   }
+  #watch(): Closings {
+    const line = this.#line; // and nothing that leads to us: the watch must not keep what was dropped
+    const closings = new Closings(this.#parts.seat.place, () => line.retry());
+    this.#parts.remains.closings.add(closings);
+    return closings;
+  }
   /** Announces the sleep and looks once more; what is found calls it off. */
   #lastLook(): T | typeof NOTHING {
     // What comes after this look is told by the bell, or by the watch if who was to ring it is dead.
-    this.#closings ??= new Closings(this.#parts.seat.place, () => this.#line.retry());
+    this.#closings ??= this.#watch();
     this.#closings.looking();
     this.#sleeper.announce();
     const value = this.#take();

@@ -1,6 +1,7 @@
 /** One to many: what one process publishes all that subscribe get. */
 import { checkInteger, checkOptions, type OptionNames } from '../../system/arguments.js';
 import { Deadline, type WaitOptions } from '../../system/deadline.js';
+import { closed, whenDropped } from '../../system/dropped.js';
 import {
   ClosedError,
   CorruptError,
@@ -15,6 +16,7 @@ import type { Description } from '../place/control-file.js';
 import { Spin } from '../spin.js';
 import { checkCapacity, DEFAULT_CAPACITY, isCapacity, longestMessage } from './layout.js';
 import { Publications } from './publications.js';
+import { TopicRemnant } from './remnant.js';
 import { giveRing, type OwnRing, takeRing } from './ring-file.js';
 import { RingWriter } from './ring-writer.js';
 import { PUBLISHED, PUBLISHES, Seat, SUBSCRIBES } from './seat.js';
@@ -83,11 +85,14 @@ export class Topic<T> implements Disposable, AsyncDisposable {
   #waker: Waker | undefined;
   #loan: Loan | undefined;
   #burst = 0;
+  readonly #remains: TopicRemnant;
   #closed = false;
 
   private constructor(seat: Seat, codec: Codec, coder: Coder<T>, spin: number | undefined) {
     this.name = seat.place.name;
     this.#seat = seat;
+    this.#remains = new TopicRemnant(seat);
+    whenDropped(this, this.#remains);
     const capacity = seat.place.description.geometry['capacity'] ?? 0;
     if (!isCapacity(capacity)) throw new CorruptError(`topic '${this.name}' says that its capacity is ${capacity}`);
     this.capacity = capacity;
@@ -197,14 +202,19 @@ export class Topic<T> implements Disposable, AsyncDisposable {
         capacity: this.capacity,
         spin: new Spin(this.#spin),
         from,
+        remains: this.#remains,
         closed: (subscription) => {
           this.#subscriptions.delete(subscription);
-          if (own) return seat.close();
+          if (own) {
+            this.#remains.seats.delete(seat);
+            return seat.close();
+          }
           this.#seatSubscribes = false;
           seat.plays(SUBSCRIBES, false);
         },
       });
       this.#subscriptions.add(subscription);
+      this.#remains.seats.add(seat);
       if (!own) this.#seatSubscribes = true;
       seat.plays(SUBSCRIBES, true);
       return subscription;
@@ -217,6 +227,7 @@ export class Topic<T> implements Disposable, AsyncDisposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    closed(this.#remains);
     this.#waiting.close(this.#what);
     this.#loan?.discard();
     for (const subscription of this.#subscriptions) subscription.close();
@@ -251,8 +262,9 @@ export class Topic<T> implements Disposable, AsyncDisposable {
       throw error;
     }
     this.#ring = ring;
+    this.#remains.ring = ring.mapping;
     this.#seat.plays(PUBLISHES, true);
-    this.#waker = new Waker(place, bell);
+    this.#remains.waker = this.#waker = new Waker(place, bell);
     this.#waker.appear();
     return this.#writer;
   }
