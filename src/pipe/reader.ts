@@ -1,6 +1,8 @@
 /** The end of a pipe or FIFO that is read: read(2), in three voices, as an iterable and as a stream. */
+
 import type { Readable } from 'node:stream';
 import { checkInteger, checkOptions, type OptionNames } from '../system/arguments.js';
+import type { Bytes } from '../system/bytes.js';
 import { type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, errno, SystemError } from '../system/errors.js';
 import { constants } from '../system/native.js';
@@ -43,7 +45,7 @@ const POLLHUP = constants['POLLHUP']!;
  * reader.close();
  * ```
  */
-export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<Uint8Array> {
+export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<Bytes> {
   readonly #end: End;
   /** Whether a read of 0 bytes is the end for sure; see {@link #isEnd}. */
   #met = false;
@@ -81,7 +83,7 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<Ui
    * signal's reason) no bytes are lost: the next read gets them. After the end of a FIFO a new writer may come, and then reads
    * give its bytes.
    */
-  async read(options?: ReadSize & WaitOptions): Promise<Uint8Array | null> {
+  async read(options?: ReadSize & WaitOptions): Promise<Bytes | null> {
     const end = this.#end;
     const deadline = end.deadline(options, READ_OPTIONS);
     const size = sizeOf(options);
@@ -94,14 +96,14 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<Ui
     return end.line.join(() => this.#take(size), deadline);
   }
   /** What is there now: bytes, `null` at the end, `undefined` if there is nothing yet, or if reads that wait come first. */
-  tryRead(options?: ReadSize): Uint8Array | null | undefined {
+  tryRead(options?: ReadSize): Bytes | null | undefined {
     const end = this.#end;
     const size = options === undefined ? SIZE : sizeOf(options);
     if (end.live < 0) end.enter();
     return end.line.idle ? this.#take(size) : undefined;
   }
   /** As {@link read}, blocking the thread. Reads that wait already are served first. */
-  readSync(options?: ReadSize & SyncWaitOptions): Uint8Array | null {
+  readSync(options?: ReadSize & SyncWaitOptions): Bytes | null {
     const end = this.#end;
     const deadline = end.deadline(options, READ_OPTIONS);
     const size = sizeOf(options);
@@ -117,9 +119,9 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<Ui
    * The bytes until the end, or until this reader is closed or detached. Leaving the loop early loses nothing and does not close the
    * reader: nothing is read ahead, so what was not delivered is still in the pipe.
    */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<Bytes, void, undefined> {
     for (;;) {
-      let bytes: Uint8Array | null;
+      let bytes: Bytes | null;
       try {
         bytes = await this.read();
       } catch (error) {
@@ -153,7 +155,7 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<Ui
     this.close();
   }
 
-  #take(size: number): Uint8Array | null | undefined {
+  #take(size: number): Bytes | null | undefined {
     const fd = this.#end.live;
     for (;;) {
       const bytes = readFresh(fd, size);

@@ -1,4 +1,5 @@
 /** The receiving side of a socket. */
+import type { Bytes } from '../system/bytes.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { errno, MessageTooLargeError, SystemError } from '../system/errors.js';
 import { Line, type Task } from '../system/line.js';
@@ -130,7 +131,7 @@ export class Inbox implements Task<SocketMessage | null> {
     }
   }
   /** What is in the envelope goes into the message. */
-  #unwrap(bytes: Uint8Array): SocketMessage {
+  #unwrap(bytes: Bytes): SocketMessage {
     if (isPlain() && this.#type !== 'datagram') return new SocketMessage(bytes);
     const fds = receivedDescriptors();
     const sender = this.#type === 'datagram' ? senderAddress() : null;

@@ -1,4 +1,5 @@
 /** What a receive gives, and who closes the descriptors that came with it. */
+import type { Bytes } from '../system/bytes.js';
 import { ClosedError } from '../system/errors.js';
 import { close } from '../system/file.js';
 import { MAX_DESCRIPTORS } from '../system/socket.js';
@@ -65,14 +66,14 @@ export class RightsHolder {
  */
 export class SocketMessage implements Disposable {
   /** The reader's own; nothing is written to them later. */
-  readonly bytes: Uint8Array;
+  readonly bytes: Bytes;
   /** Close-on-exec; at most 253. */
   declare readonly descriptors: number[];
   /** Datagrams only: the sender's path or `@name`, if it has one. */
   declare readonly from?: string;
 
   /** @internal `rights`: `descriptors` is left out, a getter takes its place */
-  constructor(bytes: Uint8Array, rights = false) {
+  constructor(bytes: Bytes, rights = false) {
     this.bytes = bytes;
     if (!rights) this.descriptors = [];
   }
@@ -81,7 +82,7 @@ export class SocketMessage implements Disposable {
 }
 class MessageWithRights extends SocketMessage {
   readonly #rights: Rights;
-  constructor(bytes: Uint8Array, rights: Rights) {
+  constructor(bytes: Bytes, rights: Rights) {
     super(bytes, true);
     this.#rights = rights;
     Object.defineProperty(this, 'descriptors', { get: () => rights.take(), enumerable: true });
@@ -91,7 +92,7 @@ class MessageWithRights extends SocketMessage {
   }
 }
 /** A message that came with more than bytes. */
-export function messageWith(bytes: Uint8Array, rights: Rights | undefined, from: string | undefined): SocketMessage {
+export function messageWith(bytes: Bytes, rights: Rights | undefined, from: string | undefined): SocketMessage {
   const message = rights === undefined ? new SocketMessage(bytes) : new MessageWithRights(bytes, rights);
   return from === undefined ? message : Object.assign(message, { from });
 }

@@ -1,5 +1,7 @@
 /** POSIX message queues, mq_overview(7): mq_open(3), mq_unlink(3), mq_getattr(3), mq_send(3), mq_receive(3). */
+
 import { checkBytes, checkDescriptor, checkInteger, checkMode, checkName } from './arguments.js';
+import type { Bytes } from './bytes.js';
 import { check, errno, SystemError } from './errors.js';
 import { eventfd } from './eventfd.js';
 import { close } from './file.js';
@@ -43,7 +45,7 @@ export interface QueueAttributes {
 }
 /** A message of a POSIX queue. */
 export interface PosixMessage {
-  content: Uint8Array;
+  content: Bytes;
   /** 0 (lowest) to 32767 */
   priority: number;
 }

@@ -1,4 +1,5 @@
 /** recvmsg(2) on the hot path: bytes into the slab, what comes with them into an envelope that every receive reuses. */
+import type { Bytes } from './bytes.js';
 import { constants, native } from './native.js';
 import { slabOffset, slabRoom, slabTake } from './slab.js';
 
@@ -27,14 +28,14 @@ const NAME = constants['offsetof_envelope_name']!;
 
 const buffer = new ArrayBuffer(constants['sizeof_envelope']!);
 const envelope = new Int32Array(buffer);
-let overflow: Uint8Array = new Uint8Array(0);
+let overflow: Bytes = new Uint8Array(0);
 useEnvelope(envelope, overflow);
 
 /**
  * A stream's next bytes, at most 64 KiB. The bytes, or the call's result if it is 0 (the end) or negative (an errno). The
  * functions below tell what came with them, until the next receive.
  */
-export function receiveChunk(fd: number, flags: number): Uint8Array | number {
+export function receiveChunk(fd: number, flags: number): Bytes | number {
   const offset = slabOffset();
   const count = receiveSlab(fd, offset, Math.min(CHUNK, slabRoom(offset)), flags, STREAM);
   return count <= 0 ? count : slabTake(offset, count);
@@ -43,7 +44,7 @@ export function receiveChunk(fd: number, flags: number): Uint8Array | number {
  * One whole message of a seqpacket or datagram socket, as {@link receiveChunk}. 0 may be an empty message: see {@link hadAncillary}.
  * With `withName`, {@link senderAddress} tells the sender's address.
  */
-export function receiveWhole(fd: number, flags: number, withName: boolean): Uint8Array | number {
+export function receiveWhole(fd: number, flags: number, withName: boolean): Bytes | number {
   if (overflow.length === 0) {
     overflow = new Uint8Array(OVERFLOW);
     useEnvelope(envelope, overflow);

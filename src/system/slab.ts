@@ -2,7 +2,9 @@
  * Where reads land whose bytes are handed to the user: pieces of one large block, one after the other, as Node's Buffer pool
  * does. An `ArrayBuffer` for each would cost more than the system call. A piece is never reused.
  */
+
 import { markAsUntransferable } from 'node:worker_threads';
+import type { Bytes } from './bytes.js';
 import { native } from './native.js';
 
 const SIZE = 256 * 1024;
@@ -43,13 +45,13 @@ export function slabRoom(offset: number): number {
   return SIZE - offset;
 }
 /** Hands out what was filled. */
-export function slabTake(offset: number, count: number): Uint8Array {
+export function slabTake(offset: number, count: number): Bytes {
   used = (offset + count + 7) & ~7;
   return new Uint8Array(slab, offset, count);
 }
 
 /** read(2) of at most `most` bytes: the bytes, or the call's result if it is 0 (the end) or negative (an errno). */
-export function readFresh(fd: number, most: number): Uint8Array | number {
+export function readFresh(fd: number, most: number): Bytes | number {
   const offset = slabOffset(most);
   const count = readSlab(fd, offset, Math.min(most, SIZE - offset));
   return count <= 0 ? count : slabTake(offset, count);
@@ -65,17 +67,17 @@ export function messageHeader(offset: number): number {
   return headers[offset >> 3]!;
 }
 /** The content of the message that landed at `offset`; what it left of its room is free again. */
-export function messageContent(offset: number, length: number): Uint8Array {
+export function messageContent(offset: number, length: number): Bytes {
   used = (offset + HEADER + length + 7) & ~7;
   return new Uint8Array(slab, offset + HEADER, length);
 }
 /** A buffer of its own for a message that is too large for the slab, and what landed there. */
-export function largeBuffer(size: number): Uint8Array {
+export function largeBuffer(size: number): Bytes {
   return new Uint8Array(HEADER + size);
 }
 export function largeHeader(buffer: Uint8Array): number {
   return new Float64Array(buffer.buffer, buffer.byteOffset, 1)[0]!;
 }
-export function largeContent(buffer: Uint8Array, length: number): Uint8Array {
+export function largeContent(buffer: Bytes, length: number): Bytes {
   return buffer.slice(HEADER, HEADER + length);
 }

@@ -1,5 +1,7 @@
 /** System V message queues, svipc(7): msgget(2), msgsnd(2), msgrcv(2), msgctl(2). EINTR is retried. */
+
 import { checkBytes, checkInteger, checkMode } from './arguments.js';
+import type { Bytes } from './bytes.js';
 import { check, errno, SystemError } from './errors.js';
 import { describeLimit } from './limits.js';
 import { native } from './native.js';
@@ -40,7 +42,7 @@ const E2BIG = -errno['E2BIG']!;
 export interface SysVMessage {
   /** 1 or more. The kernel's is a `long`: of a type beyond 2^53 - 1, which only other programs can give, this is the nearest number. */
   type: number;
-  content: Uint8Array;
+  content: Bytes;
 }
 /** What msgctl(2) tells of a queue. */
 export interface SysVQueueStatus {

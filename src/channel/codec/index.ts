@@ -1,14 +1,18 @@
 /** The codecs by name, and the user's own. */
+
 import { Layout, type RecordOf } from '../../memory/index.js';
 import { checkBytes } from '../../system/arguments.js';
+import type { Bytes } from '../../system/bytes.js';
 import { invalidArgument } from '../../system/errors.js';
 import type { Coder } from './coder.js';
 import { MsgpackCoder } from './msgpack/index.js';
 import { BytesCoder, JsonCoder, StructuredCoder, TextCoder } from './plain.js';
 import { RecordCoder } from './record.js';
 
-export type { Coder } from './coder.js';
+export type { Coder, Decoder } from './coder.js';
 
+// biome-ignore lint/suspicious/noExplicitAny: whatever its fields are
+type AnyLayout = Layout<any>;
 /** The codecs that have a name. */
 export type CodecName = 'bytes' | 'text' | 'json' | 'structured' | 'msgpack';
 /** A codec of your own. `name` is recorded in the channel, so that two that differ are told apart; `'custom'` if not given. */
@@ -17,11 +21,25 @@ export interface CustomCodec<T> {
   /** The bytes of a value. They are copied before the next call. */
   encode(value: T): Uint8Array;
   /** The value of bytes that are yours to keep. */
-  decode(bytes: Uint8Array): T;
+  decode(bytes: Bytes): T;
 }
-/** How the values of a channel become bytes, chosen once for each channel and recorded in it. */
-// biome-ignore lint/suspicious/noExplicitAny: a layout of any fields
-export type Codec<T = any> = CodecName | Layout<any> | CustomCodec<T>;
+/**
+ * How the values of a channel become bytes, chosen once for each channel and recorded in it: one that can carry values of type `T`. (Of
+ * `unknown` and `any` it could be any.)
+ */
+// biome-ignore lint/suspicious/noExplicitAny: as above
+export type Codec<T = any> = AnyCodecName | CustomCodec<T> | (unknown extends T ? CodecName | AnyLayout : CodecFor<T>);
+/** The codecs that carry values of many types. */
+export type AnyCodecName = 'json' | 'structured' | 'msgpack';
+type CodecFor<T> = [T] extends [string]
+  ? 'text'
+  : [T] extends [Uint8Array]
+    ? [Bytes] extends [T]
+      ? 'bytes'
+      : never
+    : AnyLayout & { read(memory: ArrayBuffer): T };
+/** What is received, where that is told more exactly than what is sent. */
+export type ReceivedOf<C> = C extends 'bytes' ? Bytes : ValueOf<C>;
 /** What a codec carries. */
 export type ValueOf<C> = C extends 'bytes'
   ? Uint8Array
@@ -43,27 +61,27 @@ const named: Record<CodecName, new () => Coder<any>> = {
 };
 
 /** The coder of `options.codec`. */
-export function coderOf<T>(codec: Codec<T> = 'msgpack'): Coder<T> {
+export function coderOf<T, R = T>(codec: Codec = 'msgpack'): Coder<T, R> {
   if (typeof codec === 'string' && Object.hasOwn(named, codec)) return new named[codec]();
-  if (codec instanceof Layout) return new RecordCoder(codec) as Coder<unknown> as Coder<T>;
+  if (codec instanceof Layout) return new RecordCoder(codec) as Coder<unknown> as Coder<unknown, R>;
   if (
     typeof codec === 'object' &&
     codec !== null &&
     typeof codec.encode === 'function' &&
     typeof codec.decode === 'function'
   ) {
-    return new CustomCoder(codec);
+    return new CustomCoder<T, R>(codec);
   }
   const expected = "'bytes', 'text', 'json', 'structured', 'msgpack', a layout, or an object with encode and decode";
   throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.codec', expected, codec);
 }
 
-class CustomCoder<T> implements Coder<T> {
+class CustomCoder<T, R> implements Coder<T, R> {
   readonly name: string;
   readonly shared = false;
   readonly foreign = true;
-  readonly #codec: CustomCodec<T>;
-  constructor(codec: CustomCodec<T>) {
+  readonly #codec: CustomCodec<unknown>;
+  constructor(codec: CustomCodec<unknown>) {
     const { name = 'custom' } = codec;
     if (typeof name !== 'string' || !/^[\x20-\x7e]{1,100}$/.test(name)) {
       throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.codec.name', '1 to 100 printable ASCII characters', name);
@@ -74,7 +92,7 @@ class CustomCoder<T> implements Coder<T> {
   encode(value: T): Uint8Array {
     return checkBytes('what options.codec.encode() gives', this.#codec.encode(value));
   }
-  decode(memory: Uint8Array, offset: number, length: number): T {
-    return this.#codec.decode(memory.slice(offset, offset + length));
+  decode(memory: Uint8Array, offset: number, length: number): R {
+    return this.#codec.decode(memory.slice(offset, offset + length)) as R;
   }
 }

@@ -1,17 +1,17 @@
 /** Decoding what lies in shared memory. */
-import type { Coder } from './coder.js';
+import type { Decoder } from './coder.js';
 import { copyOut, SHORT } from './copy-out.js';
 import { Scratch } from './scratch.js';
 
 /** Decodes messages in memory that others can write to: copied to private memory first, unless the coder needs that not. */
 export class SharedDecoder<T> {
-  readonly #coder: Coder<T>;
+  readonly #coder: Decoder<T>;
   readonly #memory: Uint8Array;
   readonly #words: Int32Array;
   readonly #scratch = new Scratch();
 
   /** @param memory all of the mapping; messages begin at multiples of 8 */
-  constructor(coder: Coder<T>, memory: ArrayBuffer) {
+  constructor(coder: Decoder<T>, memory: ArrayBuffer) {
     this.#coder = coder;
     this.#memory = new Uint8Array(memory);
     this.#words = new Int32Array(memory, 0, memory.byteLength >> 2);

@@ -6,12 +6,12 @@ import { Deadline } from '../../system/deadline.js';
 import { errno, MismatchError, SystemError, TimeoutError } from '../../system/errors.js';
 import { close } from '../../system/file.js';
 import { openFile, openFolder } from '../../system/open-existing.js';
-import { type Codec, type Coder, coderOf } from '../codec/index.js';
+import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { type ChannelKind, readControl } from '../place/control-file.js';
 import { runtimeDirectory } from '../place/runtime-directory.js';
 import { Spin } from '../spin.js';
 import { Connection } from './connection.js';
-import { introduce, linkSettings } from './handshake.js';
+import { introduce, type LinkOptions, linkSettings } from './handshake.js';
 import { BOTH_SIDES, type ListenOptions, SOCKET } from './listener.js';
 
 /** Milliseconds that a listener gets to take the connection, if no time-out was given: it may be stopped. */
@@ -25,15 +25,24 @@ export interface ConnectOptions<T> extends ListenOptions<T>, WaitOptions {}
  * @throws SystemError `ENOENT`, `ECONNREFUSED` if nobody does; MismatchError if it is another kind of channel, or carries another codec;
  * TimeoutError if the listener does not take the connection within `timeout` (30 s if not given)
  */
-export async function connect<T = unknown>(name: string, options: ConnectOptions<T> = {}): Promise<Connection<T>> {
+export function connect<T = unknown>(
+  name: string,
+  options?: LinkOptions & WaitOptions & { codec?: AnyCodecName; spin?: number },
+): Promise<Connection<T>>;
+export function connect<C extends Codec>(
+  name: string,
+  options: LinkOptions & WaitOptions & { codec: C; spin?: number },
+): Promise<Connection<ValueOf<C>, ReceivedOf<C>>>;
+export function connect<T>(name: string, options?: ConnectOptions<T>): Promise<Connection<T>>;
+export async function connect(name: string, options: ConnectOptions<unknown> = {}): Promise<Connection<unknown>> {
   checkOptions('options', options, BOTH_SIDES);
-  return connectTo<T>('connection', name, options);
+  return connectTo<unknown>('connection', name, options);
 }
 export async function connectTo<T>(
   kind: ChannelKind,
   name: string,
   options: ConnectOptions<T>,
-  makeCoder: (codec: Codec<T> | undefined) => Coder<T> = coderOf,
+  makeCoder: (codec: Codec | undefined) => Coder<T> = coderOf,
 ): Promise<Connection<T>> {
   const plain = checkName('name', name);
   const coder = makeCoder(options.codec);

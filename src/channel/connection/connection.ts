@@ -38,13 +38,13 @@ import { streams } from './streams.js';
  * server.close();
  * ```
  */
-export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposable {
+export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, AsyncDisposable {
   readonly #link: Link;
   readonly #sender: Sender<T>;
-  readonly #receiver: Receiver<T>;
+  readonly #receiver: Receiver<R>;
 
   /** @internal */
-  constructor(link: Link, coder: Coder<T>, spin: Spin) {
+  constructor(link: Link, coder: Coder<T, R>, spin: Spin) {
     this.#link = link;
     this.#sender = new Sender(link, coder, spin.another());
     this.#receiver = new Receiver(link, coder, spin);
@@ -62,7 +62,7 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
     return this.#receiver.spin;
   }
   /** @internal As {@link receive}, but without looking for a while before it sleeps. */
-  receiveAsleep(): Promise<T> {
+  receiveAsleep(): Promise<R> {
     return this.#receiver.receiveAsleep();
   }
   /** @internal Ends the receives that wait, with `error`: for an owner who needs no signal for it, which costs each of them something. */
@@ -119,15 +119,15 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
    *
    * @throws ClosedError once the peer has closed and all it had sent was received; PeerDiedError if it is gone without closing
    */
-  receive(options?: WaitOptions): Promise<T> {
+  receive(options?: WaitOptions): Promise<R> {
     return this.#receiver.receive(options);
   }
   /** The next message if there is one; undefined: not yet. At the end it throws as {@link receive} does. */
-  tryReceive(): T | undefined {
+  tryReceive(): R | undefined {
     return this.#receiver.tryReceive();
   }
   /** As {@link receive}, blocking the thread; receives that wait are served first. */
-  receiveSync(options?: SyncWaitOptions): T {
+  receiveSync(options?: SyncWaitOptions): R {
     return this.#receiver.receiveSync(options);
   }
   /**
@@ -155,7 +155,7 @@ export class Connection<T> implements AsyncIterable<T>, Disposable, AsyncDisposa
     return this.#sender.tryReserve(length);
   }
   /** Messages until the peer or this side closes. Leaving the loop leaves the connection open. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<T> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<R> {
     return new Messages(this.#receiver);
   }
   /**

@@ -5,7 +5,7 @@ import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../../system/deadline.
 import { closed, type Remains, whenDropped } from '../../system/dropped.js';
 import { ClosedError } from '../../system/errors.js';
 import { unlink } from '../../system/path.js';
-import { type Codec, type Coder, coderOf } from '../codec/index.js';
+import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { type ChannelKind, SEATS } from '../place/control-file.js';
 import { Place } from '../place/place.js';
 import { Row } from '../place/row.js';
@@ -39,8 +39,8 @@ export const LISTEN_OPTIONS: OptionNames<ListenOptions<unknown>> = {
 };
 /** One object may be given to both sides: `listen` does not mind what only `connect` has. */
 export const BOTH_SIDES: OptionNames<ListenOptions<unknown> & WaitOptions> = { ...LISTEN_OPTIONS, ...WAIT_OPTIONS };
-interface Waiter<T> {
-  resolve(connection: Connection<T>): void;
+interface Waiter<T, R> {
+  resolve(connection: Connection<T, R>): void;
   reject(error: unknown): void;
 }
 
@@ -49,16 +49,16 @@ interface Waiter<T> {
  *
  * If its process is killed, connections die with it, and the name is free for the next one at once.
  */
-export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, AsyncDisposable {
+export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disposable, AsyncDisposable {
   readonly name: string;
-  readonly #makeCoder: () => Coder<T>;
+  readonly #makeCoder: () => Coder<T, R>;
   readonly #makeSpin: () => Spin;
   readonly #settings: LinkSettings;
   readonly #place: Place;
   readonly #server: UnixServer;
   /** Connections that nobody has accepted yet, and those who wait for one. One of both is empty. */
-  readonly #ready: Connection<T>[] = [];
-  readonly #waiters: Waiter<T>[] = [];
+  readonly #ready: Connection<T, R>[] = [];
+  readonly #waiters: Waiter<T, R>[] = [];
   readonly #over = new AbortController();
   /** The lines of the control file that are about connections. */
   readonly #lines: (Row | undefined)[] = new Array<Row | undefined>(SEATS).fill(undefined);
@@ -72,7 +72,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
     name: string,
     options: ListenOptions<T>,
     kind: ChannelKind,
-    makeCoder: (codec: Codec<T> | undefined) => Coder<T> = coderOf,
+    makeCoder: (codec: Codec | undefined) => Coder<T, R> = coderOf,
   ) {
     this.name = checkName('name', name);
     // Read once: the caller may use the object again for something else.
@@ -105,7 +105,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
    * The next connection. Those who connect and then say nothing, or nonsense, or are of another user, are sent away and do not hold up
    * the others.
    */
-  async accept(options?: WaitOptions): Promise<Connection<T>> {
+  async accept(options?: WaitOptions): Promise<Connection<T, R>> {
     const deadline = new Deadline(`accept a connection to '${this.name}'`, options);
     deadline.signal?.throwIfAborted();
     this.#use();
@@ -118,7 +118,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
         if (index >= 0) this.#waiters.splice(index, 1);
         if (this.#waiters.length === 0) this.#accepting?.abort();
       };
-      const waiter: Waiter<T> = {
+      const waiter: Waiter<T, R> = {
         resolve(value) {
           leave();
           resolve(value);
@@ -134,13 +134,13 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
     });
   }
   /** A connection that is ready; undefined: none. It is made ready only while somebody waits in {@link accept}. */
-  tryAccept(): Connection<T> | undefined {
+  tryAccept(): Connection<T, R> | undefined {
     this.#use();
     return this.#ready.shift();
   }
-  async *[Symbol.asyncIterator](): AsyncGenerator<Connection<T>, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<Connection<T, R>, void, undefined> {
     for (;;) {
-      let connection: Connection<T>;
+      let connection: Connection<T, R>;
       try {
         connection = await this.accept();
       } catch (error) {
@@ -194,7 +194,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
       const timeout = this.#handshakes > AT_ONCE / 2 ? LITTLE_PATIENCE : PATIENCE;
       const options = { timeout, signal: this.#over.signal };
       const link = await welcome(socket, this.name, this.#settings, options);
-      const connection = new Connection<T>(link, this.#makeCoder(), this.#makeSpin());
+      const connection = new Connection<T, R>(link, this.#makeCoder(), this.#makeSpin());
       this.#writeDown(connection);
       if (this.closed) connection.close();
       else if (this.#waiters.length > 0) this.#waiters[0]!.resolve(connection);
@@ -207,7 +207,7 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
     }
   }
   /** For {@link listChannels}; beyond as many as there are lines for, connections are not listed. */
-  #writeDown(connection: Connection<T>): void {
+  #writeDown(connection: Connection<T, R>): void {
     const seat = this.#lines.indexOf(undefined, 1);
     if (seat < 0 || this.closed) return;
     const row = new Row(this.#place, seat, connection.peer.pid);
@@ -228,9 +228,18 @@ export class Listener<T> implements AsyncIterable<Connection<T>>, Disposable, As
  * @param name `[A-Za-z0-9._-]{1,200}`
  * @throws SystemError `EADDRINUSE` if a living process listens there; MismatchError if the name is another kind of channel's
  */
-export async function listen<T = unknown>(name: string, options: ListenOptions<T> = {}): Promise<Listener<T>> {
+export function listen<T = unknown>(
+  name: string,
+  options?: LinkOptions & { codec?: AnyCodecName; spin?: number },
+): Promise<Listener<T>>;
+export function listen<C extends Codec>(
+  name: string,
+  options: LinkOptions & { codec: C; spin?: number },
+): Promise<Listener<ValueOf<C>, ReceivedOf<C>>>;
+export function listen<T>(name: string, options?: ListenOptions<T>): Promise<Listener<T>>;
+export async function listen(name: string, options: ListenOptions<unknown> = {}): Promise<Listener<unknown>> {
   checkOptions('options', options, BOTH_SIDES);
-  return new Listener<T>(name, options, 'connection');
+  return new Listener<unknown>(name, options, 'connection');
 }
 /** What is seen to when nobody refers to a listener any more, neither by itself nor by a pending accept. */
 function remainsOf(

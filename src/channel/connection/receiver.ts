@@ -9,7 +9,7 @@ import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/d
 import { CorruptError, IpcError, invalidArgument } from '../../system/errors.js';
 import { Line, type Task } from '../../system/line.js';
 import { taskInContext } from '../codec/context.js';
-import type { Coder } from '../codec/index.js';
+import type { Decoder } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
 import type { Row } from '../place/row.js';
 import type { RingConsumer } from '../ring/consumer.js';
@@ -35,7 +35,7 @@ export class Receiver<T> {
   row: Row | undefined;
   readonly #link: Link;
   readonly #ring: RingConsumer;
-  readonly #coder: Coder<T>;
+  readonly #coder: Decoder<T>;
   readonly #decoder: SharedDecoder<T>;
   readonly spin: Spin;
   readonly #ready: () => boolean;
@@ -48,7 +48,7 @@ export class Receiver<T> {
   /** How often somebody has looked in vain. */
   #misses = 0;
 
-  constructor(link: Link, coder: Coder<T>, spin: Spin) {
+  constructor(link: Link, coder: Decoder<T>, spin: Spin) {
     this.#link = link;
     this.#ring = link.in;
     this.#parts = new Parts(link.in, link.terms.takes);

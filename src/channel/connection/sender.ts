@@ -30,7 +30,7 @@ export class Sender<T> {
   row: Row | undefined;
   readonly #link: Link;
   readonly #ring: RingProducer;
-  readonly #coder: Coder<T>;
+  readonly #coder: Coder<T, unknown>;
   readonly #spin: Spin;
   /** The longest message that goes as one record. */
   readonly #whole: number;
@@ -44,7 +44,7 @@ export class Sender<T> {
   /** Values all have this length and are encoded right into the ring; 0: not so. */
   readonly #direct: number;
 
-  constructor(link: Link, coder: Coder<T>, spin: Spin) {
+  constructor(link: Link, coder: Coder<T, unknown>, spin: Spin) {
     this.#link = link;
     this.#ring = link.out;
     this.#coder = coder;

@@ -7,7 +7,7 @@ import type { Connection } from './connection.js';
  * In object mode, one chunk a message; `null`, which is a stream's end, is an error. The end of `writable` is the peer's end of
  * `readable`; the connection closes when both are over, or one of them fails.
  */
-export function streams<T>(connection: Connection<T>): { readable: Readable; writable: Writable } {
+export function streams<T>(connection: Connection<T, unknown>): { readable: Readable; writable: Writable } {
   const aborted = new AbortController();
   let ends = 2;
   const over = () => {
@@ -30,7 +30,7 @@ export function streams<T>(connection: Connection<T>): { readable: Readable; wri
       done(error);
     },
   });
-  const give = (value: T) => {
+  const give = (value: unknown) => {
     if (value !== null) readable.push(value);
     else fail(invalidArgument('ERR_INVALID_ARG_VALUE', 'what was received', 'something that a stream carries', null));
   };

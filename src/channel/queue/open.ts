@@ -31,9 +31,9 @@ const DEFAULT: Geometry = { capacity: 1024, messageSize: 1024, priorities: 4 };
 const NAMED: readonly string[] = ['bytes', 'text', 'json', 'structured', 'msgpack'] satisfies CodecName[];
 
 /** The options, checked, and which of them must be as they are. */
-export function describe<T>(
+export function describe(
   name: string,
-  options?: QueueOptions<T>,
+  options?: QueueOptions,
 ): { name: string; geometry: Geometry; insist: string[]; spin: Spin } {
   const given = checkOptions('options', options, OPTIONS) ?? {};
   const geometry = { ...DEFAULT };
@@ -51,7 +51,7 @@ export function describe<T>(
   return { name, geometry, insist, spin: new Spin(given.spin) };
 }
 /** The codec that was asked for, or if none was, the one that the queue has. */
-export function codecOf<T>(name: string, asked: Codec<T> | undefined): Codec<T> {
+export function codecOf(name: string, asked: Codec | undefined): Codec {
   if (asked !== undefined) return asked;
   let fd = -1;
   try {

@@ -4,7 +4,7 @@ import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/d
 import { closed, type Remains, whenDropped } from '../../system/dropped.js';
 import { ClosedError, MessageTooLargeError } from '../../system/errors.js';
 import type { Mapping } from '../../system/memory.js';
-import { type Coder, coderOf } from '../codec/index.js';
+import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
 import { SEAT_COUNTERS } from '../place/control-file.js';
 import { Doorbell } from '../place/doorbell.js';
@@ -71,13 +71,13 @@ const MOST_UNTIMED = 256;
  * Queue.unlink('queue-example');
  * ```
  */
-export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIterable<Delivery<T>> {
+export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, AsyncIterable<Delivery<R>> {
   readonly name: string;
   readonly #place: Place;
   readonly #mapping: Mapping;
   readonly #messages: Messages;
-  readonly #coder: Coder<T>;
-  readonly #decoder: SharedDecoder<T>;
+  readonly #coder: Coder<T, R>;
+  readonly #decoder: SharedDecoder<R>;
   readonly #plan: Plan;
   readonly #what: string;
   readonly #consumers: Sleepers;
@@ -89,7 +89,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   readonly #waker: Waker;
   readonly #bell: Doorbell;
   readonly #remains: Remnant;
-  #waitingOrNone: Waiting<T> | undefined;
+  #waitingOrNone: Waiting<R> | undefined;
   /** When we looked for the dead, and how many messages may be taken before the clock is looked at. */
   #looked = 0;
   #untimed = 0;
@@ -97,7 +97,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   #clock = 0;
   #closed = false;
 
-  private constructor(place: Place, mapping: Mapping, plan: Plan, coder: Coder<T>, spin: Spin) {
+  private constructor(place: Place, mapping: Mapping, plan: Plan, coder: Coder<T, R>, spin: Spin) {
     this.name = place.name;
     this.#what = `queue '${place.name}'`;
     this.#place = place;
@@ -140,9 +140,15 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
    * @throws MismatchError if it was made otherwise, or another kind of channel has the name
    * @throws SystemError `ENOSPC` if there is no memory for it, `EADDRINUSE` if 256 have it open
    */
-  static async open<T = unknown>(name: string, options?: QueueOptions<T>): Promise<Queue<T>> {
+  static open<T = unknown>(name: string, options?: QueueOptions & { codec?: AnyCodecName }): Promise<Queue<T>>;
+  static open<C extends Codec>(
+    name: string,
+    options: QueueOptions & { codec: C },
+  ): Promise<Queue<ValueOf<C>, ReceivedOf<C>>>;
+  static open<T>(name: string, options?: QueueOptions<T>): Promise<Queue<T>>;
+  static async open(name: string, options?: QueueOptions): Promise<Queue> {
     const wanted = describe(checkName('name', name), options);
-    const coder = coderOf<T>(codecOf(wanted.name, options?.codec));
+    const coder = coderOf<unknown>(codecOf(wanted.name, options?.codec));
     const place = Place.open(
       wanted.name,
       { kind: 'queue', codec: coder.name, geometry: { ...wanted.geometry } },
@@ -152,7 +158,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     try {
       const plan = planOfFound(place.description.geometry, place.name);
       mapping = mapSegment(place, plan);
-      return new Queue<T>(place, mapping, plan, coder, wanted.spin);
+      return new Queue(place, mapping, plan, coder, wanted.spin);
     } catch (error) {
       mapping?.unmap();
       place.close(hasSegment(place) ? 'keep' : 'remove');
@@ -204,7 +210,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
   }
 
   /** Receives the next message; waits in the event loop while there is none. */
-  async receive(options?: QueueReceiveOptions & WaitOptions): Promise<Delivery<T>> {
+  async receive(options?: QueueReceiveOptions & WaitOptions): Promise<Delivery<R>> {
     const deadline = new Deadline(`receive from ${this.#what}`, options, RECEIVE_OPTIONS);
     const types = typesOf(options);
     this.#mustBeOpen();
@@ -216,14 +222,14 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     return this.#waiting.receive(types, deadline);
   }
   /** Receives the next message if there is one; otherwise undefined. Never blocks. */
-  tryReceive(options?: QueueReceiveOptions): Delivery<T> | undefined {
+  tryReceive(options?: QueueReceiveOptions): Delivery<R> | undefined {
     const types = typesOf(options);
     this.#mustBeOpen();
     this.#waitingOrNone?.serve();
     return this.#take(types) ?? (this.#lookedForDead() ? this.#take(types) : undefined);
   }
   /** Receives the next message; blocks the thread while there is none. */
-  receiveSync(options?: QueueReceiveOptions & SyncWaitOptions): Delivery<T> {
+  receiveSync(options?: QueueReceiveOptions & SyncWaitOptions): Delivery<R> {
     const deadline =
       options?.timeout === undefined ? undefined : new Deadline(`receive from ${this.#what}`, options, RECEIVE_OPTIONS);
     const types = typesOf(options);
@@ -239,9 +245,9 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
    * Leaving the loop, by `break` or by an error, gives the one in hand back to its place: acknowledge it before a `break` that ends
    * well. The loop ends when this object is closed.
    */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Delivery<T>, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<Delivery<R>, void, undefined> {
     for (;;) {
-      let delivery: Delivery<T>;
+      let delivery: Delivery<R>;
       try {
         delivery = await this.receive();
       } catch (error) {
@@ -327,7 +333,7 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     if (this.#consumers.some) this.#waker.message(type);
     return true;
   }
-  #take(types: Types): Delivery<T> | undefined {
+  #take(types: Types): Delivery<R> | undefined {
     const messages = this.#messages;
     if (--this.#untimed < 0) this.#lookNowAndThen();
     const slot = messages.take(types);
@@ -337,13 +343,13 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     }
     const { word, type, priority, attempt } = messages;
     this.#counters[this.#counter + RECEIVED_COUNT]!++;
-    let value: T;
+    let value: R;
     try {
       value = this.#decoder.decode(messages.offsetOf(slot), messages.length);
     } catch (error) {
-      return new Undecodable<T>(error, priority, type, attempt, this.#keeper, slot, word);
+      return new Undecodable<R>(error, priority, type, attempt, this.#keeper, slot, word);
     }
-    return new Delivery<T>(value, priority, type, attempt, this.#keeper, slot, word);
+    return new Delivery<R>(value, priority, type, attempt, this.#keeper, slot, word);
   }
   #acknowledge(slot: number, word: number): void {
     this.#messages.acknowledge(slot, word);
@@ -399,11 +405,11 @@ export class Queue<T = unknown> implements Disposable, AsyncDisposable, AsyncIte
     waiting.serve();
     return waiting.sending;
   }
-  get #waiting(): Waiting<T> {
+  get #waiting(): Waiting<R> {
     return (this.#waitingOrNone ??= this.#makeWaiting());
   }
-  #makeWaiting(): Waiting<T> {
-    const attempts: Attempts<T> = {
+  #makeWaiting(): Waiting<R> {
+    const attempts: Attempts<R> = {
       coder: this.#coder,
       receive: (types) => this.#take(types),
       send: ({ payload, priority, type }: Job) => this.#put(payload, priority, type),

@@ -11,7 +11,7 @@ import { ClosedError } from '../../system/errors.js';
 import { loopTurned, mayGoOn } from '../../system/loop-budget.js';
 import { monotonicMicroseconds } from '../../system/monotonic.js';
 import { READABLE, type Waiter } from '../../system/readiness.js';
-import type { Coder } from '../codec/coder.js';
+import type { Decoder } from '../codec/coder.js';
 import { inContext } from '../codec/context.js';
 import { SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.js';
 import type { Doorbell } from '../place/doorbell.js';
@@ -31,7 +31,7 @@ export interface Job {
 /** What is tried. */
 export interface Attempts<T> {
   /** What {@link receive} decodes with. */
-  readonly coder: Coder<T>;
+  readonly coder: Decoder<T>;
   receive(types: Types): Delivery<T> | undefined;
   send(job: Job): boolean;
   /** Looks for the dead. */

@@ -1,5 +1,7 @@
 /** How handlers on one side are methods on the other. */
+
 import type { OptionNames } from '../../system/arguments.js';
+import type { Bytes } from '../../system/bytes.js';
 import { WAIT_OPTIONS, type WaitOptions } from '../../system/deadline.js';
 import type { ListenOptions } from '../connection/index.js';
 import { LISTEN_OPTIONS } from '../connection/listener.js';
@@ -8,13 +10,34 @@ import { LISTEN_OPTIONS } from '../connection/listener.js';
  * The values that a handler yields, as they come. Leaving its `for await` cancels the handler; at most a window of values is on its
  * way, so that one who is slow to ask stops the handler, not the memory from being free. Takes one iteration.
  */
-export interface RemoteStream<T> extends AsyncIterableIterator<T, void, undefined>, AsyncDisposable {
+export interface RemoteStream<T> extends AsyncIterableIterator<T>, AsyncDisposable {
   next(): Promise<IteratorResult<T, void>>;
   /** Cancels the handler: its `finally` blocks run there. Resolves at once. */
   return(): Promise<IteratorResult<T, void>>;
   throw(error?: unknown): Promise<IteratorResult<T, void>>;
 }
 type IsAny<T> = 0 extends T & 1 ? true : false;
+/**
+ * What has become of a value on its way: bytes of any class are a `Uint8Array` in memory of its own there (a `Buffer` too). All else arrives as
+ * it was sent.
+ */
+export type Arrived<T> =
+  IsAny<T> extends true
+    ? T
+    : T extends Uint8Array
+      ? Bytes
+      : // biome-ignore lint/complexity/noBannedTypes: what has no parts that could be bytes
+        T extends string | number | bigint | boolean | symbol | null | undefined | Function | Date | RegExp | Error
+        ? T
+        : T extends ArrayBufferView | ArrayBufferLike
+          ? T
+          : T extends Map<infer K, infer V>
+            ? Map<Arrived<K>, Arrived<V>>
+            : T extends Set<infer V>
+              ? Set<Arrived<V>>
+              : T extends object
+                ? { [K in keyof T]: Arrived<T[K]> }
+                : T;
 /** What a call of a handler that returns `R` is for the caller. */
 export type RemoteResult<R> =
   IsAny<Awaited<R>> extends true
@@ -22,8 +45,8 @@ export type RemoteResult<R> =
     : [Awaited<R>] extends [never]
       ? Promise<never>
       : Awaited<R> extends AsyncIterable<infer T>
-        ? RemoteStream<T>
-        : Promise<Awaited<R>>;
+        ? RemoteStream<Arrived<T>>
+        : Promise<Arrived<Awaited<R>>>;
 export type RemoteMethod<F> = F extends (this: infer _This, ...args: infer A) => infer R
   ? (...args: A) => RemoteResult<R>
   : never;

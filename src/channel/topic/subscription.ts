@@ -3,7 +3,7 @@ import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError, CorruptError, invalidArgument } from '../../system/errors.js';
 import { Line, type Task } from '../../system/line.js';
-import type { Coder } from '../codec/coder.js';
+import type { Decoder } from '../codec/coder.js';
 import { taskInContext } from '../codec/context.js';
 import { Scratch } from '../codec/scratch.js';
 import type { Visit } from '../connection/receiver.js';
@@ -18,7 +18,7 @@ import { Sleeper } from './sleepers.js';
 /** What {@link Subscription} is made of. @internal */
 export interface SubscriptionParts<T> {
   readonly seat: Seat;
-  readonly coder: Coder<T>;
+  readonly coder: Decoder<T>;
   readonly capacity: number;
   readonly spin: Spin;
   readonly from: 'now' | 'oldest';

@@ -10,7 +10,7 @@ import {
   MessageTooLargeError,
   SystemError,
 } from '../../system/errors.js';
-import { type Codec, type Coder, coderOf, type ValueOf } from '../codec/index.js';
+import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { Loan } from '../connection/loan.js';
 import type { Description } from '../place/control-file.js';
 import { Spin } from '../spin.js';
@@ -66,7 +66,7 @@ const AT_ONCE = new Deadline('publish');
  * console.log(name, price, subscription.lost); // bread 3 0
  * ```
  */
-export class Topic<T> implements Disposable, AsyncDisposable {
+export class Topic<T, R = T> implements Disposable, AsyncDisposable {
   readonly name: string;
   /** Bytes of each publisher's ring. */
   readonly capacity: number;
@@ -74,10 +74,10 @@ export class Topic<T> implements Disposable, AsyncDisposable {
   readonly longest: number;
   readonly #seat: Seat;
   readonly #codec: Codec;
-  readonly #coder: Coder<T>;
+  readonly #coder: Coder<T, R>;
   readonly #spin: number | undefined;
   readonly #waiting = new Publications();
-  readonly #subscriptions = new Set<Subscription<T>>();
+  readonly #subscriptions = new Set<Subscription<R>>();
   /** The topic's own seat is a subscription's. The others have one each. */
   #seatSubscribes = false;
   #ring: OwnRing | undefined;
@@ -88,7 +88,7 @@ export class Topic<T> implements Disposable, AsyncDisposable {
   readonly #remains: TopicRemnant;
   #closed = false;
 
-  private constructor(seat: Seat, codec: Codec, coder: Coder<T>, spin: number | undefined) {
+  private constructor(seat: Seat, codec: Codec, coder: Coder<T, R>, spin: number | undefined) {
     this.name = seat.place.name;
     this.#seat = seat;
     this.#remains = new TopicRemnant(seat);
@@ -110,11 +110,12 @@ export class Topic<T> implements Disposable, AsyncDisposable {
    * @throws MismatchError if the name is in use by another kind of channel, or with another codec or capacity
    * @throws SystemError `EADDRINUSE` if it has 255 participants, `ENOSPC`, `EMFILE`, `EACCES`
    */
-  static open<T = unknown>(
+  static open<T = unknown>(name: string, options?: TopicOptions & { codec?: AnyCodecName }): Promise<Topic<T>>;
+  static open<C extends Codec>(
     name: string,
-    options?: TopicOptions & { codec?: 'msgpack' | 'json' | 'structured' },
-  ): Promise<Topic<T>>;
-  static open<C extends Codec>(name: string, options: TopicOptions & { codec: C }): Promise<Topic<ValueOf<C>>>;
+    options: TopicOptions & { codec: C },
+  ): Promise<Topic<ValueOf<C>, ReceivedOf<C>>>;
+  static open<T>(name: string, options?: TopicOptions & { codec?: Codec<T> }): Promise<Topic<T>>;
   static async open(name: string, options: TopicOptions & { codec?: Codec } = {}): Promise<Topic<unknown>> {
     const { codec = 'msgpack', capacity, spin } = checkOptions('options', options, TOPIC_OPTIONS)!;
     const coder = coderOf<unknown>(codec);
@@ -186,7 +187,7 @@ export class Topic<T> implements Disposable, AsyncDisposable {
    *
    * @throws SystemError `EADDRINUSE` if the topic has 255 participants, `EMFILE`
    */
-  subscribe(options: SubscribeOptions = {}): Subscription<T> {
+  subscribe(options: SubscribeOptions = {}): Subscription<R> {
     this.#checkOpen();
     const { from = 'now' } = checkOptions('options', options, SUBSCRIBE_OPTIONS)!;
     if (from !== 'now' && from !== 'oldest')
@@ -195,10 +196,10 @@ export class Topic<T> implements Disposable, AsyncDisposable {
     const own = this.#seatSubscribes;
     const seat = own ? new Seat(this.name, description, ['capacity']) : this.#seat;
     try {
-      const subscription = new Subscription<T>({
+      const subscription = new Subscription<R>({
         seat,
         // Coders have scratch memory of their own.
-        coder: coderOf<T>(this.#codec),
+        coder: coderOf<R>(this.#codec),
         capacity: this.capacity,
         spin: new Spin(this.#spin),
         from,
