@@ -1,4 +1,5 @@
 /** The other side of listener.ts. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { unix } from '../../socket/index.js';
 import { checkName, checkOptions } from '../../system/arguments.js';
 import type { WaitOptions } from '../../system/deadline.js';
@@ -11,11 +12,14 @@ import { type ChannelKind, readControl } from '../place/control-file.js';
 import { runtimeDirectory } from '../place/runtime-directory.js';
 import { Spin } from '../spin.js';
 import { Connection } from './connection.js';
-import { introduce, type LinkOptions, linkSettings } from './handshake.js';
+import { introduce, type LinkOptions, linkSettings, wasNotHeard } from './handshake.js';
 import { BOTH_SIDES, type ListenOptions, SOCKET } from './listener.js';
+import { Turnstile } from './turnstile.js';
 
 /** Milliseconds that a listener gets to take the connection, if no time-out was given: it may be stopped. */
 const PATIENCE = 30_000;
+/** Between one introduction that was not heard and the next; at first there is none. */
+const MAX_PAUSE_MS = 50;
 
 export interface ConnectOptions<T> extends ListenOptions<T>, WaitOptions {}
 
@@ -23,7 +27,8 @@ export interface ConnectOptions<T> extends ListenOptions<T>, WaitOptions {}
  * Connects to whoever listens under `name`.
  *
  * @throws SystemError `ENOENT`, `ECONNREFUSED` if nobody does; MismatchError if it is another kind of channel, or carries another codec;
- * TimeoutError if the listener does not take the connection within `timeout` (30 s if not given)
+ * TimeoutError if the listener does not take the connection within `timeout` (30 s if not given). However many connect at a time, none is
+ * sent away for that: those that cannot be served yet wait.
  */
 export function connect<T = unknown>(
   name: string,
@@ -52,18 +57,28 @@ export async function connectTo<T>(
   const deadline = new Deadline(`connect to '${plain}'`, { timeout, signal });
   signal?.throwIfAborted();
   const folder = `${runtimeDirectory()}/${plain}`;
-  let directory = -1;
+  const rest = () => ({ timeout: deadline.remaining(), signal });
+  const turnstile = await Turnstile.enter(folder, deadline);
   try {
-    directory = folderOf(folder, kind, coder.name);
-    const rest = () => ({ timeout: deadline.remaining(), signal });
-    const socket = await unix.connect(`/proc/self/fd/${directory}/${SOCKET}`, { type: 'seqpacket', ...rest() });
-    return new Connection<T>(await introduce(socket, plain, settings, rest()), coder, spin);
-  } catch (error) {
-    // Of the socket, whose address is a path of this process, and with what was left by then.
-    if (error instanceof TimeoutError) throw deadline.error();
-    throw nobody(error, folder);
+    for (let pause = 0; ; pause = Math.min(2 * pause || 1, MAX_PAUSE_MS)) {
+      let directory = -1;
+      try {
+        directory = folderOf(folder, kind, coder.name);
+        const socket = await unix.connect(`/proc/self/fd/${directory}/${SOCKET}`, { type: 'seqpacket', ...rest() });
+        return new Connection<T>(await introduce(socket, plain, settings, rest()), coder, spin);
+      } catch (error) {
+        // Of the socket, whose address is a path of this process, and with what was left by then.
+        if (error instanceof TimeoutError) throw deadline.error();
+        // Whoever says nothing for too long among many is sent away, also if it is because this thread was busy or stopped.
+        if (!wasNotHeard(error)) throw nobody(error, folder);
+        if (deadline.expired) throw deadline.error();
+      } finally {
+        if (directory >= 0) close(directory);
+      }
+      await sleep(Math.min(pause, deadline.remaining()), undefined, { signal }).catch(() => signal?.throwIfAborted());
+    }
   } finally {
-    if (directory >= 0) close(directory);
+    turnstile.leave();
   }
 }
 /** The channel's folder, if it is of that kind. Its listener says the last word. */

@@ -8,10 +8,11 @@
  * believed: the connector checks that the memory is sealed and as large as the terms say.
  */
 import { AsyncResource } from 'node:async_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SharedMemory } from '../../memory/index.js';
 import type { UnixSocket } from '../../socket/index.js';
 import { checkInteger } from '../../system/arguments.js';
-import type { WaitOptions } from '../../system/deadline.js';
+import { Deadline, type WaitOptions } from '../../system/deadline.js';
 import { CorruptError, errno, IpcError, MismatchError, PeerDiedError, SystemError } from '../../system/errors.js';
 import { close } from '../../system/file.js';
 import { barriersReachUs } from '../../system/membarrier.js';
@@ -20,6 +21,7 @@ import { constants } from '../../system/native.js';
 import { type Credentials, setsockopt } from '../../system/socket-option.js';
 import { checkCapacity, LARGEST_CAPACITY, SMALLEST_CAPACITY } from '../ring/layout.js';
 import { Link, linkSize, type Terms } from './link.js';
+import type { SpareDescriptor } from './spare.js';
 
 const PROTOCOL = 1;
 const LONGEST = 4096;
@@ -90,20 +92,24 @@ const isCapacity = (value: unknown): value is number =>
 const isSize = (value: unknown): value is number =>
   Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 0x7fffffff;
 
+/** What a listener's handshakes have in common. */
+export interface Host {
+  readonly name: string;
+  readonly settings: LinkSettings;
+  readonly spare: SpareDescriptor;
+  /** The stranger has said what it wants. */
+  heard(socket: UnixSocket): void;
+}
 /** The listener's half. Takes the socket over: it is closed if this fails. */
-export async function welcome(
-  socket: UnixSocket,
-  name: string,
-  settings: LinkSettings,
-  options: WaitOptions,
-): Promise<Link> {
+export async function welcome(socket: UnixSocket, host: Host, options: WaitOptions): Promise<Link> {
+  const { name, settings } = host;
   const peer = socket.credentials();
   const what = `channel '${name}', process ${peer.pid} (user ${peer.uid})`;
-  let memory: SharedMemory | undefined;
   try {
     if (!allows(settings, peer)) throw await refuse(socket, 'EACCES', `user ${peer.uid} may not connect`);
     const { message, descriptors } = await receiveMessage(socket, what, options);
     for (const fd of descriptors) close(fd);
+    host.heard(socket);
     const { codec, capacity, takes, barriers } = message;
     if (codec !== settings.codec) {
       throw await refuse(
@@ -122,23 +128,56 @@ export async function welcome(
       takes: settings.takes,
       barriers: barriersReachUs && barriers === true,
     };
-    try {
-      memory = SharedMemory.anonymous(linkSize(terms));
-    } catch (error) {
-      // No memory, no descriptors: the other side shall know that it is not refused for what it is.
-      if (error instanceof IpcError) await refuse(socket, error.code, error.message);
-      throw error;
-    }
-    await socket.send(encode({ capacity: settings.capacity, takes: settings.takes, barriers: barriersReachUs }), {
-      descriptors: [memory.fd],
-      ...options,
-    });
-    return attach(socket, 'listener', name, memory, terms, peer);
+    return await share(socket, host, terms, peer, options);
   } catch (error) {
-    memory?.close();
     socket.close();
     throw error;
   }
+}
+/** Makes the memory, and hands it over. Where there are too few descriptors for that, it waits until there are. */
+async function share(
+  socket: UnixSocket,
+  { name, settings, spare }: Host,
+  terms: Terms,
+  peer: Credentials,
+  { timeout, signal }: WaitOptions,
+): Promise<Link> {
+  const deadline = new Deadline(`share memory with process ${peer.pid}`, { timeout });
+  const answer = encode({ capacity: settings.capacity, takes: settings.takes, barriers: barriersReachUs });
+  const attempt = (): Link => {
+    const memory = SharedMemory.anonymous(linkSize(terms));
+    try {
+      // The first thing that goes through this socket: there is room for it.
+      if (socket.trySend(answer, { descriptors: [memory.fd] }) === false)
+        throw new SystemError(errno['EAGAIN']!, 'sendmsg', { path: name });
+      return attach(socket, 'listener', name, memory, terms, peer);
+    } finally {
+      memory.close();
+    }
+  };
+  for (;;) {
+    try {
+      try {
+        return attempt();
+      } catch (error) {
+        if (!isShortOfDescriptors(error) || !spare.take()) throw error;
+        return spare.lend(attempt);
+      }
+    } catch (error) {
+      if (!isShortOfDescriptors(error) || deadline.expired) {
+        // No memory, say: the other side shall know that it is not refused for what it is.
+        if (error instanceof IpcError) await refuse(socket, error.code, error.message);
+        throw error;
+      }
+    }
+    await sleep(SHORT_OF_DESCRIPTORS_MS, undefined, { signal });
+  }
+}
+/** How long to wait, for want of descriptors, before the next try. */
+export const SHORT_OF_DESCRIPTORS_MS = 50;
+/** The process or the machine has none left, or too many of this user's are on their way. */
+export function isShortOfDescriptors(error: unknown): boolean {
+  return error instanceof SystemError && ['EMFILE', 'ENFILE', 'ETOOMANYREFS'].includes(error.code);
 }
 /** An exception is a no: there is nobody here to be told of it. */
 function allows({ allow }: LinkSettings, peer: Credentials): boolean {
@@ -170,11 +209,17 @@ export async function introduce(
         hint: `It belongs to user ${peer.uid}: see the option allow`,
       });
     }
-    await socket.send(
-      encode({ codec: settings.codec, capacity: settings.capacity, takes: settings.takes, barriers: barriersReachUs }),
-      options,
-    );
-    const { message, descriptors } = await receiveMessage(socket, what, options);
+    const { codec, capacity, takes } = settings;
+    let unsent: unknown;
+    try {
+      await socket.send(encode({ codec, capacity, takes, barriers: barriersReachUs }), options);
+    } catch (error) {
+      if (!wasNotHeard(error)) throw error;
+      unsent = error; // it has hung up: perhaps after it has said why
+    }
+    const { message, descriptors } = await receiveMessage(socket, what, options).catch((error) => {
+      throw unsent ?? error;
+    });
     try {
       if (message.error !== undefined) throw refusal(name, message);
       const { capacity, takes, barriers } = message;
@@ -197,6 +242,10 @@ export async function introduce(
     socket.close();
     throw error;
   }
+}
+/** Whether an introduction failed because the listener has hung up without having read anything: nothing has happened yet. */
+export function wasNotHeard(error: unknown): boolean {
+  return error instanceof SystemError && (error.code === 'EPIPE' || error.code === 'ECONNRESET');
 }
 function refusal(name: string, { error, message }: Message): IpcError {
   const text = `'${name}': ${String(message)}`;

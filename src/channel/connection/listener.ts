@@ -1,5 +1,6 @@
 /** Where connections come in: a name, and the socket that stands for it. */
-import { type UnixServer, unix } from '../../socket/index.js';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { type UnixServer, type UnixSocket, unix } from '../../socket/index.js';
 import { checkName, checkOptions, type OptionNames } from '../../system/arguments.js';
 import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../../system/deadline.js';
 import { closed, type Remains, whenDropped } from '../../system/dropped.js';
@@ -11,17 +12,23 @@ import { Place } from '../place/place.js';
 import { Row } from '../place/row.js';
 import { Spin } from '../spin.js';
 import { Connection } from './connection.js';
-import { type LinkOptions, type LinkSettings, linkSettings, welcome } from './handshake.js';
+import {
+  type Host,
+  isShortOfDescriptors,
+  type LinkOptions,
+  linkSettings,
+  SHORT_OF_DESCRIPTORS_MS,
+  welcome,
+} from './handshake.js';
+import { SpareDescriptor } from './spare.js';
+import { MAX_SILENCE_MS, Strangers } from './strangers.js';
 
 /** The socket in the channel's folder. */
 export const SOCKET = 'socket';
 /** The seat of the listener, of which there is one. */
 export const LISTENER_SEAT = 0;
-/** Milliseconds that somebody who has connected gets to say what he wants. */
-const PATIENCE = 5000;
-/** How many may be at saying it at a time. Beyond half of them each gets less time, so that many who say nothing do not hold up the others. */
-const AT_ONCE = 64;
-const LITTLE_PATIENCE = 1000;
+/** As many as the kernel lets wait to be accepted: /proc/sys/net/core/somaxconn. */
+const BACKLOG = 65_535;
 
 export interface ListenOptions<T> extends LinkOptions {
   /** How values become bytes; `'msgpack'` if not given. Whoever connects must ask for the same. */
@@ -53,7 +60,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
   readonly name: string;
   readonly #makeCoder: () => Coder<T, R>;
   readonly #makeSpin: () => Spin;
-  readonly #settings: LinkSettings;
+  readonly #host: Host;
   readonly #place: Place;
   readonly #server: UnixServer;
   /** Connections that nobody has accepted yet, and those who wait for one. One of both is empty. */
@@ -63,8 +70,10 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
   /** The lines of the control file that are about connections. */
   readonly #lines: (Row | undefined)[] = new Array<Row | undefined>(SEATS).fill(undefined);
   readonly #remains: Remains;
-  #handshakes = 0;
-  /** Ends the wait for the next stranger, while there is one. */
+  readonly #strangers = new Strangers();
+  readonly #spare = new SpareDescriptor();
+  #pumping = false;
+  /** Ends the wait for the next stranger, while there is one, or the pause before it. */
   #accepting: AbortController | undefined;
 
   /** @internal */
@@ -80,22 +89,35 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     this.#makeCoder = () => makeCoder(codec);
     this.#makeSpin = () => new Spin(spin);
     this.#makeSpin();
-    this.#settings = linkSettings(this.#makeCoder().name, options);
+    const settings = linkSettings(this.#makeCoder().name, options);
+    this.#host = { name, settings, spare: this.#spare, heard: (socket) => this.#strangers.delete(socket) };
     this.#place = Place.open(
       name,
-      { kind, codec: this.#settings.codec, geometry: {} },
+      { kind, codec: settings.codec, geometry: {} },
       { seats: [LISTENER_SEAT, LISTENER_SEAT + 1] },
     );
     try {
       try {
         unlink(this.#place.path(SOCKET)); // of one who is dead: the seat is ours
       } catch {}
-      this.#server = unix.listen(this.#place.path(SOCKET), { type: 'seqpacket' }) as UnixServer;
+      this.#server = unix.listen(this.#place.path(SOCKET), {
+        type: 'seqpacket',
+        backlog: BACKLOG,
+      }) as UnixServer;
+      this.#spare.take();
     } catch (error) {
+      this.#spare.close();
       this.#place.close();
       throw error;
     }
-    this.#remains = remainsOf(`listener '${this.name}'`, this.#place, this.#server, this.#ready, this.#lines);
+    this.#remains = remainsOf(
+      `listener '${this.name}'`,
+      this.#ready,
+      this.#lines,
+      this.#spare,
+      this.#server,
+      this.#place,
+    );
     whenDropped(this, this.#remains);
   }
   get closed(): boolean {
@@ -103,7 +125,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
   }
   /**
    * The next connection. Those who connect and then say nothing, or nonsense, or are of another user, are sent away and do not hold up
-   * the others.
+   * the others. Where the process has no descriptors left, connections wait until it has.
    */
   async accept(options?: WaitOptions): Promise<Connection<T, R>> {
     const deadline = new Deadline(`accept a connection to '${this.name}'`, options);
@@ -130,7 +152,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
       };
       const callOff = deadline.onEnd(waiter.reject);
       this.#waiters.push(waiter);
-      this.#pump();
+      void this.#pump();
     });
   }
   /** A connection that is ready; undefined: none. It is made ready only while somebody waits in {@link accept}. */
@@ -160,6 +182,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     for (const connection of this.#ready.splice(0)) connection.close();
     for (const row of this.#lines) row?.close();
     closed(this.#remains);
+    this.#spare.close();
     this.#server.close();
     this.#place.close();
   }
@@ -170,30 +193,53 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     this.close();
   }
 
-  /** Takes strangers while somebody waits and not too many are at introducing themselves. */
+  /** Takes strangers while somebody waits for a connection. */
   async #pump(): Promise<void> {
-    if (this.#accepting !== undefined) return;
-    while (this.#waiters.length > 0 && this.#handshakes < AT_ONCE && !this.closed) {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    while (this.#waiters.length > 0 && !this.closed) {
       const accepting = new AbortController();
+      const { signal } = accepting;
       this.#accepting = accepting;
       try {
-        const socket = await this.#server.accept({ signal: accepting.signal });
-        this.#handshakes++;
-        void this.#welcome(socket);
+        if (this.#strangers.tooMany) {
+          await turn(); // what has come from them in this turn of the event loop is heard by then
+          const pause = this.#strangers.makeRoom();
+          if (pause > 0) {
+            await sleep(pause, undefined, { signal });
+          }
+        }
+        // Without a spare descriptor those who are accepted could not be served.
+        else if (this.#spare.take()) void this.#welcome(await this.#server.accept({ signal }));
+        else await this.#shortage(signal);
       } catch (error) {
-        if (accepting.signal.aborted) continue;
-        // No descriptors left, say: whoever waits is told.
-        this.#waiters[0]?.reject(error);
-      } finally {
-        this.#accepting = undefined;
+        if (signal.aborted) continue;
+        if (isShortOfDescriptors(error)) await this.#shortage(signal);
+        else this.#waiters[0]?.reject(error);
       }
     }
+    this.#accepting = undefined;
+    this.#pumping = false;
   }
-  async #welcome(socket: Parameters<typeof welcome>[0]): Promise<void> {
+  /** No descriptor is left: a stranger's is given back, or whoever connects waits. */
+  async #shortage(signal: AbortSignal): Promise<void> {
+    await turn(); // as above
+    if (this.#strangers.dismissOldest()) return;
+    if (!this.#toldOfShortage) {
+      this.#toldOfShortage = true;
+      process.emitWarning(`Listener '${this.name}' has no descriptors left, so whoever connects has to wait`, {
+        code: 'VECINO_NO_DESCRIPTORS',
+        detail: 'Close something, or raise the limit (ulimit -n). This is said once.',
+      });
+    }
+    await sleep(SHORT_OF_DESCRIPTORS_MS, undefined, { signal }).catch(() => {});
+  }
+  #toldOfShortage = false;
+  async #welcome(socket: UnixSocket): Promise<void> {
+    this.#strangers.add(socket);
     try {
-      const timeout = this.#handshakes > AT_ONCE / 2 ? LITTLE_PATIENCE : PATIENCE;
-      const options = { timeout, signal: this.#over.signal };
-      const link = await welcome(socket, this.name, this.#settings, options);
+      const options = { timeout: MAX_SILENCE_MS, signal: this.#over.signal };
+      const link = await welcome(socket, this.#host, options);
       const connection = new Connection<T, R>(link, this.#makeCoder(), this.#makeSpin());
       this.#writeDown(connection);
       if (this.closed) connection.close();
@@ -202,8 +248,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     } catch {
       // Whoever it was has been told, or is gone. It is nothing to those who wait for others.
     } finally {
-      this.#handshakes--;
-      void this.#pump();
+      this.#strangers.delete(socket);
     }
   }
   /** For {@link listChannels}; beyond as many as there are lines for, connections are not listed. */
@@ -244,18 +289,16 @@ export async function listen(name: string, options: ListenOptions<unknown> = {})
 /** What is seen to when nobody refers to a listener any more, neither by itself nor by a pending accept. */
 function remainsOf(
   what: string,
-  place: Place,
-  server: UnixServer,
   ready: Disposable[],
   lines: (Row | undefined)[],
+  ...parts: { close(): void }[]
 ): Remains {
   return {
     what,
     abandon() {
       for (const connection of ready.splice(0)) connection[Symbol.dispose]();
       for (const row of lines) row?.close();
-      server.close();
-      place.close();
+      for (const part of parts) part.close();
       return true;
     },
   };

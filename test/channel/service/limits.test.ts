@@ -84,7 +84,7 @@ test(
     process.exit();`;
     const { code, stdout, stderr } = await start(
       'sh',
-      ['-c', 'ulimit -n 64; exec "$0" --input-type=module --eval "$1"', process.execPath, script],
+      ['-c', 'ulimit -n 64; exec "$0" --no-warnings --input-type=module --eval "$1"', process.execPath, script],
       { cwd: root },
     ).ended;
     assert.deepEqual([code, stdout.trim(), stderr], [0, 'true', '']);

@@ -1,0 +1,57 @@
+/**
+ * Lets so many of this thread's connects to one listener be under way at a time, the others in the order they came.
+ *
+ * A listener's backlog holds some thousand, and a connect that finds it full can only try again and again: the kernel has nothing to wait
+ * for. So a burst waits here instead, where it costs neither descriptors nor system calls.
+ */
+import type { Deadline } from '../../system/deadline.js';
+
+export const MAX_UNDER_WAY = 64;
+
+export class Turnstile {
+  static readonly #all = new Map<string, Turnstile>();
+  readonly #path: string;
+  #inside = 0;
+  readonly #waiting = new Set<() => void>();
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+  /** Resolves with what is to be left by {@link leave}; rejects as `deadline` says. */
+  static async enter(path: string, deadline: Deadline): Promise<Turnstile> {
+    let turnstile = Turnstile.#all.get(path);
+    if (turnstile === undefined) {
+      turnstile = new Turnstile(path);
+      Turnstile.#all.set(path, turnstile);
+    }
+    await turnstile.#enter(deadline);
+    return turnstile;
+  }
+  leave(): void {
+    // Whoever is let in takes the place over, so that no newcomer can come between.
+    for (const next of this.#waiting) {
+      this.#waiting.delete(next);
+      next();
+      return;
+    }
+    if (--this.#inside === 0) Turnstile.#all.delete(this.#path);
+  }
+  #enter(deadline: Deadline): Promise<void> | undefined {
+    if (this.#inside < MAX_UNDER_WAY) {
+      this.#inside++;
+      return undefined;
+    }
+    return new Promise((resolve, reject) => {
+      const callOff = deadline.onEnd((error) => {
+        callOff();
+        this.#waiting.delete(enter);
+        reject(error);
+      });
+      const enter = () => {
+        callOff();
+        resolve();
+      };
+      this.#waiting.add(enter);
+    });
+  }
+}
