@@ -174,19 +174,18 @@ export class Messages {
   adopt(slot: number, word: number): number {
     return this.#claim(slot, word) ? this.word : 0;
   }
-  /** What is where: messages that can be taken, and messages that somebody has taken. */
+  /**
+   * What is where: messages that can be taken, and messages that somebody has taken. By plain loads, in one pass over the words: what
+   * is being sent at the moment counts as ready, also if its sender has died over it and nobody has noticed yet.
+   */
   count(): { ready: number; inFlight: number } {
+    const { words } = this;
     let inFlight = 0;
     let ready = 0;
-    for (let slot = 0; slot < this.#capacity; slot++) {
-      const state = this.#state(slot);
-      if (state === TAKEN) inFlight++;
-      else if (state === RETURNED) ready++;
-    }
-    for (const index of this.indexes) {
-      index.each((slot) => {
-        if (this.#state(slot) === SENT) ready++;
-      });
+    for (let index = this.#states, end = index + this.#capacity; index < end; index++) {
+      const state = words[index]!;
+      ready += state & 1; // SENT or RETURNED
+      inFlight += (state >> 1) & ~state & 1; // TAKEN
     }
     return { ready, inFlight };
   }
@@ -205,9 +204,6 @@ export class Messages {
     this.#generations.note();
   }
 
-  #state(slot: number): number {
-    return this.words[this.#states + slot]! & STATE;
-  }
   #word(state: number): number {
     return stateWord(state, this.#seat, this.#generations.next());
   }
