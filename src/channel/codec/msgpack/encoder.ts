@@ -156,12 +156,13 @@ export class MsgpackEncoder {
     const memory = this.#memory;
     // As long as the header of a text of that many bytes; one with others than ASCII may need a longer one.
     const guess = textHeader(value.length);
-    const written = utf8Write.call(memory, value, this.#at + guess, memory.length);
+    const start = this.#at + guess;
+    const written = utf8Write.call(memory, value, start, memory.length - start);
     if (written !== value.length && !isWellFormed.call(value)) {
       throw new Refusal('its text has half of a surrogate pair, which UTF-8 cannot hold');
     }
     const header = textHeader(written);
-    if (header !== guess) memory.copyWithin(this.#at + header, this.#at + guess, this.#at + guess + written);
+    if (header !== guess) memory.copyWithin(this.#at + header, start, start + written);
     if (header === 1) memory[this.#at] = 0xa0 | written;
     else this.#sized(0xd9, written);
     this.#at += written + (header === 1 ? 1 : 0);
