@@ -1,7 +1,9 @@
 /** What channels this user has, who takes part in them, and how much has passed through. */
 
+import { checkOptions } from '../system/arguments.js';
 import type { IpcError } from '../system/errors.js';
 import type { ChannelKind } from './place/control-file.js';
+import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from './place/directory.js';
 import { listPlaces, type Participant, type Unreadable } from './place/list.js';
 
 /** Somebody who takes part in a channel. */
@@ -49,9 +51,10 @@ const counters: Record<ChannelKind, readonly string[]> = {
  * console.log(found?.kind, found?.codec, found?.participants.length); // connection json 1
  * ```
  */
-export function listChannels(): ChannelInfo[] {
+export function listChannels(options?: DirectoryOptions): ChannelInfo[] {
+  const directory = directoryOf(checkOptions('options', options, DIRECTORY_OPTIONS));
   const unreadable: Unreadable[] = [];
-  const list = listPlaces(unreadable).map(
+  const list = listPlaces(unreadable, directory).map(
     ({ name, description: { kind, codec, geometry }, participants }): ChannelInfo => {
       return { name, kind, codec, geometry, participants: participants.map((each) => named(kind, each)) };
     },

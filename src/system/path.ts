@@ -114,6 +114,7 @@ export function realpath(path: string): string {
 export function readText(path: string): string {
   return call('open', path, () => readFileSync(path, 'utf8'));
 }
+export type { BigIntStats } from 'node:fs';
 /** What statfs(2) says of a path's file system, in blocks of `bsize` bytes. */
 export function statfs(path: string): { bavail: number; bsize: number; blocks: number } {
   return call('statfs', path, () => statfsSync(path));

@@ -9,10 +9,10 @@ import { close } from '../../system/file.js';
 import { openFile, openFolder } from '../../system/open-existing.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { type ChannelKind, readControl } from '../place/control-file.js';
-import { runtimeDirectory } from '../place/runtime-directory.js';
+import { type ChannelDirectory, directoryOf } from '../place/directory.js';
 import { Spin } from '../spin.js';
 import { Connection } from './connection.js';
-import { introduce, type LinkOptions, linkSettings, wasNotHeard } from './handshake.js';
+import { allowedByConnector, introduce, type LinkOptions, linkSettings, wasNotHeard } from './handshake.js';
 import { BOTH_SIDES, type ListenOptions, SOCKET } from './listener.js';
 import { Turnstile } from './turnstile.js';
 
@@ -52,11 +52,12 @@ export async function connectTo<T>(
   const plain = checkName('name', name);
   const coder = makeCoder(options.codec);
   const spin = new Spin(options.spin);
-  const settings = linkSettings(coder.name, options);
   const { timeout = PATIENCE, signal } = options;
   const deadline = new Deadline(`connect to '${plain}'`, { timeout, signal });
   signal?.throwIfAborted();
-  const folder = `${runtimeDirectory()}/${plain}`;
+  const meeting = meetingOf(options);
+  const settings = linkSettings(coder.name, options, allowedByConnector(meeting));
+  const folder = `${meeting.path}/${plain}`;
   const rest = () => ({ timeout: deadline.remaining(), signal });
   const turnstile = await Turnstile.enter(folder, deadline);
   try {
@@ -79,6 +80,14 @@ export async function connectTo<T>(
     }
   } finally {
     turnstile.leave();
+  }
+}
+/** Where its folder is. One for channels between users need not be there. */
+function meetingOf(options: LinkOptions): ChannelDirectory {
+  try {
+    return directoryOf(options);
+  } catch (error) {
+    throw options.directory === undefined ? error : nobody(error, options.directory);
   }
 }
 /** The channel's folder, if it is of that kind. Its listener says the last word. */

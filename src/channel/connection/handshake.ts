@@ -19,6 +19,7 @@ import { barriersReachUs } from '../../system/membarrier.js';
 import { mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
 import { type Credentials, setsockopt } from '../../system/socket-option.js';
+import type { ChannelDirectory, DirectoryOptions } from '../place/directory.js';
 import { checkCapacity, LARGEST_CAPACITY, SMALLEST_CAPACITY } from '../ring/layout.js';
 import { Link, linkSize, type Terms } from './link.js';
 import type { SpareDescriptor } from './spare.js';
@@ -33,12 +34,15 @@ const TAKES: number = 256 * 2 ** 20;
 const GENEROSITY = 16;
 
 /** For either side of a connection. */
-export interface LinkOptions {
+export interface LinkOptions extends DirectoryOptions {
   /** Bytes of the ring that this side writes to: a power of two from 4096 to 512 MiB; 128 KiB if not given. */
   capacity?: number;
   /** The longest message that this side takes, in bytes; 256 MiB if not given. The peer's send of a longer one fails. */
   maxMessageSize?: number;
-  /** Whether to talk to a process of these credentials: `true`, at once (a promise is a no). If not given, to those of this user. */
+  /**
+   * Whether to talk to a process of these credentials: `true`, at once (a promise is a no). If not given, to those of this user; with
+   * `directory`, a listener to the members of `group` too, and who connects to the `owner` and root.
+   */
   allow?: (peer: Credentials) => boolean;
 }
 export interface LinkSettings {
@@ -49,8 +53,21 @@ export interface LinkSettings {
 }
 const sameUser = ({ uid }: Credentials) => uid === process.geteuid!();
 
-export function linkSettings(codec: string, options: LinkOptions | undefined): LinkSettings {
-  const { capacity = CAPACITY, maxMessageSize = TAKES, allow = sameUser } = options ?? {};
+/** With whom a listener talks unless told otherwise: the kernel lets nobody but the owner and the group use its socket. */
+export function allowedByListener({ named, group, owner }: ChannelDirectory): (peer: Credentials) => boolean {
+  if (!named) return sameUser;
+  return (peer) => group !== undefined || peer.uid === owner || sameUser(peer);
+}
+/** With whom somebody who connects talks. Root can listen in anybody's folder, and gives up being root perhaps afterwards. */
+export function allowedByConnector({ named, owner }: ChannelDirectory): (peer: Credentials) => boolean {
+  return named ? ({ uid }) => uid === owner || uid === 0 : sameUser;
+}
+export function linkSettings(
+  codec: string,
+  options: LinkOptions,
+  allowed: (peer: Credentials) => boolean,
+): LinkSettings {
+  const { capacity = CAPACITY, maxMessageSize = TAKES, allow = allowed } = options;
   checkCapacity('options.capacity', capacity);
   checkInteger('options.maxMessageSize', maxMessageSize, 1, 0x7fffffff);
   if (typeof allow !== 'function')

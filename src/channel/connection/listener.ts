@@ -8,11 +8,13 @@ import { ClosedError } from '../../system/errors.js';
 import { unlink } from '../../system/path.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { type ChannelKind, SEATS } from '../place/control-file.js';
+import { DIRECTORY_OPTIONS, directoryOf, giveToOwner } from '../place/directory.js';
 import { Place } from '../place/place.js';
 import { Row } from '../place/row.js';
 import { Spin } from '../spin.js';
 import { Connection } from './connection.js';
 import {
+  allowedByListener,
   type Host,
   isShortOfDescriptors,
   type LinkOptions,
@@ -43,6 +45,7 @@ export const LISTEN_OPTIONS: OptionNames<ListenOptions<unknown>> = {
   maxMessageSize: true,
   allow: true,
   spin: true,
+  ...DIRECTORY_OPTIONS,
 };
 /** One object may be given to both sides: `listen` does not mind what only `connect` has. */
 export const BOTH_SIDES: OptionNames<ListenOptions<unknown> & WaitOptions> = { ...LISTEN_OPTIONS, ...WAIT_OPTIONS };
@@ -89,12 +92,13 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     this.#makeCoder = () => makeCoder(codec);
     this.#makeSpin = () => new Spin(spin);
     this.#makeSpin();
-    const settings = linkSettings(this.#makeCoder().name, options);
+    const directory = directoryOf(options, true);
+    const settings = linkSettings(this.#makeCoder().name, options, allowedByListener(directory));
     this.#host = { name, settings, spare: this.#spare, heard: (socket) => this.#strangers.delete(socket) };
     this.#place = Place.open(
       name,
       { kind, codec: settings.codec, geometry: {} },
-      { seats: [LISTENER_SEAT, LISTENER_SEAT + 1] },
+      { directory, seats: [LISTENER_SEAT, LISTENER_SEAT + 1] },
     );
     try {
       try {
@@ -102,8 +106,10 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
       } catch {}
       this.#server = unix.listen(this.#place.path(SOCKET), {
         type: 'seqpacket',
+        mode: this.#place.mode,
         backlog: BACKLOG,
       }) as UnixServer;
+      giveToOwner(directory, this.#place.path(SOCKET));
       this.#spare.take();
     } catch (error) {
       this.#spare.close();

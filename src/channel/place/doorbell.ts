@@ -53,6 +53,7 @@ export class Doorbell {
         unlink(path); // of a dead one who had this seat; nobody else can have it
       } catch {}
       bind(this.#fd, unixAddress('path', path), { path });
+      place.share(name(place.seat));
     } catch (error) {
       close(this.#fd);
       throw error;

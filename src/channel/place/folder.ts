@@ -14,16 +14,19 @@
  */
 import { randomUUID } from 'node:crypto';
 import { CorruptError, SystemError } from '../../system/errors.js';
-import { close, fstat, open } from '../../system/file.js';
+import { close, fchmod, fstat, open } from '../../system/file.js';
 import { setFileLock, testFileLock } from '../../system/file-lock.js';
 import { type Mapping, mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
 import { openFile, openFolder } from '../../system/open-existing.js';
-import { mkdir, readdir, readlink, removeTree, rename, rmdir, stat, unlink } from '../../system/path.js';
+import { chmod, chown, mkdir, readdir, readlink, removeTree, rename, rmdir, stat, unlink } from '../../system/path.js';
 import { CONTROL_SIZE, type Description, readControl, writeControl } from './control-file.js';
+import { type ChannelDirectory, giveToOwner } from './directory.js';
 import { isRemoved, remove } from './life.js';
 
 const CONTROL = 'control';
+/** Kinds in whose folder everybody makes files who takes part. */
+const MADE_BY_ALL: readonly string[] = ['topic', 'queue'];
 const { O_CREAT, O_EXCL, O_RDWR } = constants as Record<string, number>;
 /** No name of a channel begins with it. */
 export const UNLINKED = '~';
@@ -80,11 +83,14 @@ export function openChannel(folder: string): OpenFolder | undefined {
  * something that was left.
  */
 export function makeChannel(
-  root: string,
+  meeting: ChannelDirectory,
   name: string,
   description: Description,
   seat: number,
 ): OpenFolder | undefined {
+  const root = meeting.path;
+  const shared = meeting.group !== undefined;
+  const byAll = MADE_BY_ALL.includes(description.kind);
   const aside = `${root}/${UNLINKED}${randomUUID()}`;
   mkdir(aside);
   let directory = -1;
@@ -92,10 +98,17 @@ export function makeChannel(
   let made: OpenFolder | undefined;
   try {
     directory = openFolder(aside);
+    if (shared) {
+      chown(aside, -1, meeting.group!);
+      chmod(aside, byAll ? 0o2770 : 0o2750); // what is made in it belongs to the group too
+    }
     const unfinished = pathIn(directory, `${CONTROL}.new`);
     control = open(unfinished, O_RDWR! | O_CREAT! | O_EXCL!, 0o600);
     writeControl(control, description);
     setFileLock(control, 'exclusive', seat, 1);
+    if (shared) fchmod(control, byAll ? 0o660 : 0o640);
+    giveToOwner(meeting, unfinished);
+    giveToOwner(meeting, aside);
     rename(unfinished, pathIn(directory, CONTROL));
     made = adopt(directory, control, aside);
     rename(aside, `${root}/${name}`);

@@ -17,10 +17,10 @@ import {
   SEATS,
   SEATS_OFFSET,
 } from './control-file.js';
+import { directoryOf } from './directory.js';
 import { removeDead, UNLINKED } from './folder.js';
 import { isRemoved } from './life.js';
 import { CONNECTION_ROLE } from './row.js';
-import { runtimeDirectory } from './runtime-directory.js';
 
 /** One who takes part, as he says. */
 export interface Participant {
@@ -47,8 +47,7 @@ export interface Unreadable {
  * All channels of this user. What nobody takes part in any more is removed on the way, unless it persists. What cannot be read goes
  * to `unreadable`.
  */
-export function listPlaces(unreadable: Unreadable[] = []): Found[] {
-  const root = runtimeDirectory();
+export function listPlaces(unreadable: Unreadable[] = [], { path: root } = directoryOf(undefined)): Found[] {
   const found: Found[] = [];
   for (const name of readdir(root).sort()) {
     if (name.startsWith(UNLINKED)) {

@@ -8,10 +8,11 @@ import { checkName } from '../../system/arguments.js';
 import { ClosedError, errno, MismatchError, SystemError } from '../../system/errors.js';
 import { fstat } from '../../system/file.js';
 import { setFileLock, testFileLock } from '../../system/file-lock.js';
-import { futexWait } from '../../system/futex.js';
 import { constants, native } from '../../system/native.js';
 import { NEVER_WAITS } from '../../system/open-existing.js';
+import { chmod } from '../../system/path.js';
 import { type Description, SEAT_PID, SEAT_ROLE, SEAT_SIZE, SEATS, SEATS_OFFSET } from './control-file.js';
+import { type ChannelDirectory, directoryOf, giveToOwner, isOwners } from './directory.js';
 import {
   clear,
   closeChannel,
@@ -24,7 +25,7 @@ import {
   removeIfEmpty,
 } from './folder.js';
 import { isRemoved, stay } from './life.js';
-import { runtimeDirectory } from './runtime-directory.js';
+import { pause } from './pause.js';
 
 const { O_CLOEXEC, O_RDWR } = constants as Record<string, number>;
 /** Milliseconds for which others may go on making and removing what we open; and how often it is tried at least, where one try takes seconds. */
@@ -32,6 +33,8 @@ const PATIENCE_MS = 2000;
 const MIN_ATTEMPTS = 100;
 
 export interface PlaceOptions {
+  /** Where it is; among this user's own if not given. */
+  readonly directory?: ChannelDirectory;
   /** It stays when nobody takes part, until it is removed by name. */
   readonly persistent?: boolean;
   /** The seats that may be taken, `from` (included) to `to`. */
@@ -49,6 +52,10 @@ export class Place implements Disposable {
   readonly description: Description;
   /** The number of our seat. */
   readonly seat: number;
+  /** Where its folder is. */
+  readonly directory: ChannelDirectory;
+  /** Permission bits of what is made in it. */
+  readonly mode: number;
   /** The control file. Only what stands in seats is ever written. */
   readonly words: Int32Array;
   readonly doubles: Float64Array;
@@ -56,9 +63,17 @@ export class Place implements Disposable {
   readonly #channel: OpenFolder;
   #closed = false;
 
-  private constructor(name: string, folder: string, channel: OpenFolder, seat: number, options: PlaceOptions) {
+  private constructor(
+    name: string,
+    directory: ChannelDirectory,
+    channel: OpenFolder,
+    seat: number,
+    options: PlaceOptions,
+  ) {
     this.name = name;
-    this.folder = folder;
+    this.directory = directory;
+    this.folder = `${directory.path}/${name}`;
+    this.mode = (fstat(channel.directory).mode & 0o070) === 0 ? 0o600 : 0o660;
     this.description = channel.description;
     this.seat = seat;
     this.#persistent = options.persistent ?? false;
@@ -80,27 +95,33 @@ export class Place implements Disposable {
    */
   static open(name: string, wanted: Description, options: PlaceOptions = {}): Place {
     const plain = checkName('name', name);
-    const root = runtimeDirectory();
+    const directory = options.directory ?? directoryOf(undefined);
     const end = performance.now() + PATIENCE_MS;
     for (let attempt = 1; ; attempt++) {
-      const place = Place.#attempt(plain, root, wanted, options);
+      const place = Place.#attempt(plain, directory, wanted, options);
       if (place !== undefined) return place;
       if (performance.now() > end && attempt >= MIN_ATTEMPTS) {
         const hint = 'Others keep making and removing it. Try again';
-        throw new SystemError(errno['EAGAIN']!, 'rename', { path: `${root}/${plain}`, hint });
+        throw new SystemError(errno['EAGAIN']!, 'rename', { path: `${directory.path}/${plain}`, hint });
       }
       pause();
     }
   }
   /** Undefined: somebody has made or removed it just now; again. */
-  static #attempt(name: string, root: string, wanted: Description, options: PlaceOptions): Place | undefined {
-    const folder = `${root}/${name}`;
+  static #attempt(
+    name: string,
+    directory: ChannelDirectory,
+    wanted: Description,
+    options: PlaceOptions,
+  ): Place | undefined {
+    const folder = `${directory.path}/${name}`;
     const [from, to] = options.seats ?? [0, SEATS];
     let channel = openChannel(folder);
     let seat = from;
     if (channel !== undefined && isOver(channel, folder)) channel = undefined;
     if (channel === undefined) {
-      channel = makeChannel(root, name, wanted, from);
+      if (!isOwners(directory)) throw notOurs(directory, folder);
+      channel = makeChannel(directory, name, wanted, from);
       if (channel === undefined) return undefined;
     } else {
       seat = takeSeat(channel.control, from, to);
@@ -114,7 +135,7 @@ export class Place implements Disposable {
     try {
       refuseMismatch(name, channel.description, wanted, options.insist ?? []);
       if (seat < 0) throw full(folder, channel.description, from, to);
-      return new Place(name, folder, channel, seat, options);
+      return new Place(name, directory, channel, seat, options);
     } catch (error) {
       setFileLock(channel.control, 'none', 0, 0);
       if (channel.description.kind !== 'queue') removeIfEmpty(channel, folder);
@@ -126,6 +147,11 @@ export class Place implements Disposable {
   /** A path in the folder, short enough for a socket's address whatever the folder's length. */
   path(file: string): string {
     return pathIn(this.#channel.directory, file);
+  }
+  /** For what was made in the folder: the others who take part may use it too. */
+  share(file: string): void {
+    if (this.mode !== 0o600) chmod(this.path(file), this.mode);
+    giveToOwner(this.directory, this.path(file));
   }
   /** Of a seat: the index of its first word; its doubles begin at half of that. */
   wordOf(seat: number): number {
@@ -205,17 +231,14 @@ function refuseMismatch(name: string, found: Description, wanted: Description, i
     if (insist.includes(key) && found.geometry[key] !== value) refuse(`a ${key} of`, found.geometry[key], value);
   }
 }
+function notOurs({ owner }: ChannelDirectory, path: string): SystemError {
+  const hint = `Nobody has it open, and only user ${owner} can make it, whose folder it is`;
+  return new SystemError(errno['ENOENT']!, 'open', { path, hint });
+}
 function full(folder: string, { kind }: Description, from: number, to: number): SystemError {
   const hint =
     to - from === 1
       ? `A living process has this ${kind} open already`
       : `All ${to - from} places of this ${kind} are taken`;
   return new SystemError(errno['EADDRINUSE']!, 'fcntl', { path: folder, hint });
-}
-function pause(): void {
-  try {
-    futexWait(new Int32Array(1), 0, 0, { timeout: 1 });
-  } catch {
-    // The time is over: that was the point.
-  }
 }

@@ -6,15 +6,14 @@ import { close } from '../../system/file.js';
 import { openFile } from '../../system/open-existing.js';
 import { rename } from '../../system/path.js';
 import { type ChannelKind, readControl } from './control-file.js';
+import type { ChannelDirectory } from './directory.js';
 import { removeDead, UNLINKED } from './folder.js';
-import { runtimeDirectory } from './runtime-directory.js';
 
 /**
  * Removes the name of a channel of that kind. Its folder gets another name in the same step, and goes when nobody takes part any more.
  * False: there was none.
  */
-export function unlinkPlace(name: string, kind: ChannelKind): boolean {
-  const root = runtimeDirectory();
+export function unlinkPlace(name: string, kind: ChannelKind, { path: root }: ChannelDirectory): boolean {
   let fd = -1;
   try {
     fd = openFile(`${root}/${name}/control`, 'read');

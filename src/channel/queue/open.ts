@@ -4,11 +4,11 @@ import { close } from '../../system/file.js';
 import { openFile } from '../../system/open-existing.js';
 import type { Codec, CodecName } from '../codec/index.js';
 import { readControl } from '../place/control-file.js';
-import { runtimeDirectory } from '../place/runtime-directory.js';
+import { type ChannelDirectory, DIRECTORY_OPTIONS, type DirectoryOptions } from '../place/directory.js';
 import { Spin } from '../spin.js';
 import { checkGeometry, type Geometry, LARGEST_CAPACITY, LARGEST_MESSAGE, MOST_PRIORITIES } from './layout.js';
 
-export interface QueueOptions<T = unknown> {
+export interface QueueOptions<T = unknown> extends DirectoryOptions {
   /** How values become bytes: `'msgpack'` unless the queue is there with another. */
   codec?: Codec<T>;
   /** Messages that it holds, ready or in flight: 1 to 65536, 1024 by default. */
@@ -26,6 +26,7 @@ const OPTIONS: OptionNames<QueueOptions> = {
   messageSize: true,
   priorities: true,
   spin: true,
+  ...DIRECTORY_OPTIONS,
 };
 const DEFAULT: Geometry = { capacity: 1024, messageSize: 1024, priorities: 4 };
 const NAMED: readonly string[] = ['bytes', 'text', 'json', 'structured', 'msgpack'] satisfies CodecName[];
@@ -51,11 +52,11 @@ export function describe(
   return { name, geometry, insist, spin: new Spin(given.spin) };
 }
 /** The codec that was asked for, or if none was, the one that the queue has. */
-export function codecOf(name: string, asked: Codec | undefined): Codec {
+export function codecOf(name: string, asked: Codec | undefined, directory: ChannelDirectory): Codec {
   if (asked !== undefined) return asked;
   let fd = -1;
   try {
-    fd = openFile(`${runtimeDirectory()}/${name}/control`, 'read');
+    fd = openFile(`${directory.path}/${name}/control`, 'read');
     const { codec } = readControl(fd, name);
     if (NAMED.includes(codec)) return codec as CodecName;
   } catch {

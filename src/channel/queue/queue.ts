@@ -7,6 +7,7 @@ import type { Mapping } from '../../system/memory.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
 import { SEAT_COUNTERS } from '../place/control-file.js';
+import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../place/directory.js';
 import { Doorbell } from '../place/doorbell.js';
 import { Place } from '../place/place.js';
 import { unlinkPlace } from '../place/unlink.js';
@@ -148,11 +149,12 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   static open<T>(name: string, options?: QueueOptions<T>): Promise<Queue<T>>;
   static async open(name: string, options?: QueueOptions): Promise<Queue> {
     const wanted = describe(checkName('name', name), options);
-    const coder = coderOf<unknown>(codecOf(wanted.name, options?.codec));
+    const directory = directoryOf(options, true);
+    const coder = coderOf<unknown>(codecOf(wanted.name, options?.codec, directory));
     const place = Place.open(
       wanted.name,
       { kind: 'queue', codec: coder.name, geometry: { ...wanted.geometry } },
-      { persistent: true, insist: wanted.insist },
+      { directory, persistent: true, insist: wanted.insist },
     );
     let mapping: Mapping | undefined;
     try {
@@ -171,8 +173,9 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
    *
    * @throws MismatchError if the name is that of another kind of channel
    */
-  static unlink(name: string): boolean {
-    return unlinkPlace(checkName('name', name), 'queue');
+  static unlink(name: string, options?: DirectoryOptions): boolean {
+    const plain = checkName('name', name);
+    return unlinkPlace(plain, 'queue', directoryOf(checkOptions('options', options, DIRECTORY_OPTIONS)));
   }
 
   /** Sends a value; waits in the event loop while the queue is full. Waiting sends of this object are served in their order. */

@@ -1,13 +1,13 @@
 /** The file `slots` of a queue: made whole, by whoever comes first, then mapped by all. */
 import { existsSync } from 'node:fs';
 import { CorruptError, SystemError } from '../../system/errors.js';
-import { close, fallocate, fstat, linkDescriptor, open, pwrite } from '../../system/file.js';
+import { close, fallocate, fchmod, fstat, linkDescriptor, open, pwrite } from '../../system/file.js';
 import { type Mapping, mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
 import { openFile } from '../../system/open-existing.js';
+import { giveToOwner } from '../place/directory.js';
 import { removeUnlinked } from '../place/folder.js';
 import type { Place } from '../place/place.js';
-import { runtimeDirectory } from '../place/runtime-directory.js';
 import { MAGIC, type Plan, VERSION } from './layout.js';
 
 const FILE = 'slots';
@@ -45,7 +45,7 @@ function openSegment(place: Place): number | undefined {
   }
 }
 function makeSegment(place: Place, plan: Plan): number {
-  removeUnlinked(runtimeDirectory());
+  removeUnlinked(place.directory.path);
   const fd = open(place.path('.'), O_TMPFILE! | O_RDWR!, 0o600);
   try {
     allocate(fd, plan, place);
@@ -53,6 +53,8 @@ function makeSegment(place: Place, plan: Plan): number {
     head.writeInt32LE(MAGIC, 0);
     head.writeInt32LE(VERSION, 4);
     pwrite(fd, head, 0);
+    if (place.mode !== 0o600) fchmod(fd, place.mode);
+    giveToOwner(place.directory, `/proc/self/fd/${fd}`);
     linkDescriptor(fd, place.path(FILE));
     return fd;
   } catch (error) {

@@ -2,7 +2,7 @@
 import { ClosedError, CorruptError, PeerDiedError, SystemError, TimeoutError } from '../../system/errors.js';
 import { connectTo } from '../connection/connect.js';
 import type { Connection } from '../connection/index.js';
-import { runtimeDirectory } from '../place/runtime-directory.js';
+import { directoryPath } from '../place/directory.js';
 import { Appearance } from './appearance.js';
 import { type Frame, HELLO } from './frame.js';
 import { frameCoder } from './service.js';
@@ -34,7 +34,7 @@ export async function dial(name: string, options: ClientOptions, signal: AbortSi
 }
 /** Waits until there is somebody. */
 export async function dialUntilThere(name: string, options: ClientOptions, signal: AbortSignal): Promise<Greeted> {
-  const appearance = new Appearance(runtimeDirectory(), name);
+  const appearance = new Appearance(directoryPath(options), name);
   try {
     for (;;) {
       try {

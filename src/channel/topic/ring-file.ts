@@ -8,12 +8,13 @@
  * Crash guarantee: a file has its name when it is whole. Killed between the lock and the name, its maker leaves nothing.
  */
 import { CorruptError, errnoName, SystemError } from '../../system/errors.js';
-import { close, fallocate, fstat, isKind, linkDescriptor, open } from '../../system/file.js';
+import { close, fallocate, fchmod, fstat, isKind, linkDescriptor, open } from '../../system/file.js';
 import { type Mapping, mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
 import { openFile } from '../../system/open-existing.js';
 import { readdir } from '../../system/path.js';
 import { SEATS } from '../place/control-file.js';
+import { giveToOwner } from '../place/directory.js';
 import type { Place } from '../place/place.js';
 import { DATA, MAGIC, VERSION, WORD_CAPACITY, WORD_MAGIC, WORD_VERSION } from './layout.js';
 
@@ -95,6 +96,8 @@ function make(place: Place, number: number, capacity: number): Mapping {
     words[WORD_MAGIC] = MAGIC;
     words[WORD_VERSION] = VERSION;
     words[WORD_CAPACITY] = capacity;
+    if (place.mode !== 0o600) fchmod(fd, place.mode);
+    giveToOwner(place.directory, `/proc/self/fd/${fd}`);
     linkDescriptor(fd, place.path(`ring-${number}`));
     return mapping;
   } catch (error) {

@@ -1,6 +1,7 @@
 /** A place in a topic, with its bell: what everybody needs who publishes or subscribes. */
 import type { Description } from '../place/control-file.js';
 import { COUNTERS, SEAT_COUNTERS, SEAT_ROLE } from '../place/control-file.js';
+import type { ChannelDirectory } from '../place/directory.js';
 import { Doorbell } from '../place/doorbell.js';
 import { Place } from '../place/place.js';
 import { TOPIC_SEAT } from './sleepers.js';
@@ -18,8 +19,8 @@ export class Seat {
   /** The counters that others see. Nothing depends on them. */
   readonly shown: Float64Array;
 
-  constructor(name: string, wanted: Description, insist: readonly string[]) {
-    this.place = Place.open(name, wanted, { insist, seats: [0, TOPIC_SEAT] });
+  constructor(name: string, wanted: Description, insist: readonly string[], directory: ChannelDirectory) {
+    this.place = Place.open(name, wanted, { directory, insist, seats: [0, TOPIC_SEAT] });
     try {
       this.bell = new Doorbell(this.place);
     } catch (error) {

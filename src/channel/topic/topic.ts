@@ -13,6 +13,7 @@ import {
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { Loan } from '../connection/loan.js';
 import type { Description } from '../place/control-file.js';
+import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../place/directory.js';
 import { Spin } from '../spin.js';
 import { checkCapacity, DEFAULT_CAPACITY, isCapacity, longestMessage } from './layout.js';
 import { Publications } from './publications.js';
@@ -23,7 +24,7 @@ import { PUBLISHED, PUBLISHES, Seat, SUBSCRIBES } from './seat.js';
 import { Waker } from './sleepers.js';
 import { Subscription } from './subscription.js';
 
-export interface TopicOptions {
+export interface TopicOptions extends DirectoryOptions {
   /**
    * Bytes of the ring that each publisher has: the messages that are kept, with 16 bytes and up to 15 of padding for each. A power of two
    * from 4096 to 2^30; 1 MiB if not given. Given, a topic that is there with another one is refused.
@@ -37,7 +38,12 @@ export interface SubscribeOptions {
   from?: 'now' | 'oldest';
 }
 
-const TOPIC_OPTIONS: OptionNames<TopicOptions & { codec?: Codec }> = { codec: true, capacity: true, spin: true };
+const TOPIC_OPTIONS: OptionNames<TopicOptions & { codec?: Codec }> = {
+  codec: true,
+  capacity: true,
+  spin: true,
+  ...DIRECTORY_OPTIONS,
+};
 const SUBSCRIBE_OPTIONS: OptionNames<SubscribeOptions> = { from: true };
 
 /** How many publications of one topic object may follow one another before the event loop gets its turn. */
@@ -124,7 +130,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
       capacity: capacity === undefined ? DEFAULT_CAPACITY : checkCapacity('options.capacity', capacity),
     };
     const wanted: Description = { kind: 'topic', codec: coder.name, geometry };
-    const seat = new Seat(name, wanted, capacity === undefined ? [] : ['capacity']);
+    const seat = new Seat(name, wanted, capacity === undefined ? [] : ['capacity'], directoryOf(options, true));
     try {
       return new Topic(seat, codec, coder, spin);
     } catch (error) {
@@ -194,7 +200,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
       throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.from', "'now' or 'oldest'", from);
     const { description } = this.#seat.place;
     const own = this.#seatSubscribes;
-    const seat = own ? new Seat(this.name, description, ['capacity']) : this.#seat;
+    const seat = own ? new Seat(this.name, description, ['capacity'], this.#seat.place.directory) : this.#seat;
     try {
       const subscription = new Subscription<R>({
         seat,
