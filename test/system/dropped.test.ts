@@ -29,7 +29,7 @@ const kinds: Record<string, [make: string, warning: RegExp, count?: number]> = {
   'a server': [`v.tcp.listen()`, /^A TCP server/],
   'a queue': [
     `await (async () => {
-      const queue = await v.Queue.open('${name}');
+      const queue = await v.Queue.open('${name}-queue');
       await queue.send(1);
       await Promise.all([queue.receive(), queue.receive({ timeout: 1 }).catch(() => {})]);
     })()`,
