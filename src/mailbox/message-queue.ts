@@ -4,6 +4,7 @@ import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '
 import { closed, closeIfOwned, type Remains, whenDropped } from '../system/dropped.js';
 import { ClosedError, errno, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
 import { close, fchmod } from '../system/file.js';
+import { KeepAlive } from '../system/keep-alive.js';
 import { describeLimit } from '../system/limits.js';
 import { Line } from '../system/line.js';
 import {
@@ -79,6 +80,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   readonly #size: number;
   readonly #senders: Line;
   readonly #receivers: Line;
+  readonly #keepAlive = new KeepAlive();
   /** A second open file that blocks, for the Sync voice: one call then instead of three. */
   readonly #blocking: Blocking = { fd: -1, serial: 0, tried: false };
   readonly #remains: Remains;
@@ -89,8 +91,8 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     this.#fd = fd;
     this.#access = access;
     this.#size = mqGetattr(fd).messageSize;
-    this.#senders = new Line(fd, `message queue '/${name}'`, 'writable');
-    this.#receivers = new Line(fd, `message queue '/${name}'`, 'readable');
+    this.#senders = new Line(fd, `message queue '/${name}'`, 'writable', this.#keepAlive);
+    this.#receivers = new Line(fd, `message queue '/${name}'`, 'readable', this.#keepAlive);
     this.#remains = remainsOf(name, fd, [this.#senders, this.#receivers], this.#blocking);
     whenDropped(this, this.#remains);
   }
@@ -235,6 +237,16 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     }
   }
 
+  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** What waits here, now or later, does not keep the program running. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
+  }
   /** {@link MessageQueue.unlink} of this queue's name. */
   unlink(): boolean {
     return mqUnlink(this.name);

@@ -1,25 +1,39 @@
 /** A promise for an operation that waits, and what may end the wait: its result, an error, the time-out, the abort. */
 import type { Deadline } from '../system/deadline.js';
+import type { KeepAlive } from '../system/keep-alive.js';
 
 export class Pending<T> {
   readonly promise: Promise<T>;
   readonly #callOff: () => void;
+  readonly #keepAlive: KeepAlive;
+  #over = false;
   #settle!: { resolve(value: T): void; reject(error: unknown): void };
 
-  /** @param expired called with the error once time runs out or the signal is aborted; it must resolve or reject */
-  constructor(deadline: Deadline, expired: (error: unknown) => void) {
+  /**
+   * @param expired called with the error once time runs out or the signal is aborted; it must resolve or reject
+   * @param keepAlive of whoever is waited for
+   */
+  constructor(deadline: Deadline, expired: (error: unknown) => void, keepAlive: KeepAlive) {
     this.promise = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
     this.#callOff = deadline.onEnd(expired);
+    this.#keepAlive = keepAlive;
+    keepAlive.begin();
   }
   resolve(value: T): void {
-    this.#callOff();
+    this.#end();
     this.#settle.resolve(value);
   }
   reject(error: unknown): void {
-    this.#callOff();
+    this.#end();
     this.#settle.reject(error);
+  }
+  #end(): void {
+    this.#callOff();
+    if (this.#over) return;
+    this.#over = true;
+    this.#keepAlive.end();
   }
 }
 

@@ -2,6 +2,7 @@
 import { checkInteger, checkMode, checkOptions, type OptionNames } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, errno, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
+import { KeepAlive } from '../system/keep-alive.js';
 import { describeLimit, kernelLimit } from '../system/limits.js';
 import { constants, native } from '../system/native.js';
 import { pollOne } from '../system/poll.js';
@@ -74,6 +75,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
   readonly id: number;
   readonly #senders: SysVSenders;
   readonly #receivers: SysVReceivers;
+  readonly #keepAlive = new KeepAlive();
   /** Room for the longest message seen so far. */
   #room = FIRST_ROOM;
   #closed = false;
@@ -84,11 +86,13 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
       id,
       (type, bytes) => this.#put(type, bytes) || this.#checkRoom(bytes.length),
       (result, length) => this.#sendFailed(result, length),
+      this.#keepAlive,
     );
     this.#receivers = new SysVReceivers(
       id,
       (selection) => this.#take(selection),
       (result) => this.#failed(result, 'msgrcv'),
+      this.#keepAlive,
     );
   }
 
@@ -257,6 +261,16 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
     }
   }
 
+  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** What waits here, now or later, does not keep the program running. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
+  }
   /** Ends this object's use of the queue, which stays. Pending calls end with {@link ClosedError}. */
   close(): void {
     if (this.#closed) return;

@@ -11,6 +11,7 @@
 import type { Deadline } from '../system/deadline.js';
 import { errno, TimeoutError } from '../system/errors.js';
 import { checkStarted, HelperWait } from '../system/helper-wait.js';
+import type { KeepAlive } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
 import type { SysVMessage } from '../system/sysv-message.js';
 import { Pending, Turn } from './pending.js';
@@ -49,6 +50,7 @@ export class SysVReceivers {
   readonly #id: number;
   readonly #take: (selection: Selection) => SysVMessage | undefined;
   readonly #failed: (result: number) => Error;
+  readonly #keepAlive: KeepAlive;
   readonly #turn = new Turn();
   readonly #waits = new Map<string, HelperWait>();
   /** Threads that have ended their wait in this turn of the event loop: who receives again at once needs no other. */
@@ -63,10 +65,16 @@ export class SysVReceivers {
    * @param take the message, or `undefined` if there is none; throws
    * @param failed the error for what a wait ended with
    */
-  constructor(id: number, take: (selection: Selection) => SysVMessage | undefined, failed: (result: number) => Error) {
+  constructor(
+    id: number,
+    take: (selection: Selection) => SysVMessage | undefined,
+    failed: (result: number) => Error,
+    keepAlive: KeepAlive,
+  ) {
     this.#id = id;
     this.#take = take;
     this.#failed = failed;
+    this.#keepAlive = keepAlive;
   }
   /** Whether a receive may be tried at once: nobody came before, and it is not to wait for the event loop. */
   enter(): boolean {
@@ -93,12 +101,16 @@ export class SysVReceivers {
   join(selection: Selection, deadline: Deadline): Promise<SysVMessage> {
     const receiver: Receiver = {
       selection,
-      pending: new Pending(deadline, (error) => {
-        if (error instanceof TimeoutError && this.#serveLate(receiver)) return;
-        this.#remove(receiver);
-        receiver.pending.reject(error);
-        this.#trim();
-      }),
+      pending: new Pending(
+        deadline,
+        (error) => {
+          if (error instanceof TimeoutError && this.#serveLate(receiver)) return;
+          this.#remove(receiver);
+          receiver.pending.reject(error);
+          this.#trim();
+        },
+        this.#keepAlive,
+      ),
     };
     this.#receivers.push(receiver);
     const { key } = selection;

@@ -5,6 +5,7 @@
 import type { Deadline } from '../system/deadline.js';
 import { errno, TimeoutError } from '../system/errors.js';
 import { checkStarted, HelperWait } from '../system/helper-wait.js';
+import type { KeepAlive } from '../system/keep-alive.js';
 import { native } from '../system/native.js';
 import { Pending, Turn } from './pending.js';
 
@@ -30,6 +31,7 @@ export class SysVSenders {
   readonly #id: number;
   readonly #put: (type: number, bytes: Uint8Array) => boolean;
   readonly #failed: (result: number, length: number) => Error;
+  readonly #keepAlive: KeepAlive;
   readonly #turn = new Turn();
   #senders: Sender[] = [];
   /** The next turn of the event loop will serve. */
@@ -45,10 +47,12 @@ export class SysVSenders {
     id: number,
     put: (type: number, bytes: Uint8Array) => boolean,
     failed: (result: number, length: number) => Error,
+    keepAlive: KeepAlive,
   ) {
     this.#id = id;
     this.#put = put;
     this.#failed = failed;
+    this.#keepAlive = keepAlive;
   }
   /** Whether a send may be tried at once: nobody came before, and it is not to wait for the event loop. */
   enter(): boolean {
@@ -63,7 +67,7 @@ export class SysVSenders {
     const sender: Sender = {
       type,
       bytes: bytes.slice(),
-      pending: new Pending(deadline, (error) => this.#giveUp(sender, error)),
+      pending: new Pending(deadline, (error) => this.#giveUp(sender, error), this.#keepAlive),
     };
     this.#senders.push(sender);
     if (!this.#turn.over) this.serve();

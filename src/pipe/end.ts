@@ -4,6 +4,7 @@ import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js'
 import { closed, closeIfOwned, type Remains, whenDropped } from '../system/dropped.js';
 import { ClosedError, errno, IpcError, SystemError } from '../system/errors.js';
 import { close, fcntl, fstat, isKind } from '../system/file.js';
+import { KeepAlive } from '../system/keep-alive.js';
 import { Line } from '../system/line.js';
 import { constants } from '../system/native.js';
 import { disown, own } from '../system/owned-descriptor.js';
@@ -17,6 +18,7 @@ export class End {
   live = -1;
   readonly name: string;
   readonly line: Line;
+  readonly keepAlive: KeepAlive = new KeepAlive();
   /** For operations without a time limit. */
   readonly unlimited: Deadline;
   readonly #doing: string;
@@ -42,7 +44,7 @@ export class End {
     this.name = `pipe ${side} (fd ${fd})`;
     this.#doing = side === 'reader' ? `read from fd ${fd}` : `write to fd ${fd}`;
     this.unlimited = new Deadline(this.#doing);
-    const line = new Line(fd, this.name, side === 'reader' ? 'readable' : 'writable');
+    const line = new Line(fd, this.name, side === 'reader' ? 'readable' : 'writable', this.keepAlive);
     this.line = line;
     this.#remains = {
       what: this.name,

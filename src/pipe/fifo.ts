@@ -4,6 +4,7 @@ import { checkBoolean, checkMode, checkOptions, checkPath, type OptionNames } fr
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { errno, IpcError, SystemError } from '../system/errors.js';
 import { close, type FileStatus, fcntl, fstat } from '../system/file.js';
+import { KeepAlive, program } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
 import { checkOpen, openWaiting, openWaitingSync } from '../system/opener.js';
 import { mkfifo } from '../system/pipe.js';
@@ -48,6 +49,7 @@ const ENXIO = -errno['ENXIO']!;
  */
 export class Fifo implements Disposable {
   readonly path: string;
+  readonly #keepAlive = new KeepAlive();
   private constructor(path: string) {
     this.path = path;
   }
@@ -88,12 +90,7 @@ export class Fifo implements Disposable {
 
   /** Opens for reading; waits in a thread until there is a writer (not if `persistent`). */
   static async openReader(path: string, options?: FifoReaderOptions & WaitOptions): Promise<PipeReader> {
-    const deadline = limit(path, 'reading', options, READER_OPTIONS);
-    const persistent = persistentOf(options);
-    deadline.signal?.throwIfAborted();
-    expectFifo(path);
-    const fd = persistent ? checkOpen(openNow(path, O_RDWR!), path) : await openWaiting(path, O_RDONLY!, deadline);
-    return adopt(fd, path, PipeReader.fromFd);
+    return openReader(path, options, program);
   }
   /** As {@link openReader}, blocking the thread. */
   static openReaderSync(path: string, options?: FifoReaderOptions & SyncWaitOptions): PipeReader {
@@ -113,9 +110,7 @@ export class Fifo implements Disposable {
 
   /** Opens for writing; waits in a thread until there is a reader. */
   static async openWriter(path: string, options?: WaitOptions): Promise<PipeWriter> {
-    const deadline = limit(path, 'writing', options);
-    deadline.signal?.throwIfAborted();
-    return Fifo.tryOpenWriter(path) ?? adopt(await openWaiting(path, O_WRONLY!, deadline), path, PipeWriter.fromFd);
+    return openWriter(path, options, program);
   }
   /** As {@link openWriter}, blocking the thread. */
   static openWriterSync(path: string, options?: SyncWaitOptions): PipeWriter {
@@ -131,7 +126,7 @@ export class Fifo implements Disposable {
   }
 
   openReader(options?: FifoReaderOptions & WaitOptions): Promise<PipeReader> {
-    return Fifo.openReader(this.path, options);
+    return openReader(this.path, options, this.#keepAlive);
   }
   openReaderSync(options?: FifoReaderOptions & SyncWaitOptions): PipeReader {
     return Fifo.openReaderSync(this.path, options);
@@ -140,13 +135,23 @@ export class Fifo implements Disposable {
     return Fifo.tryOpenReader(this.path, options);
   }
   openWriter(options?: WaitOptions): Promise<PipeWriter> {
-    return Fifo.openWriter(this.path, options);
+    return openWriter(this.path, options, this.#keepAlive);
   }
   openWriterSync(options?: SyncWaitOptions): PipeWriter {
     return Fifo.openWriterSync(this.path, options);
   }
   tryOpenWriter(): PipeWriter | null {
     return Fifo.tryOpenWriter(this.path);
+  }
+  /** An open that waits for the other side keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** An open by this object that waits, now or later, does not keep the program running. The ends have their own. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
   }
   unlink(): boolean {
     return Fifo.unlink(this.path);
@@ -156,6 +161,26 @@ export class Fifo implements Disposable {
   }
 }
 
+async function openReader(
+  path: string,
+  options: (FifoReaderOptions & WaitOptions) | undefined,
+  keepAlive: KeepAlive,
+): Promise<PipeReader> {
+  const deadline = limit(path, 'reading', options, READER_OPTIONS);
+  const persistent = persistentOf(options);
+  deadline.signal?.throwIfAborted();
+  expectFifo(path);
+  const fd = persistent
+    ? checkOpen(openNow(path, O_RDWR!), path)
+    : await openWaiting(path, O_RDONLY!, deadline, keepAlive);
+  return adopt(fd, path, PipeReader.fromFd);
+}
+async function openWriter(path: string, options: WaitOptions | undefined, keepAlive: KeepAlive): Promise<PipeWriter> {
+  const deadline = limit(path, 'writing', options);
+  deadline.signal?.throwIfAborted();
+  const now = Fifo.tryOpenWriter(path);
+  return now ?? adopt(await openWaiting(path, O_WRONLY!, deadline, keepAlive), path, PipeWriter.fromFd);
+}
 function limit(
   path: string,
   purpose: string,

@@ -140,6 +140,16 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<By
     return (this.#stream ??= readableOf(this));
   }
 
+  /** A read that waits keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#end.keepAlive.ref();
+    return this;
+  }
+  /** A read that waits, now or later, does not keep the program running. */
+  unref(): this {
+    this.#end.keepAlive.unref();
+    return this;
+  }
   /** Gives up the descriptor without closing it, and tells its number. Reads that wait end with {@link ClosedError}. */
   detach(): number {
     return this.#end.detach();

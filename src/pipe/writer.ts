@@ -128,6 +128,16 @@ export class PipeWriter implements Disposable, AsyncDisposable {
     return (this.#stream ??= writableOf(this));
   }
 
+  /** A write that waits keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#end.keepAlive.ref();
+    return this;
+  }
+  /** A write that waits, now or later, does not keep the program running. */
+  unref(): this {
+    this.#end.keepAlive.unref();
+    return this;
+  }
   /** Gives up the descriptor without closing it, and tells its number. Writes that wait end with {@link ClosedError}. */
   detach(): number {
     return this.#end.detach();

@@ -5,6 +5,7 @@
 import type { Deadline } from '../system/deadline.js';
 import { check, errno, SystemError } from '../system/errors.js';
 import { close, dup } from '../system/file.js';
+import { type KeepAlive, program } from '../system/keep-alive.js';
 import { constants, type NativeWatch, native } from '../system/native.js';
 import { READABLE } from '../system/readiness.js';
 import { decodeRecord, RECORD, type SignalInfo } from './info.js';
@@ -13,6 +14,8 @@ import { maskOf, type SignalName } from './names.js';
 export interface Subscription {
   readonly name: SignalName;
   readonly handler: (info: SignalInfo) => void;
+  /** It waits for as long as it lasts. */
+  readonly keepAlive: KeepAlive;
 }
 interface Wait {
   readonly id: number;
@@ -66,10 +69,6 @@ function letGo(): void {
   for (const fd of spares.splice(0)) close(fd);
   native.signalUnlisten();
 }
-/** Only a pending wait keeps the program running, as with `process.on`. */
-function keepAlive(): void {
-  for (const watch of watches) native.watchKeepAlive(watch, waits.size > 0);
-}
 
 function pump(): void {
   for (let taken = 0; open && taken < TURN; ) {
@@ -111,14 +110,18 @@ export function subscribe(number: number, subscription: Subscription): void {
     handlers.set(number, (set = new Set()));
   }
   set.add(subscription);
+  subscription.keepAlive.begin();
 }
 export function unsubscribe(number: number, subscription: Subscription): void {
   const set = handlers.get(number);
-  if (set?.delete(subscription) && set.size === 0) unsubscribeAll(number);
+  if (!set?.delete(subscription)) return;
+  subscription.keepAlive.end();
+  if (set.size === 0) unsubscribeAll(number);
 }
 export function unsubscribeAll(number: number): void {
   const set = handlers.get(number);
   if (set === undefined) return;
+  for (const { keepAlive } of set) keepAlive.end();
   set.clear();
   handlers.delete(number);
   native.signalHandle(number, false);
@@ -143,7 +146,7 @@ export function wait(set: ReadonlyMap<number, SignalName>, deadline: Deadline): 
       callOff();
       waits.delete(entry);
       const filled = native.signalWaitEnd(id, record) === 1;
-      keepAlive();
+      program.end();
       letGo();
       return filled ? record : undefined;
     };
@@ -162,7 +165,7 @@ export function wait(set: ReadonlyMap<number, SignalName>, deadline: Deadline): 
       else reject(error);
     });
     waits.add(entry);
-    keepAlive();
+    program.begin();
   });
 }
 export function waitSync(set: ReadonlyMap<number, SignalName>, deadline: Deadline): SignalInfo {

@@ -3,6 +3,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { checkInteger } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { check, errnoName, invalidArgument } from '../system/errors.js';
+import { KeepAlive } from '../system/keep-alive.js';
 import { native } from '../system/native.js';
 import { kill, sigqueue } from '../system/signal.js';
 import type { SignalInfo } from './info.js';
@@ -15,6 +16,10 @@ export type SignalNames = SignalName | number | Iterable<SignalName | number>;
 /** A handler's place. Ending it twice does no harm. */
 export interface SignalSubscription extends Disposable {
   close(): void;
+  /** From now on it keeps the program running until it ends. */
+  ref(): this;
+  /** It does not keep the program running: so it is unless {@link ref} was called. */
+  unref(): this;
 }
 
 /**
@@ -23,7 +28,7 @@ export interface SignalSubscription extends Disposable {
  *
  * Every thread that subscribes gets every signal, and so do Node's own listeners (`process.on`, child processes), and other copies of
  * this package in the process. The handler runs in the async context (`AsyncLocalStorage`) in which it was given. Like those, a
- * subscription does not keep the program running. When the last one in the process ends, the signal has its former action again.
+ * subscription does not keep the program running, unless its `ref()` is called. When the last one in the process ends, the signal has its former action again.
  *
  * Refused with `ERR_INVALID_ARG_VALUE`: SIGKILL and SIGSTOP; faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS); SIGSTKFLT and
  * SIGRTMAX-2, which vecino uses. While SIGPROF is subscribed to, V8's profiler gets few samples.
@@ -43,10 +48,22 @@ function on(name: SignalName | number, handler: (info: SignalInfo) => void): Sig
   const signal = parseCatchable('name', name);
   if (typeof handler !== 'function') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'handler', 'a function', handler);
   // It is called from the event loop, and in the async context (AsyncLocalStorage) of this call, as Node's own listeners are.
-  const subscription = { name: signal.name, handler: AsyncResource.bind(handler) };
+  const keepAlive = new KeepAlive(false);
+  const subscription = { name: signal.name, handler: AsyncResource.bind(handler), keepAlive };
   listener.subscribe(signal.number, subscription);
   const close = () => listener.unsubscribe(signal.number, subscription);
-  return { close, [Symbol.dispose]: close };
+  return {
+    close,
+    ref() {
+      keepAlive.ref();
+      return this;
+    },
+    unref() {
+      keepAlive.unref();
+      return this;
+    },
+    [Symbol.dispose]: close,
+  };
 }
 
 /**

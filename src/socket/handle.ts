@@ -2,6 +2,7 @@
 import { closed, type Remains, whenDropped } from '../system/dropped.js';
 import { ClosedError } from '../system/errors.js';
 import { close } from '../system/file.js';
+import { KeepAlive } from '../system/keep-alive.js';
 import type { Line } from '../system/line.js';
 import { own, owns } from '../system/owned-descriptor.js';
 import { Readiness } from '../system/readiness.js';
@@ -14,6 +15,8 @@ export class Handle implements Remains {
   /** What it is, for people. */
   readonly kind: string;
   readonly instead = ', or detach() if only the descriptor is still needed';
+  /** Whether what waits for it keeps the program running. */
+  readonly keepAlive: KeepAlive = new KeepAlive();
   /** What ends with it. Nothing here leads to the socket itself, which could not be dropped then. */
   reading: Line | undefined;
   writing: Line | undefined;
@@ -43,7 +46,7 @@ export class Handle implements Remains {
   }
   /** Made when something must wait for the first time. */
   get readiness(): Readiness {
-    return (this.#readiness ??= new Readiness(this.open(), this.what));
+    return (this.#readiness ??= new Readiness(this.open(), this.what, this.keepAlive));
   }
   /** Ends what waits. The descriptor stays open, and this thread's. */
   detach(): number {

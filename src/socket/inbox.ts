@@ -106,7 +106,8 @@ export class Inbox implements Task<SocketMessage | null> {
   }
 
   #makeLine(): Line {
-    this.#line = this.#handle.reading = new Line(this.#handle.open(), this.#handle.what, 'readable');
+    const { what, keepAlive } = this.#handle;
+    this.#line = this.#handle.reading = new Line(this.#handle.open(), what, 'readable', keepAlive);
     return this.#line;
   }
   #take(flags: number): SocketMessage | null | undefined {

@@ -276,7 +276,8 @@ export class Outbox {
     return Int32Array.from(descriptors, (fd, index) => checkDescriptor(`options.descriptors[${index}]`, fd));
   }
   #getLine(): Line {
-    return (this.#line ??= this.#handle.writing = new Line(this.#handle.open(), this.#handle.what, 'writable'));
+    const { what, keepAlive } = this.#handle;
+    return (this.#line ??= this.#handle.writing = new Line(this.#handle.open(), what, 'writable', keepAlive));
   }
   /** A full receiver makes only those sockets unwritable that are connected to it. */
   #watchReceiver(job: Job, own: number): void {

@@ -50,7 +50,8 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
         deadline = new Deadline(`accept on ${this.handle.what}`, options);
         deadline.signal?.throwIfAborted();
       }
-      const line = (this.#line ??= this.handle.reading = new Line(this.handle.open(), this.handle.what, 'readable'));
+      const { what, keepAlive } = this.handle;
+      const line = (this.#line ??= this.handle.reading = new Line(this.handle.open(), what, 'readable', keepAlive));
       if (line.mayTry()) {
         const socket = this.attempt();
         if (socket !== undefined) return Promise.resolve(socket);
@@ -88,6 +89,16 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
       }
       yield socket;
     }
+  }
+  /** An accept that waits keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.handle.keepAlive.ref();
+    return this;
+  }
+  /** An accept that waits, now or later, does not keep the program running. Sockets that were accepted have their own. */
+  unref(): this {
+    this.handle.keepAlive.unref();
+    return this;
   }
   /** Takes no more connections; those that were not accepted are reset. Waits end with {@link ClosedError}. */
   close(): void {

@@ -154,6 +154,16 @@ export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable
     return duplex(this);
   }
 
+  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.handle.keepAlive.ref();
+    return this;
+  }
+  /** What waits here, now or later, does not keep the program running. */
+  unref(): this {
+    this.handle.keepAlive.unref();
+    return this;
+  }
   /** Gives up the descriptor without closing it, and tells its number: it outlives this thread, too. What waits ends with {@link ClosedError}. */
   detach(): number {
     const fd = this.handle.detach();

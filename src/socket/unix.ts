@@ -3,6 +3,7 @@ import { checkDescriptor, checkInteger, checkMode, checkOptions, type OptionName
 import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { errno, errnoName, invalidArgument, SystemError, UnsupportedError } from '../system/errors.js';
 import { close, fcntl } from '../system/file.js';
+import { type KeepAlive, program } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
 import { getpeername, getsockname, listen, type SocketType, socket, socketpair } from '../system/socket.js';
 import { shownName, unixAddress, unixName } from '../system/socket-address.js';
@@ -197,7 +198,12 @@ class Connecting {
 const FIRST_PAUSE = 1;
 const LONGEST_PAUSE = 20;
 
-async function connectUnix(path: string, options: UnixConnectOptions = {}): Promise<UnixSocket> {
+/** @internal @param keepAlive counts the wait for room in the listener's backlog */
+export async function connectUnix(
+  path: string,
+  options: UnixConnectOptions,
+  keepAlive: KeepAlive,
+): Promise<UnixSocket> {
   const address = unixAddress('path', path);
   const deadline = new Deadline(`connect to ${shownName(path)}`, options, CONNECT_OPTIONS);
   deadline.signal?.throwIfAborted();
@@ -207,7 +213,7 @@ async function connectUnix(path: string, options: UnixConnectOptions = {}): Prom
       const connected = connecting.attempt();
       if (connected !== undefined) return connected;
       if (deadline.expired) throw deadline.error();
-      await sleep(Math.min(pause, deadline.remaining()), deadline.signal);
+      await keepAlive.during(() => sleep(Math.min(pause, deadline.remaining()), deadline.signal));
     }
   } catch (error) {
     connecting.abandon();
@@ -223,7 +229,7 @@ function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<v
     const timer = setTimeout(() => {
       signal?.removeEventListener('abort', abort);
       resolve();
-    }, milliseconds);
+    }, milliseconds).unref();
     signal?.addEventListener('abort', abort, { once: true });
   });
 }
@@ -299,7 +305,7 @@ export const unix = {
   /**
    * Connects. `ENOENT`, `ECONNREFUSED`: nobody listens; `EPROTOTYPE`: with another type. Waits while the listener's backlog is full.
    */
-  connect: connectUnix,
+  connect: (path: string, options: UnixConnectOptions = {}): Promise<UnixSocket> => connectUnix(path, options, program),
   /** As `connect`, blocking the thread. */
   connectSync: connectUnixSync,
   /** Two connected sockets, socketpair(2). */

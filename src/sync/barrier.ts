@@ -11,6 +11,7 @@ import { checkInteger } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, CorruptError, invalidArgument, PeerDiedError } from '../system/errors.js';
 import { futexWake } from '../system/futex.js';
+import { KeepAlive } from '../system/keep-alive.js';
 import { EBUSY, EDEADLK, EOWNERDEAD, FUTEX_OWNER_DIED } from '../system/robust.js';
 import type { AwaitedWord } from '../system/word-wait.js';
 import { type Attempt, finishSync, Line } from './line.js';
@@ -64,6 +65,7 @@ export class Barrier implements Disposable {
   readonly #base: number;
   readonly #slots: (RobustLock | undefined)[] = [];
   readonly #lines = new Set<Line>();
+  readonly #keepAlive = new KeepAlive();
   readonly #own: Disposable | undefined;
   #closed = false;
 
@@ -142,7 +144,7 @@ export class Barrier implements Disposable {
     const deadline = new Deadline(`wait at ${this.#what}`, options);
     deadline.signal?.throwIfAborted();
     this.#use();
-    const line = new Line(); // each comes for itself
+    const line = new Line(this.#keepAlive); // each comes for itself
     this.#lines.add(line);
     try {
       return await line.join(this.#attempt(), deadline);
@@ -165,6 +167,16 @@ export class Barrier implements Disposable {
     // Two rounds on: who waited for this one sees that it never came to its end.
     this.#change((state) => (roundOf(state) + 2 * NEXT_ROUND) | 0);
     futexWake(this.#words, this.#base + STATE, 0x7fffffff);
+  }
+  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** What waits here, now or later, does not keep the program running. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
   }
   /** Ends the use of this object and, with {@link ClosedError}, its waits; the barrier stays. Idempotent. */
   close(): void {

@@ -10,6 +10,7 @@
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, CorruptError, invalidArgument } from '../system/errors.js';
 import { futexWake } from '../system/futex.js';
+import { KeepAlive } from '../system/keep-alive.js';
 import { waitWord, waitWordSync } from '../system/word-wait.js';
 import { type Guard, type Guarded, LockGuard, notHeld } from './guard.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
@@ -59,6 +60,7 @@ export class Condition implements Disposable {
   readonly #words: Int32Array;
   readonly #index: number;
   readonly #own: Disposable | undefined;
+  readonly #keepAlive = new KeepAlive();
   #closed = false;
 
   private constructor(memory: LockMemory, offset: number, what: string, own?: Disposable) {
@@ -117,7 +119,7 @@ export class Condition implements Disposable {
     const lock = giveUp(held);
     let failure: { error: unknown } | undefined;
     try {
-      while (this.#is(expected)) await waitWord(this.#words, this.#index, expected, deadline);
+      while (this.#is(expected)) await waitWord(this.#words, this.#index, expected, deadline, this.#keepAlive);
       held.renew(lock, await lock.relock!(deadline));
     } catch (error) {
       failure = { error };
@@ -158,6 +160,16 @@ export class Condition implements Disposable {
   /** Ends all waits that have begun. No system call if nobody waits. */
   notifyAll(): void {
     this.#notify();
+  }
+  /** A wait for a notification keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** A wait for a notification, now or later, does not keep the program running. Then the mutex is waited for, which has its own. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
   }
   /** Ends the use of this object; the condition stays. Idempotent. */
   close(): void {

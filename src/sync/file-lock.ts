@@ -19,6 +19,7 @@ import {
   startFileLock,
 } from '../system/file-lock.js';
 import { HelperWait } from '../system/helper-wait.js';
+import { KeepAlive } from '../system/keep-alive.js';
 import { native } from '../system/native.js';
 import { own } from '../system/owned-descriptor.js';
 import { FileGuard } from './file-guard.js';
@@ -73,6 +74,7 @@ export class FileLock implements Disposable {
   readonly #held = new Set<FileGuard>();
   #requests: Request[] = [];
   readonly #turn = new Turn();
+  readonly #keepAlive = new KeepAlive();
   readonly #remains: Remains;
   #closed = false;
 
@@ -130,6 +132,16 @@ export class FileLock implements Disposable {
     return this.#lockSync('exclusive', options);
   }
 
+  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** What waits here, now or later, does not keep the program running. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
+  }
   /** Releases all that is held, ends all waits with {@link ClosedError}, closes the file. Idempotent. */
   close(): void {
     if (this.#closed) return;
@@ -169,15 +181,18 @@ export class FileLock implements Disposable {
         ...range,
         kind,
         wait: undefined,
-        resolve(guard) {
+        resolve: (guard) => {
           callOff();
+          this.#keepAlive.end();
           resolve(guard);
         },
-        reject(error) {
+        reject: (error) => {
           callOff();
+          this.#keepAlive.end();
           reject(error);
         },
       };
+      this.#keepAlive.begin();
       this.#requests.push(request);
       this.#serve();
     });

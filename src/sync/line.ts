@@ -5,6 +5,7 @@
  * wakes one for each thread. Whoever times out or is aborted steps out with nothing done, since an attempt is synchronous.
  */
 import type { Deadline } from '../system/deadline.js';
+import type { KeepAlive } from '../system/keep-alive.js';
 import { type AwaitedWord, hasChanged, waitWordsSync, watchWords } from '../system/word-wait.js';
 
 /** How many attempts may be made in a row before the event loop gets its turn. */
@@ -64,6 +65,7 @@ export function finishSync<T>(
 }
 
 export class Line {
+  readonly #keepAlive: KeepAlive;
   readonly #entries: Entry[] = [];
   #credit = CREDIT;
   /** Set while {@link Line.#serve} runs or is about to. */
@@ -71,6 +73,9 @@ export class Line {
   /** Ends the wait of the first one; undefined while it does not wait. */
   #stop: (() => void) | undefined;
 
+  constructor(keepAlive: KeepAlive) {
+    this.#keepAlive = keepAlive;
+  }
   /**
    * Whether a newcomer may try at once: nobody waits, and not too many have got what they wanted without waiting. A lock that is
    * always free would keep the program in its microtasks, and no timer or socket would ever be served.
@@ -85,6 +90,7 @@ export class Line {
     return new Promise<T>((resolve, reject) => {
       if (deadline.signal?.aborted) return reject(deadline.signal.reason);
       const entry: Entry = { attempt, resolve: resolve as (value: unknown) => void, reject, callOff() {} };
+      this.#keepAlive.begin();
       if (this.#entries.push(entry) === 1) this.#serve();
       if (!this.#entries.includes(entry)) return; // served at once
       entry.callOff = deadline.onEnd((error) => {
@@ -118,7 +124,10 @@ export class Line {
   }
   #remove(entry: Entry): void {
     const index = this.#entries.indexOf(entry);
-    if (index >= 0) this.#entries.splice(index, 1);
+    if (index >= 0) {
+      this.#entries.splice(index, 1);
+      this.#keepAlive.end();
+    }
     entry.callOff();
     if (index === 0) this.#stop?.();
   }
@@ -158,7 +167,7 @@ export class Line {
       if (error !== undefined) this.#leave(entry, error);
       this.#serve();
     };
-    const timer = limit === undefined ? undefined : setTimeout(() => wake(), limit);
+    const timer = limit === undefined ? undefined : setTimeout(() => wake(), limit).unref();
     const cancel = places.length === 0 ? undefined : watchWords(places, wake);
     this.#stop = () => {
       this.#stop = undefined;

@@ -1,6 +1,7 @@
 /** A `pthread_mutex_t` in shared memory: process-shared, robust, error-checking. */
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, CorruptError } from '../system/errors.js';
+import { KeepAlive } from '../system/keep-alive.js';
 import { EBUSY, EDEADLK, EOWNERDEAD, ROBUST_BYTES, ROBUST_KIND } from '../system/robust.js';
 import { type Guard, type Guarded, LockGuard, notHeld } from './guard.js';
 import { type Attempt, Line } from './line.js';
@@ -37,7 +38,8 @@ export class Mutex implements Disposable {
 
   readonly #lock: RobustLock;
   readonly #own: Disposable | undefined;
-  readonly #line = new Line();
+  readonly #keepAlive = new KeepAlive();
+  readonly #line = new Line(this.#keepAlive);
   readonly #guarded: Guarded = {
     release: () => this.#give(),
     markConsistent: () => this.#lock.markConsistent(),
@@ -144,6 +146,16 @@ export class Mutex implements Disposable {
   markConsistent(): void {
     if (!this.#held) throw notHeld();
     this.#lock.markConsistent();
+  }
+  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** What waits here, now or later, does not keep the program running. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
   }
   /** Ends the use of this object; the mutex stays. If it is held, its guard can still release it. Idempotent. */
   close(): void {

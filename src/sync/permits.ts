@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { checkOptions } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { check, errno } from '../system/errors.js';
+import type { KeepAlive } from '../system/keep-alive.js';
 import { native } from '../system/native.js';
 import { layout, VALUE } from '../system/semaphore.js';
 import { hasChanged, waitWordSync, watchWords } from '../system/word-wait.js';
@@ -23,15 +24,17 @@ interface Waiter {
 export class Permits {
   readonly #words: Int32Array;
   readonly #take: () => boolean;
+  readonly #keepAlive: KeepAlive;
   readonly #turn = new Turn();
   readonly #line: Waiter[] = [];
   /** Ends the wait of those in the line; undefined while nobody waits. */
   #stop: AbortController | undefined;
 
   /** @param take takes a permit if there is one; throws if the semaphore cannot be used */
-  constructor(words: Int32Array, take: () => boolean) {
+  constructor(words: Int32Array, take: () => boolean, keepAlive: KeepAlive) {
     this.#words = words;
     this.#take = take;
+    this.#keepAlive = keepAlive;
   }
 
   /** Whether nobody stands in the line. */
@@ -54,15 +57,18 @@ export class Permits {
         waiter.reject(error);
       });
       const waiter: Waiter = {
-        resolve() {
+        resolve: () => {
           callOff();
+          this.#keepAlive.end();
           resolve();
         },
-        reject(error) {
+        reject: (error) => {
           callOff();
+          this.#keepAlive.end();
           reject(error);
         },
       };
+      this.#keepAlive.begin();
       this.#line.push(waiter);
       if (this.#stop === undefined || this.#stop.signal.aborted) void this.#serve();
     });
@@ -112,7 +118,7 @@ export class Permits {
         while (this.#line.length > 0 && this.#take()) this.#line.shift()!.resolve();
         if (this.#line.length === 0) break;
         if (layout.known) await this.#change(stop.signal, leave);
-        else await delay(LOOK_OFTEN, undefined, { signal: stop.signal });
+        else await delay(LOOK_OFTEN, undefined, { signal: stop.signal, ref: false });
         if (stop.signal.aborted) return;
       }
     } catch (error) {

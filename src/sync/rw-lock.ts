@@ -12,6 +12,7 @@
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, CorruptError, errno, SystemError } from '../system/errors.js';
 import { futexWake } from '../system/futex.js';
+import { KeepAlive } from '../system/keep-alive.js';
 import {
   EBUSY,
   EDEADLK,
@@ -80,7 +81,8 @@ export class RwLock implements Disposable {
   /** Those that this thread has used so far. */
   readonly #slots: (RobustLock | undefined)[] = [];
   readonly #own: Disposable | undefined;
-  readonly #line = new Line();
+  readonly #keepAlive = new KeepAlive();
+  readonly #line = new Line(this.#keepAlive);
   readonly #readGuarded: Guarded = { release: () => this.#endRead(), markConsistent() {} };
   readonly #writeGuarded: Guarded = {
     release: () => this.#endWrite(),
@@ -184,6 +186,16 @@ export class RwLock implements Disposable {
   writeSync(options?: SyncWaitOptions): Guard {
     const deadline = new Deadline(`write-lock ${this.#what}`, options);
     return this.#block(this.#writeAttempt(deadline.remaining()), deadline);
+  }
+  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** What waits here, now or later, does not keep the program running. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
   }
   /** Ends the use of this object; the lock stays. If it is held, its guards can still release it. Idempotent. */
   close(): void {

@@ -13,6 +13,7 @@ import { checkInteger, checkMode, checkName, checkOptions } from '../system/argu
 import type { SyncWaitOptions, WaitOptions } from '../system/deadline.js';
 import { ClosedError, CorruptError, check, errno, errnoName, SystemError } from '../system/errors.js';
 import { close, fallocate, fchmod, fstat, isKind, linkDescriptor, open } from '../system/file.js';
+import { KeepAlive } from '../system/keep-alive.js';
 import { type Mapping, mmap } from '../system/memory.js';
 import { constants, native } from '../system/native.js';
 import {
@@ -70,6 +71,7 @@ export class Semaphore implements Disposable {
   readonly #memory: LockMemory | undefined;
   readonly #what: string;
   readonly #permits: Permits;
+  readonly #keepAlive = new KeepAlive();
   #closed = false;
 
   private constructor(words: Int32Array, what: string, name: string | null, mapping?: Mapping, memory?: LockMemory) {
@@ -79,7 +81,7 @@ export class Semaphore implements Disposable {
     this.#words = layout.known ? words : NOTHING;
     this.#mapping = mapping;
     this.#memory = memory;
-    this.#permits = new Permits(words, () => this.#take());
+    this.#permits = new Permits(words, () => this.#take(), this.#keepAlive);
   }
 
   /**
@@ -210,6 +212,16 @@ export class Semaphore implements Disposable {
   /** Removes this semaphore's name; false if it has none (any more). Others may have taken the name since: then theirs goes. */
   unlink(): boolean {
     return this.name !== null && Semaphore.unlink(this.name);
+  }
+  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** What waits here, now or later, does not keep the program running. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
   }
   /** Ends this object's use of the semaphore, which stays. Pending calls end with {@link ClosedError}. Idempotent. */
   close(): void {

@@ -2,6 +2,7 @@
 import { checkInteger, checkMode, checkOptions } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, errno, invalidArgument, SystemError } from '../system/errors.js';
+import { KeepAlive } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
 import type { SysVKey } from '../system/sysv-key.js';
 import {
@@ -68,13 +69,14 @@ export class SysVSemaphore implements Disposable {
   /** Semaphores in the set. */
   readonly count: number;
   readonly #waits: Waits;
+  readonly #keepAlive = new KeepAlive();
   readonly #turn = new Turn();
   #closed = false;
 
   private constructor(id: number, count: number) {
     this.id = id;
     this.count = count;
-    this.#waits = new Waits(id);
+    this.#waits = new Waits(id, this.#keepAlive);
   }
 
   /**
@@ -208,6 +210,16 @@ export class SysVSemaphore implements Disposable {
   /** Removes the set; all who wait fail with `EIDRM`. False if it was gone already. Only its creator, its owner and root may. */
   remove(): boolean {
     return semRemove(this.id);
+  }
+  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** What waits here, now or later, does not keep the program running. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
   }
   /** Ends this object's use of the set, which stays. Pending operations end with {@link ClosedError}. Idempotent. */
   close(): void {

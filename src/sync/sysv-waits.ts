@@ -6,6 +6,7 @@
 import type { Deadline } from '../system/deadline.js';
 import { errno, SystemError } from '../system/errors.js';
 import { HelperWait } from '../system/helper-wait.js';
+import type { KeepAlive } from '../system/keep-alive.js';
 import { native } from '../system/native.js';
 import { operationError } from '../system/sysv-semaphore.js';
 import { patient } from './sysv-operations.js';
@@ -27,10 +28,12 @@ interface Line {
 
 export class Waits {
   readonly #id: number;
+  readonly #keepAlive: KeepAlive;
   readonly #lines = new Map<string, Line>();
 
-  constructor(id: number) {
+  constructor(id: number, keepAlive: KeepAlive) {
     this.#id = id;
+    this.#keepAlive = keepAlive;
   }
   /** Whether nobody waits for the same, so that it may be tried at once. */
   free(words: Int16Array): boolean {
@@ -43,16 +46,19 @@ export class Waits {
       const line = this.#lines.get(name) ?? { words, waiters: [], wait: undefined };
       const callOff = deadline.onEnd((error) => this.#leave(name, line, waiter, error));
       const waiter: Waiter = {
-        resolve() {
+        resolve: () => {
           callOff();
+          this.#keepAlive.end();
           resolve();
         },
-        reject(error) {
+        reject: (error) => {
           callOff();
+          this.#keepAlive.end();
           reject(error);
         },
       };
       this.#lines.set(name, line);
+      this.#keepAlive.begin();
       line.waiters.push(waiter);
       if (line.wait === undefined) this.#serve(name, line);
     });

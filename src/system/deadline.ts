@@ -94,7 +94,8 @@ export class Deadline {
   }
   /**
    * Calls `end` with the error when time runs out or the signal aborts, unless that is called off by the function that it
-   * gives back. The timer keeps the event loop running. A signal that has aborted already is the caller's to look at.
+   * gives back. The timer does not keep the program running; the wait that it limits does, or does not (keep-alive.ts). A signal that has
+   * aborted already is the caller's to look at.
    */
   onEnd(end: (error: unknown) => void): () => void {
     const { signal } = this;
@@ -103,11 +104,11 @@ export class Deadline {
     let timer: NodeJS.Timeout | undefined;
     const onTimer = () => {
       const left = this.remaining();
-      if (left > 0) timer = setTimeout(onTimer, Math.min(left + 1, LONGEST_TIMER));
+      if (left > 0) timer = setTimeout(onTimer, Math.min(left + 1, LONGEST_TIMER)).unref();
       else end(this.error());
     };
     const forget = signal === undefined ? nothing : onAborted(signal, () => end(signal.reason));
-    if (limited) timer = setTimeout(onTimer, Math.min(this.remaining(), LONGEST_TIMER));
+    if (limited) timer = setTimeout(onTimer, Math.min(this.remaining(), LONGEST_TIMER)).unref();
     return () => {
       clearTimeout(timer);
       forget();

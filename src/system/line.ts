@@ -7,6 +7,7 @@
  */
 import type { Deadline } from './deadline.js';
 import { ClosedError, TimeoutError } from './errors.js';
+import type { KeepAlive } from './keep-alive.js';
 import { loopTurned, mayGoOn } from './loop-budget.js';
 import { monotonicMicroseconds } from './monotonic.js';
 import { constants } from './native.js';
@@ -35,6 +36,8 @@ class Entry {
   callOff: (() => void) | undefined;
   before: Entry | undefined;
   after: Entry | undefined;
+  /** It has left the line: an attempt may run code that closes it. */
+  over = false;
   constructor(task: Task<unknown>, resolve: (value: unknown) => void, reject: (error: unknown) => void) {
     this.task = task;
     this.resolve = resolve;
@@ -48,6 +51,7 @@ export class Line implements Waiter {
   readonly #fd: number;
   readonly #what: string;
   readonly #readiness: Readiness;
+  readonly #keepAlive: KeepAlive;
   #first: Entry | undefined;
   #last: Entry | undefined;
   /** What was asked to tell when the first should try again. */
@@ -55,12 +59,16 @@ export class Line implements Waiter {
   /** The next to join waits for a turn of the event loop, not for the descriptor. Until then nobody may try. */
   #rests = false;
 
-  /** @param what the owner of `fd`, for errors */
-  constructor(fd: number, what: string, direction: 'readable' | 'writable') {
+  /**
+   * @param what the owner of `fd`, for errors
+   * @param keepAlive the owner's
+   */
+  constructor(fd: number, what: string, direction: 'readable' | 'writable', keepAlive: KeepAlive) {
     this.#fd = fd;
     this.#what = what;
     this.events = direction === 'readable' ? READABLE : WRITABLE;
     this.#readiness = new Readiness(fd, what);
+    this.#keepAlive = keepAlive;
   }
   /** Whether nobody waits, so that a newcomer may try for himself. */
   get idle(): boolean {
@@ -87,6 +95,7 @@ export class Line implements Waiter {
       if (this.#last === undefined) this.#first = entry;
       else this.#last.after = entry;
       this.#last = entry;
+      this.#keepAlive.begin();
       if (this.#rests && this.#waiting === undefined) this.#tryNext();
       else this.#wait();
       this.#rests = false;
@@ -170,10 +179,13 @@ export class Line implements Waiter {
     else if (waiting !== undefined) clearImmediate(waiting);
   }
   #remove(entry: Entry): void {
+    if (entry.over) return;
+    entry.over = true;
     if (entry.before === undefined) this.#first = entry.after;
     else entry.before.after = entry.after;
     if (entry.after === undefined) this.#last = entry.before;
     else entry.after.before = entry.before;
+    this.#keepAlive.end();
     entry.callOff?.();
     entry.task.over?.();
   }

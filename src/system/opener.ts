@@ -5,6 +5,7 @@
 import type { Deadline } from './deadline.js';
 import { check, errno, TimeoutError } from './errors.js';
 import { close } from './file.js';
+import { type KeepAlive, program } from './keep-alive.js';
 import { constants, native } from './native.js';
 import { pollOne } from './poll.js';
 import { Readiness } from './readiness.js';
@@ -22,9 +23,14 @@ export function checkOpen(result: number, path: string): number {
 }
 
 /** Opens `path` without blocking the event loop, however long open(2) waits. The caller has looked at `deadline.signal`. */
-export async function openWaiting(path: string, flags: number, deadline: Deadline): Promise<number> {
+export async function openWaiting(
+  path: string,
+  flags: number,
+  deadline: Deadline,
+  keepAlive: KeepAlive = program,
+): Promise<number> {
   const event = begin(path, flags);
-  const readiness = new Readiness(event, `open of ${path}`);
+  const readiness = new Readiness(event, `open of ${path}`, keepAlive);
   try {
     await readiness.readable(deadline);
   } catch (error) {

@@ -3,12 +3,13 @@
  *
  * libuv takes one handle for a descriptor, so all who wait on it in this thread share a {@link Watch}. A watch that fires while
  * nobody waits stops; until then it stays armed, because arming costs a system call and the next wait is usually near.
- * It keeps the event loop alive only while somebody waits.
+ * It does not keep the event loop alive; those who wait see to that (keep-alive.ts).
  */
 import { checkDescriptor } from './arguments.js';
 import { Deadline, type WaitOptions } from './deadline.js';
 import { ClosedError, check, errno, errnoName, SystemError } from './errors.js';
 import { close, dup } from './file.js';
+import { KeepAlive, program } from './keep-alive.js';
 import { constants, type NativeWatch, native } from './native.js';
 
 export const READABLE: number = constants['UV_READABLE']!;
@@ -17,8 +18,6 @@ export const WRITABLE: number = constants['UV_WRITABLE']!;
 /** Somebody who waits: told once, then forgotten. With an error, the wait is over for good. */
 export interface Waiter {
   readonly events: number;
-  /** It does not keep the event loop alive. */
-  readonly background?: boolean;
   settle(error?: unknown): void;
 }
 
@@ -30,8 +29,6 @@ class Watch {
   readonly #own: number | undefined;
   #armed = 0;
   #waiters: Waiter[] = [];
-  /** How many of them keep the event loop alive. */
-  #keeping = 0;
 
   constructor(fd: number) {
     this.fd = fd;
@@ -57,13 +54,10 @@ class Watch {
   add(waiter: Waiter): void {
     this.#arm(this.#armed | waiter.events);
     this.#waiters.push(waiter);
-    if (waiter.background !== true && ++this.#keeping === 1) native.watchKeepAlive(this.#handle, true);
   }
   remove(waiter: Waiter): void {
     const index = this.#waiters.indexOf(waiter);
-    if (index < 0) return;
-    this.#waiters.splice(index, 1);
-    if (waiter.background !== true && --this.#keeping === 0) native.watchKeepAlive(this.#handle, false);
+    if (index >= 0) this.#waiters.splice(index, 1);
   }
   wait(events: number, deadline: Deadline): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -142,12 +136,17 @@ function acquire(fd: number): Watch {
 export class Readiness {
   readonly #fd: number;
   readonly #what: string;
+  readonly #keepAlive: KeepAlive;
   #watch: Watch | undefined;
   #closed = false;
-  /** @param what the owner, for errors: `"pipe reader (fd 5)"` */
-  constructor(fd: number, what: string) {
+  /**
+   * @param what the owner, for errors: `"pipe reader (fd 5)"`
+   * @param keepAlive whether {@link readable} and {@link writable} keep the program running while they wait
+   */
+  constructor(fd: number, what: string, keepAlive: KeepAlive = new KeepAlive()) {
     this.#fd = fd;
     this.#what = what;
+    this.#keepAlive = keepAlive;
   }
   readable(deadline: Deadline): Promise<void> {
     return this.#wait(READABLE, deadline);
@@ -155,7 +154,10 @@ export class Readiness {
   writable(deadline: Deadline): Promise<void> {
     return this.#wait(WRITABLE, deadline);
   }
-  /** Tells `waiter` once, from the event loop, without a promise: for owners who keep a queue of their own. */
+  /**
+   * Tells `waiter` once, from the event loop, without a promise: for owners who keep a queue of their own. It does not keep the program
+   * running.
+   */
   notify(waiter: Waiter): void {
     this.#open().add(waiter);
   }
@@ -163,8 +165,8 @@ export class Readiness {
   cancel(waiter: Waiter): void {
     this.#watch?.remove(waiter);
   }
-  async #wait(events: number, deadline: Deadline): Promise<void> {
-    return this.#open().wait(events, deadline);
+  #wait(events: number, deadline: Deadline): Promise<void> {
+    return this.#keepAlive.during(async () => this.#open().wait(events, deadline));
   }
   #open(): Watch {
     if (this.#closed) throw new ClosedError(this.#what);
@@ -192,7 +194,7 @@ export async function writable(fd: number, options?: WaitOptions): Promise<void>
 async function once(fd: number, events: number, deadline: Deadline): Promise<void> {
   const watch = acquire(checkDescriptor('fd', fd));
   try {
-    await watch.wait(events, deadline);
+    await program.during(() => watch.wait(events, deadline));
   } finally {
     watch.release();
   }

@@ -12,6 +12,7 @@
 import { checkInteger } from './arguments.js';
 import { Deadline } from './deadline.js';
 import { check, errno, invalidArgument } from './errors.js';
+import { KeepAlive, program } from './keep-alive.js';
 import { native } from './native.js';
 import { Readiness } from './readiness.js';
 import { isFull, openWordKernel, type Way, type WordKernel } from './word-kernel.js';
@@ -69,12 +70,22 @@ const pairs = new Float64Array(2 * 256);
  *
  * A time-out or an abort rejects, and a wake-up that it may have used up is passed on to the next waiter.
  */
-export function waitWord(words: Int32Array, index: number, expected: number, deadline: Deadline): Promise<void> {
-  return waitWords([{ words, index, expected }], deadline);
+export function waitWord(
+  words: Int32Array,
+  index: number,
+  expected: number,
+  deadline: Deadline,
+  keepAlive: KeepAlive = program,
+): Promise<void> {
+  return waitWords([{ words, index, expected }], deadline, keepAlive);
 }
 
 /** The same for several words at once: resolves when any of them is no longer what was expected. */
-export function waitWords(places: readonly AwaitedWord[], deadline: Deadline): Promise<void> {
+export function waitWords(
+  places: readonly AwaitedWord[],
+  deadline: Deadline,
+  keepAlive: KeepAlive = program,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     for (const { words, index } of places) checkWord(words, index);
     if (deadline.signal?.aborted) return reject(deadline.signal.reason);
@@ -83,12 +94,15 @@ export function waitWords(places: readonly AwaitedWord[], deadline: Deadline): P
     let callOff = () => {};
     const cancel = watchWords(places, (error) => {
       callOff();
+      keepAlive.end();
       if (error === undefined) resolve();
       else reject(error);
     });
+    keepAlive.begin();
     callOff = deadline.onEnd((error) => {
       callOff();
       cancel();
+      keepAlive.end();
       reject(error);
     });
   });
@@ -96,7 +110,7 @@ export function waitWords(places: readonly AwaitedWord[], deadline: Deadline): P
 
 /**
  * Calls `done` once, later, when any of the words is no longer what was expected, or with an error; unless that is called off by
- * the function that it gives back.
+ * the function that it gives back. It does not keep the program running: the caller's {@link KeepAlive} does.
  */
 export function watchWords(places: readonly AwaitedWord[], done: (error?: unknown) => void): () => void {
   open();
@@ -186,7 +200,7 @@ function watch(entry: Entry): void {
   entries.delete(id);
   if (result !== ENOSPC) check(result, kernel.way === 'ring' ? 'io_uring_enter' : 'futex_waitv');
   excess.add(entry);
-  lookingOften ??= setInterval(lookOften, LOOK_OFTEN);
+  lookingOften ??= setInterval(lookOften, LOOK_OFTEN).unref();
 }
 /** Ends waits whose word has changed, and hands on to the kernel what it has room for now. */
 function lookOften(): void {
@@ -203,10 +217,14 @@ function lookOften(): void {
 }
 /** Nobody waits for it any more. The kernel may have spent a wake-up on it: {@link reap} will see. */
 function abandon(entry: Entry): void {
+  if (entry.wait === undefined) return;
   entry.wait = undefined;
   if (excess.delete(entry)) return;
   if (kernel === undefined) entries.delete(entry.id);
-  else if (entries.has(entry.id)) kernel.cancel(entry.id); // If it fails, the entry ends with its word's next wake-up.
+  else if (entries.has(entry.id)) {
+    program.begin(); // until it has ended, which is soon: a program that ends before would keep that wake-up from others
+    kernel.cancel(entry.id); // If it fails, the entry ends with its word's next wake-up.
+  }
 }
 function reap(): void {
   if (kernel === undefined) return;
@@ -222,6 +240,7 @@ function ended(id: number, result: number): void {
   entries.delete(id);
   const { wait, words, index } = entry;
   if (wait === undefined) {
+    program.end();
     if (result === 0 && index < words.length) native.futexWake(words, index * 4, 1);
   } else if (result === 0 || result === EAGAIN || result === EINTR || result === ECANCELED) {
     wait.settle();
@@ -240,12 +259,9 @@ function open(): void {
   if (kernel === undefined && !looksOften) {
     kernel = openWordKernel();
     looksOften = kernel === undefined;
-    if (kernel !== undefined) readiness = new Readiness(kernel.fd, 'waiting for words');
+    if (kernel !== undefined) readiness = new Readiness(kernel.fd, 'waiting for words', new KeepAlive(false));
   }
-  if (looking === undefined) {
-    looking = setInterval(look, looksOften ? LOOK_OFTEN : LOOK_AGAIN);
-    if (!looksOften) looking.unref(); // the descriptor keeps the program running while somebody waits
-  }
+  looking ??= setInterval(look, looksOften ? LOOK_OFTEN : LOOK_AGAIN).unref();
 }
 /** Hears the kernel as long as anybody waits. */
 async function pump(): Promise<void> {
@@ -261,7 +277,7 @@ async function pump(): Promise<void> {
   } catch {
     // The loop cannot watch the descriptor now (no watches or memory left), or it was closed since: we look ourselves until it can.
     reap();
-    if (entries.size > 0) setTimeout(() => void pump(), LOOK_OFTEN);
+    if (entries.size > 0) setTimeout(() => void pump(), LOOK_OFTEN).unref();
   } finally {
     pumping = false;
   }

@@ -1,11 +1,12 @@
 /** The other side of listener.ts. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { unix } from '../../socket/index.js';
+import { connectUnix } from '../../socket/unix.js';
 import { checkName, checkOptions } from '../../system/arguments.js';
 import type { WaitOptions } from '../../system/deadline.js';
 import { Deadline } from '../../system/deadline.js';
 import { errno, MismatchError, SystemError, TimeoutError } from '../../system/errors.js';
 import { close } from '../../system/file.js';
+import { KeepAlive, program } from '../../system/keep-alive.js';
 import { openFile, openFolder } from '../../system/open-existing.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { type ChannelKind, readControl } from '../place/control-file.js';
@@ -41,8 +42,9 @@ export function connect<C extends Codec>(
 export function connect<T>(name: string, options?: ConnectOptions<T>): Promise<Connection<T>>;
 export async function connect(name: string, options: ConnectOptions<unknown> = {}): Promise<Connection<unknown>> {
   checkOptions('options', options, BOTH_SIDES);
-  return connectTo<unknown>('connection', name, options);
+  return program.during(() => connectTo<unknown>('connection', name, options));
 }
+/** It does not keep the program running: that is the caller's to do. */
 export async function connectTo<T>(
   kind: ChannelKind,
   name: string,
@@ -65,7 +67,9 @@ export async function connectTo<T>(
       let directory = -1;
       try {
         directory = folderOf(folder, kind, coder.name);
-        const socket = await unix.connect(`/proc/self/fd/${directory}/${SOCKET}`, { type: 'seqpacket', ...rest() });
+        const address = `/proc/self/fd/${directory}/${SOCKET}`;
+        const socket = await connectUnix(address, { type: 'seqpacket', ...rest() }, new KeepAlive(false));
+        socket.unref();
         return new Connection<T>(await introduce(socket, plain, settings, rest()), coder, spin);
       } catch (error) {
         // Of the socket, whose address is a path of this process, and with what was left by then.
@@ -76,7 +80,9 @@ export async function connectTo<T>(
       } finally {
         if (directory >= 0) close(directory);
       }
-      await sleep(Math.min(pause, deadline.remaining()), undefined, { signal }).catch(() => signal?.throwIfAborted());
+      await sleep(Math.min(pause, deadline.remaining()), undefined, { signal, ref: false }).catch(() =>
+        signal?.throwIfAborted(),
+      );
     }
   } finally {
     turnstile.leave();

@@ -22,7 +22,7 @@ import { streams } from './streams.js';
  * When the peer is killed, at whichever instruction, all that it had sent is delivered, then whoever waits gets a {@link PeerDiedError};
  * a peer that closes, or exits with code 0, is a {@link ClosedError} instead, and the end of a `for await`.
  *
- * Belongs to the thread that made it. An open connection does not keep the program running, waiting does.
+ * Belongs to the thread that made it. An open connection does not keep the program running, waiting does, unless {@link unref} was called.
  *
  * @example
  * ```ts
@@ -170,6 +170,16 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
     return streams(this);
   }
 
+  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#link.keepAlive.ref();
+    return this;
+  }
+  /** What waits here, now or later, does not keep the program running. */
+  unref(): this {
+    this.#link.keepAlive.unref();
+    return this;
+  }
   /** Ends what waits with ClosedError. The peer still receives what was sent, and then learns that this side has closed. Idempotent. */
   close(): void {
     if (this.#link.closed) return;

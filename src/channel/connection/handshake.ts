@@ -187,7 +187,7 @@ async function share(
         throw error;
       }
     }
-    await sleep(SHORT_OF_DESCRIPTORS_MS, undefined, { signal });
+    await sleep(SHORT_OF_DESCRIPTORS_MS, undefined, { signal, ref: false });
   }
 }
 /** How long to wait, for want of descriptors, before the next try. */

@@ -10,6 +10,7 @@
 
 import { closed, closeIfOwned, type Remains, whenDropped } from '../../system/dropped.js';
 import { ClosedError, type CorruptError, PeerDiedError } from '../../system/errors.js';
+import { KeepAlive } from '../../system/keep-alive.js';
 import type { Line } from '../../system/line.js';
 import type { Mapping } from '../../system/memory.js';
 import { own } from '../../system/owned-descriptor.js';
@@ -49,6 +50,8 @@ export class Link {
   readonly peer: Credentials;
   readonly terms: Terms;
   readonly bell: Bell;
+  /** Of what waits for the peer, in either direction. */
+  readonly keepAlive: KeepAlive = new KeepAlive();
   readonly out: RingProducer;
   readonly in: RingConsumer;
   readonly buffer: ArrayBuffer;

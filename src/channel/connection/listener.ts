@@ -5,6 +5,7 @@ import { checkName, checkOptions, type OptionNames } from '../../system/argument
 import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../../system/deadline.js';
 import { closed, type Remains, whenDropped } from '../../system/dropped.js';
 import { ClosedError } from '../../system/errors.js';
+import { KeepAlive } from '../../system/keep-alive.js';
 import { unlink } from '../../system/path.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { type ChannelKind, SEATS } from '../place/control-file.js';
@@ -73,6 +74,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
   /** The lines of the control file that are about connections. */
   readonly #lines: (Row | undefined)[] = new Array<Row | undefined>(SEATS).fill(undefined);
   readonly #remains: Remains;
+  readonly #keepAlive = new KeepAlive();
   readonly #strangers = new Strangers();
   readonly #spare = new SpareDescriptor();
   #pumping = false;
@@ -109,6 +111,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
         mode: this.#place.mode,
         backlog: BACKLOG,
       }) as UnixServer;
+      this.#server.unref(); // whoever waits for a connection counts
       giveToOwner(directory, this.#place.path(SOCKET));
       this.#spare.take();
     } catch (error) {
@@ -143,7 +146,10 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
       const leave = () => {
         callOff();
         const index = this.#waiters.indexOf(waiter);
-        if (index >= 0) this.#waiters.splice(index, 1);
+        if (index >= 0) {
+          this.#waiters.splice(index, 1);
+          this.#keepAlive.end();
+        }
         if (this.#waiters.length === 0) this.#accepting?.abort();
       };
       const waiter: Waiter<T, R> = {
@@ -157,6 +163,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
         },
       };
       const callOff = deadline.onEnd(waiter.reject);
+      this.#keepAlive.begin();
       this.#waiters.push(waiter);
       void this.#pump();
     });
@@ -177,6 +184,16 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
       }
       yield connection;
     }
+  }
+  /** An accept that waits keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** An accept that waits, now or later, does not keep the program running. Connections have their own. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
   }
   /** Frees the name. Connections that were accepted stay; the others are closed. Idempotent. */
   close(): void {
@@ -212,11 +229,11 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
           await turn(); // what has come from them in this turn of the event loop is heard by then
           const pause = this.#strangers.makeRoom();
           if (pause > 0) {
-            await sleep(pause, undefined, { signal });
+            await sleep(pause, undefined, { signal, ref: false });
           }
         }
         // Without a spare descriptor those who are accepted could not be served.
-        else if (this.#spare.take()) void this.#welcome(await this.#server.accept({ signal }));
+        else if (this.#spare.take()) void this.#welcome((await this.#server.accept({ signal })).unref());
         else await this.#shortage(signal);
       } catch (error) {
         if (signal.aborted) continue;
@@ -238,7 +255,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
         detail: 'Close something, or raise the limit (ulimit -n). This is said once.',
       });
     }
-    await sleep(SHORT_OF_DESCRIPTORS_MS, undefined, { signal }).catch(() => {});
+    await sleep(SHORT_OF_DESCRIPTORS_MS, undefined, { signal, ref: false }).catch(() => {});
   }
   #toldOfShortage = false;
   async #welcome(socket: UnixSocket): Promise<void> {

@@ -56,7 +56,7 @@ export class Receiver<T> {
     this.#decoder = new SharedDecoder(coder, link.buffer);
     this.spin = spin;
     this.#ready = () => link.in.ready;
-    this.line = new Line(link.bell.fd, link.what, 'readable');
+    this.line = new Line(link.bell.fd, link.what, 'readable', link.keepAlive);
     link.lines.push(this.line);
   }
 

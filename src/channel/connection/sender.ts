@@ -54,7 +54,7 @@ export class Sender<T> {
     this.#part = link.out.capacity >> 3;
     const { fixedLength = 0 } = coder;
     this.#direct = fixedLength <= Math.min(this.#whole, this.#peerTakes) ? fixedLength : 0;
-    this.line = new Line(link.bell.fd, link.what, 'readable');
+    this.line = new Line(link.bell.fd, link.what, 'readable', link.keepAlive);
     link.lines.push(this.line);
   }
 

@@ -137,7 +137,6 @@ class Instance implements Waiter {
   }
 
   readonly events: number = READABLE;
-  readonly background = true;
   readonly fd: number;
   readonly #readiness: Readiness;
   readonly #watchers = new Map<number, Set<Closings>>();

@@ -3,6 +3,7 @@ import { checkInteger, checkName, checkOptions } from '../../system/arguments.js
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { closed, type Remains, whenDropped } from '../../system/dropped.js';
 import { ClosedError, MessageTooLargeError } from '../../system/errors.js';
+import { KeepAlive } from '../../system/keep-alive.js';
 import type { Mapping } from '../../system/memory.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
@@ -89,6 +90,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   readonly #counter: number;
   readonly #waker: Waker;
   readonly #bell: Doorbell;
+  readonly #keepAlive = new KeepAlive();
   readonly #remains: Remnant;
   #waitingOrNone: Waiting<R> | undefined;
   /** When we looked for the dead, and how many messages may be taken before the clock is looked at. */
@@ -286,6 +288,16 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   get closed(): boolean {
     return this.#closed;
   }
+  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** What waits here, now or later, does not keep the program running. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
+  }
   /** Gives back what was received and not settled, and ends waits with {@link ClosedError}. The queue and its messages stay. */
   close(): void {
     if (this.#closed) return;
@@ -425,7 +437,16 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
       passOn: () => this.#waker.passOn(),
       ringAgain: () => this.#waker.ringAgain(),
     };
-    return new Waiting(attempts, this.#place, this.#bell, this.#consumers, this.#producers, this.#spin, this.#what);
+    return new Waiting(
+      attempts,
+      this.#place,
+      this.#bell,
+      this.#consumers,
+      this.#producers,
+      this.#spin,
+      this.#what,
+      this.#keepAlive,
+    );
   }
 }
 

@@ -8,6 +8,7 @@
 import { Pending } from '../../mailbox/pending.js';
 import type { Deadline } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
+import type { KeepAlive } from '../../system/keep-alive.js';
 import { loopTurned, mayGoOn } from '../../system/loop-budget.js';
 import { monotonicMicroseconds } from '../../system/monotonic.js';
 import { READABLE, type Waiter } from '../../system/readiness.js';
@@ -70,6 +71,7 @@ export class Waiting<T> {
   readonly #consumers: Sleepers;
   readonly #producers: Sleepers;
   readonly #what: string;
+  readonly #keepAlive: KeepAlive;
   readonly #receivers = new Set<Receiver<T>>();
   readonly #senders = new Set<Sender>();
   #deaths: Deaths | undefined;
@@ -89,6 +91,7 @@ export class Waiting<T> {
     producers: Sleepers,
     spin: Spin,
     what: string,
+    keepAlive: KeepAlive,
   ) {
     this.#attempts = attempts;
     this.#place = place;
@@ -98,6 +101,7 @@ export class Waiting<T> {
     this.#spin = spin;
     this.#spinForRoom = spin.another();
     this.#what = what;
+    this.#keepAlive = keepAlive;
   }
 
   /** Whether an asynchronous receive may try at once: nobody waits, and the event loop had its turn not too long ago. */
@@ -118,11 +122,15 @@ export class Waiting<T> {
     const receiver: Receiver<T> = {
       types,
       receive: inContext(this.#attempts.coder, () => this.#attempts.receive(types)),
-      pending: new Pending(deadline, (error) => {
-        this.#receivers.delete(receiver);
-        receiver.pending.reject(error);
-        this.#left();
-      }),
+      pending: new Pending(
+        deadline,
+        (error) => {
+          this.#receivers.delete(receiver);
+          receiver.pending.reject(error);
+          this.#left();
+        },
+        this.#keepAlive,
+      ),
     };
     this.#receivers.add(receiver);
     this.#begin();
@@ -132,11 +140,15 @@ export class Waiting<T> {
     if (deadline.signal?.aborted) return Promise.reject(deadline.signal.reason);
     const sender: Sender = {
       job,
-      pending: new Pending(deadline, (error) => {
-        this.#senders.delete(sender);
-        sender.pending.reject(error);
-        this.#left();
-      }),
+      pending: new Pending(
+        deadline,
+        (error) => {
+          this.#senders.delete(sender);
+          sender.pending.reject(error);
+          this.#left();
+        },
+        this.#keepAlive,
+      ),
     };
     if (this.#senders.size === 0) this.#full = performance.now();
     this.#senders.add(sender);
@@ -270,7 +282,8 @@ export class Waiting<T> {
     }
     const time = Math.min(within, this.#deaths?.remaining ?? Number.POSITIVE_INFINITY);
     clearTimeout(this.#timer);
-    this.#timer = time === Number.POSITIVE_INFINITY ? undefined : setTimeout(() => this.#someDeath(), time + 0.5);
+    this.#timer =
+      time === Number.POSITIVE_INFINITY ? undefined : setTimeout(() => this.#someDeath(), time + 0.5).unref();
   }
   #disarm(): void {
     if (this.#rungArmed) this.#bell.cancel(this.#rung);

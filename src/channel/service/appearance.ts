@@ -3,7 +3,7 @@
  *
  * It tells of files, and a service that has its socket's file does not listen yet for some microseconds: after each event we
  * look several times, at growing distance. Where the kernel cannot tell (no watches left), and for whatever it might have
- * missed, we look once a second.
+ * missed, we look once a second. Nothing of it keeps the program running.
  */
 import { type FSWatcher, watch } from 'node:fs';
 
@@ -46,7 +46,7 @@ export class Appearance {
       }
       this.#look = look;
       signal.addEventListener('abort', look);
-      this.#timer = setTimeout(look, SOON[this.#soon++] ?? LATER);
+      this.#timer = setTimeout(look, SOON[this.#soon++] ?? LATER).unref();
     });
   }
   close(): void {
@@ -62,7 +62,7 @@ export class Appearance {
   }
   #watch(path: string, concerns: (file: string | null) => boolean): FSWatcher | undefined {
     try {
-      const watcher = watch(path, (_event, file) => {
+      const watcher = watch(path, { persistent: false }, (_event, file) => {
         if (!concerns(file)) return;
         this.#soon = 0;
         this.#news = true;

@@ -16,6 +16,7 @@ import {
   NotEncodableError,
   PeerDiedError,
 } from '../../system/errors.js';
+import { KeepAlive } from '../../system/keep-alive.js';
 import type { Coder } from '../codec/index.js';
 import type { Connection } from '../connection/index.js';
 import { Spin } from '../spin.js';
@@ -87,6 +88,8 @@ export class Caller implements CallOwner {
   readonly name: string;
   /** How many calls wait for a frame. */
   wanted = 0;
+  /** They are what is waited for here. */
+  readonly keepAlive: KeepAlive = new KeepAlive();
   readonly #options: ClientOptions;
   readonly #reconnect: boolean;
   readonly #window: number;
@@ -131,7 +134,7 @@ export class Caller implements CallOwner {
     const aborted = new AbortController();
     const callOff = deadline.onEnd((error) => aborted.abort(error));
     try {
-      this.#adopt(await this.#dial(aborted.signal));
+      this.#adopt(await this.keepAlive.during(() => this.#dial(aborted.signal)));
     } finally {
       callOff();
     }
@@ -176,8 +179,12 @@ export class Caller implements CallOwner {
   want(change: 1 | -1): void {
     this.wanted += change;
     if (change > 0) {
+      this.keepAlive.begin();
       if (this.wanted === 1) this.#wire?.intake.start();
-    } else if (this.wanted === 0) this.#wire?.intake.rest();
+      return;
+    }
+    this.keepAlive.end();
+    if (this.wanted === 0) this.#wire?.intake.rest();
   }
   cancel(call: Call): void {
     if (this.#queue.delete(call)) {

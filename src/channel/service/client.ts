@@ -12,7 +12,7 @@ import type { AnyHandlers, CallOptions, Client, ClientOptions } from './types.js
  * parameters: a promise of what the handler gives, or, of a generator, a stream for `for await`.
  *
  * The type of the handlers says which methods there are; without it any can be called. It belongs to the thread that made it, and does
- * not keep the program running, a call does.
+ * not keep the program running, a call does, unless `unref()` was called.
  *
  * Errors of a call: what the handler threw, as the class that it has here too (`remoteStack` says where it came from);
  * PeerDiedError if the process that serves dies before it has answered, at once; ClosedError if it closes; TimeoutError and the reason of
@@ -43,10 +43,13 @@ export async function client<H = AnyHandlers>(name: string, options: ClientOptio
 class Face {
   readonly #caller: Caller;
   readonly #options: CallOptions | undefined;
-  constructor(caller: Caller, options: CallOptions | undefined) {
+  readonly #self: () => unknown;
+  /** @param self the client whose face it is */
+  constructor(caller: Caller, options: CallOptions | undefined, self: () => unknown) {
     this.#caller = caller;
     this.#options = options;
-    for (const name of ['$with', '$call', 'close', inspect.custom] as const)
+    this.#self = self;
+    for (const name of ['$with', '$call', 'ref', 'unref', 'close', inspect.custom] as const)
       Object.defineProperty(this, name, { value: this[name].bind(this), enumerable: false });
     Object.freeze(this);
   }
@@ -62,6 +65,14 @@ class Face {
   $call(method: string, ...args: unknown[]): unknown {
     if (typeof method !== 'string') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'method', 'a string', method);
     return this.#caller.call(method, args, this.#options);
+  }
+  ref(): unknown {
+    this.#caller.keepAlive.ref();
+    return this.#self();
+  }
+  unref(): unknown {
+    this.#caller.keepAlive.unref();
+    return this.#self();
   }
   close(): void {
     this.#caller.close();
@@ -84,8 +95,8 @@ class Face {
 
 function view<H>(caller: Caller, options: CallOptions | undefined): Client<H> {
   const methods = new Map<string, (...args: unknown[]) => unknown>();
-  const face = new Face(caller, options);
-  return new Proxy(face, {
+  const face = new Face(caller, options, () => client);
+  const client = new Proxy(face, {
     get(target, property) {
       if (typeof property === 'symbol') {
         const value: unknown = Reflect.get(target, property, target);
@@ -103,4 +114,5 @@ function view<H>(caller: Caller, options: CallOptions | undefined): Client<H> {
       throw new TypeError(`a client's methods are the service's: ${String(property)} cannot be assigned`);
     },
   }) as unknown as Client<H>;
+  return client;
 }

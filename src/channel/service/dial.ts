@@ -18,11 +18,13 @@ export interface Greeted {
   readonly limit: number;
 }
 
+/** It does not keep the program running: that is the caller's to do. */
 export async function dial(name: string, options: ClientOptions, signal: AbortSignal): Promise<Greeted> {
   const { reconnect: _, window: __, ...rest } = options;
   const wait = { timeout: PATIENCE, signal };
   // The intake does the looking: the connection itself shall not.
   const connection = await connectTo('service', name, { ...rest, ...wait }, frameCoder);
+  connection.unref(); // calls count, not what reads for them
   try {
     const { kind, number } = (await connection.receive(wait)) as Frame;
     if (kind === HELLO && number >= 1 && number <= MOST_CALLS) return { connection, limit: number };

@@ -1,14 +1,11 @@
 /** Names that no method can have. */
 import { invalidArgument } from '../../system/errors.js';
 
+const OWN = new Set(['close', 'ref', 'unref']);
 /** `then` would make a promise of the client, `toJSON` is asked for by `JSON.stringify`, the others are the client's own or every object's. */
 export function isReserved(method: string): boolean {
   return (
-    method === 'then' ||
-    method === 'toJSON' ||
-    method === 'close' ||
-    method.startsWith('$') ||
-    method in Object.prototype
+    method === 'then' || method === 'toJSON' || OWN.has(method) || method.startsWith('$') || method in Object.prototype
   );
 }
 
@@ -23,7 +20,7 @@ export function methodsOf(handlers: unknown): Map<string, Handler> {
     if (typeof value !== 'function') continue;
     if (isReserved(name)) {
       const expected =
-        "functions under names that a client can call: not then, toJSON, close, those of every object, or any that begins with '$'";
+        "functions under names that a client can call: not then, toJSON, close, ref, unref, those of every object, or any that begins with '$'";
       throw invalidArgument('ERR_INVALID_ARG_VALUE', 'handlers', expected, name);
     }
     methods.set(name, value as Handler);

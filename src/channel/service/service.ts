@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkInteger, checkOptions } from '../../system/arguments.js';
 import type { SyncWaitOptions } from '../../system/deadline.js';
 import { Deadline } from '../../system/deadline.js';
+import { KeepAlive } from '../../system/keep-alive.js';
 import type { Codec, Coder } from '../codec/index.js';
 import { Listener } from '../connection/index.js';
 import { Spin } from '../spin.js';
@@ -22,7 +23,8 @@ const PATIENCE = 5000;
 const PAUSE = 100;
 
 /**
- * A service that runs; made by {@link serve}. It keeps the program running until it is closed.
+ * A service that runs; made by {@link serve}. It keeps the program running until it is closed, unless {@link unref} was
+ * called.
  *
  * If its process is killed, every call in flight fails with PeerDiedError at once, and the name is free for the next one.
  */
@@ -31,6 +33,8 @@ export class Service implements Disposable, AsyncDisposable {
   readonly #listener: Listener<unknown>;
   readonly #sessions = new Set<Session>();
   readonly #offer: Offer;
+  /** It waits for calls until it is closed. */
+  readonly #keepAlive = new KeepAlive();
   #closing = false;
   #closed = false;
   #drained: (() => void) | undefined;
@@ -54,7 +58,8 @@ export class Service implements Disposable, AsyncDisposable {
       },
     };
     // The intake does the looking: the connection itself shall not.
-    this.#listener = new Listener<unknown>(name, options, 'service', frameCoder);
+    this.#listener = new Listener<unknown>(name, options, 'service', frameCoder).unref();
+    this.#keepAlive.begin();
     void this.#accept();
   }
   get closed(): boolean {
@@ -70,6 +75,16 @@ export class Service implements Disposable, AsyncDisposable {
     for (const session of this.#sessions) calls += session.calls;
     return calls;
   }
+  /** It keeps the program running until it is closed: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** It does not keep the program running. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
+  }
   /**
    * Frees the name, aborts the handlers that run and closes all connections: calls in flight fail with ClosedError. Idempotent.
    * See {@link shutdown} for the gentle way.
@@ -78,6 +93,7 @@ export class Service implements Disposable, AsyncDisposable {
     if (this.#closed) return;
     this.#closing = true;
     this.#closed = true;
+    this.#keepAlive.end();
     this.#listener.close();
     for (const session of [...this.#sessions]) session.close();
     this.#drained?.();
@@ -116,12 +132,12 @@ export class Service implements Disposable, AsyncDisposable {
     while (!this.#closing) {
       try {
         const connection = await this.#listener.accept();
-        const session = new Session(this.#offer, connection);
+        const session = new Session(this.#offer, connection.unref());
         this.#sessions.add(session);
         session.start();
         if (this.#closing) session.retire();
       } catch {
-        if (!this.#closing) await sleep(PAUSE);
+        if (!this.#closing) await sleep(PAUSE, undefined, { ref: false });
       }
     }
   }

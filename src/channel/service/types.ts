@@ -51,7 +51,7 @@ export type RemoteMethod<F> = F extends (this: infer _This, ...args: infer A) =>
   ? (...args: A) => RemoteResult<R>
   : never;
 /** Names that the client has for itself; {@link serve} refuses them, and those that every object has. */
-export type ReservedName = 'then' | 'toJSON' | 'close' | `$${string}`;
+export type ReservedName = 'then' | 'toJSON' | 'close' | 'ref' | 'unref' | `$${string}`;
 
 /** How one call is made. */
 export interface CallOptions extends WaitOptions {
@@ -71,6 +71,10 @@ export interface ClientBase<H> extends Disposable, AsyncDisposable {
   $call(method: string, ...args: unknown[]): Promise<unknown> & RemoteStream<unknown>;
   /** Calls that were made and have no answer yet. */
   readonly $pending: number;
+  /** Calls keep the program running until they are answered: so it is unless {@link unref} was called. Of all views ({@link $with}) at once. */
+  ref(): this;
+  /** Calls, those in flight and those to come, do not keep the program running. */
+  unref(): this;
   /** Cancels all calls, which fail with ClosedError, and ends the connection. Idempotent. */
   close(): void;
 }

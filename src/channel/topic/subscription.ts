@@ -2,6 +2,7 @@
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError, CorruptError, invalidArgument } from '../../system/errors.js';
+import { KeepAlive } from '../../system/keep-alive.js';
 import { Line, type Task } from '../../system/line.js';
 import type { Decoder } from '../codec/coder.js';
 import { taskInContext } from '../codec/context.js';
@@ -44,6 +45,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   readonly #sleeper: Sleeper;
   readonly #rings: Rings;
   readonly #line: Line;
+  readonly #keepAlive = new KeepAlive();
   readonly #ready: () => boolean;
   /** Of the control file, by a publisher who has died between a message and our bell, say. From the first sleep on. */
   #closings: Closings | undefined;
@@ -61,7 +63,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     const rings = new Rings(seat.place, this.#sleeper, capacity, this.#counts, from);
     this.#rings = rings;
     this.#ready = () => rings.ready;
-    this.#line = new Line(seat.bell.fd, this.#what, 'readable');
+    this.#line = new Line(seat.bell.fd, this.#what, 'readable', this.#keepAlive);
     parts.remains.lines.add(this.#line);
   }
 
@@ -156,6 +158,16 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     } catch (error) {
       if (!(this.#closed && error instanceof ClosedError)) throw error;
     }
+  }
+  /** A receive that waits keeps the program running: so it is unless {@link unref} was called, here or of the topic. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** A receive that waits, now or later, does not keep the program running. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
   }
   /** Ends calls that wait with {@link ClosedError}. Idempotent. */
   close(): void {

@@ -10,6 +10,7 @@ import {
   MessageTooLargeError,
   SystemError,
 } from '../../system/errors.js';
+import { KeepAlive } from '../../system/keep-alive.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { Loan } from '../connection/loan.js';
 import type { Description } from '../place/control-file.js';
@@ -82,7 +83,8 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
   readonly #codec: Codec;
   readonly #coder: Coder<T, R>;
   readonly #spin: number | undefined;
-  readonly #waiting = new Publications();
+  readonly #keepAlive = new KeepAlive();
+  readonly #waiting = new Publications(this.#keepAlive);
   readonly #subscriptions = new Set<Subscription<R>>();
   /** The topic's own seat is a subscription's. The others have one each. */
   #seatSubscribes = false;
@@ -220,6 +222,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
           seat.plays(SUBSCRIBES, false);
         },
       });
+      if (!this.#keepAlive.referenced) subscription.unref();
       this.#subscriptions.add(subscription);
       this.#remains.seats.add(seat);
       if (!own) this.#seatSubscribes = true;
@@ -229,6 +232,18 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
       if (own) seat.close();
       throw error;
     }
+  }
+  /** What waits here or in a subscription keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    for (const subscription of this.#subscriptions) subscription.ref();
+    return this;
+  }
+  /** What waits here or in a subscription, now or later, does not keep the program running. A subscription can be told otherwise. */
+  unref(): this {
+    this.#keepAlive.unref();
+    for (const subscription of this.#subscriptions) subscription.unref();
+    return this;
   }
   /** Closes the subscriptions too; a loan that is not committed is discarded, and publications that wait for it end with {@link ClosedError}. Idempotent. */
   close(): void {

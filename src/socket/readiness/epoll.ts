@@ -5,6 +5,7 @@ import { closed, closeIfOwned, type Remains, whenDropped } from '../../system/dr
 import { epollCreate, epollCtl, epollRoom, epollWait } from '../../system/epoll.js';
 import { ClosedError, SystemError } from '../../system/errors.js';
 import { close } from '../../system/file.js';
+import { KeepAlive } from '../../system/keep-alive.js';
 import { constants } from '../../system/native.js';
 import { own } from '../../system/owned-descriptor.js';
 import { Readiness } from '../../system/readiness.js';
@@ -65,7 +66,8 @@ const BITS: Readonly<Record<string, number>> = {
 export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>, Disposable, AsyncDisposable {
   readonly #fd = epollCreate();
   readonly #what = `epoll (fd ${this.#fd})`;
-  readonly #readiness = new Readiness(this.#fd, this.#what);
+  readonly #keepAlive = new KeepAlive();
+  readonly #readiness = new Readiness(this.#fd, this.#what, this.#keepAlive);
   readonly #data = new Map<number, Data | undefined>();
   /** Those who wait; the first is served, the others look again when it has been. */
   readonly #waiting: object[] = [];
@@ -160,6 +162,16 @@ export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>,
     }
   }
 
+  /** A wait keeps the program running: so it is unless {@link unref} was called. */
+  ref(): this {
+    this.#keepAlive.ref();
+    return this;
+  }
+  /** A wait, now or later, does not keep the program running. */
+  unref(): this {
+    this.#keepAlive.unref();
+    return this;
+  }
   /** Closes the set; the descriptors in it stay open. Waits end with {@link ClosedError}. */
   close(): void {
     if (this.#closed) return;
