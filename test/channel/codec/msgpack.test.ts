@@ -11,14 +11,14 @@ const coder = new MsgpackCoder();
 const decode = (...bytes: number[]) => coder.decode(Uint8Array.from(bytes), 0, bytes.length);
 const encode = (value: unknown) => Uint8Array.from(coder.encode(value));
 
-/** As JSON has them, and dates and bytes. */
+/** As JSON has them, and dates and bytes. No -0, of which that library makes 0. */
 const common = fc.letrec<{ value: unknown }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 4 },
     fc.oneof(
       fc.string({ unit: 'grapheme' }),
       fc.integer(),
-      fc.double({ noNaN: true }),
+      fc.double({ noNaN: true }).map((x) => x || 0),
       fc.boolean(),
       fc.constant(null),
     ),
@@ -36,8 +36,7 @@ test('msgpack: another library reads what is sent, and what that writes is recei
       if (JSON.stringify(value)?.includes('__proto__')) return; // which that library renames
       assert.ok(isSame(value, reader.unpack(encode(value))));
       const packed = writer.pack(value);
-      const received = coder.decode(packed, 0, packed.length);
-      assert.deepEqual(received, JSON.stringify(value)?.includes('-0') ? received : value); // nor has it -0
+      assert.deepEqual(coder.decode(packed, 0, packed.length), value);
     }),
     { numRuns: 500 },
   );
