@@ -24,9 +24,10 @@ import {
   invalidArgument,
   SystemError,
 } from '../system/errors.js';
-import { close, dup, fallocate, fchmod, fcntl, fstat, isKind, linkDescriptor, open } from '../system/file.js';
+import { close, dup, fchmod, fcntl, fstat, isKind } from '../system/file.js';
 import { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from '../system/memory.js';
 import { constants } from '../system/native.js';
+import { allocate, type NewFile, newFile } from '../system/new-file.js';
 import { checkRegular, NEVER_WAITS } from '../system/open-existing.js';
 import { own } from '../system/owned-descriptor.js';
 import { endWaits } from '../system/word-wait.js';
@@ -90,14 +91,15 @@ export class SharedMemory implements Disposable {
    *
    * @param name `[A-Za-z0-9._-]{1,200}`; a leading `/` means the same
    * @param size bytes, at least 1
-   * @param options `mode`: permission bits exactly as given, whatever the umask; 0600 if not given. `initialize`: fills the memory
-   *   before it gets its name, so that nobody opens it half made
+   * @param options `mode`: permission bits exactly as given, whatever the umask; 0600 if not given. `initialize`: fills the memory, and
+   *   makes the locks in it, before it gets its name, so that nobody opens it half made; it is given what `create` returns then. If it
+   *   throws, `create` throws that, and nothing is left
    * @throws SystemError `EEXIST` if the name is taken, `ENOSPC` or `ENOMEM` if there is no room
    */
   static create(
     name: string,
     size: number,
-    options: { mode?: number; initialize?: (memory: ArrayBuffer) => void } = {},
+    options: { mode?: number; initialize?: (memory: SharedMemory) => void } = {},
   ): SharedMemory {
     const plain = checkName('name', name);
     const { mode: bits = 0o600, initialize } = checkOptions('options', options, CREATE_OPTIONS)!;
@@ -108,18 +110,19 @@ export class SharedMemory implements Disposable {
     checkInteger('size', size, 1);
     checkMemory(size, plain, 'shared memory');
     checkMappable(size);
-    const { fd, publish, withdraw } = unnamed(plain, mode);
+    const file = unnamed(plain, mode);
     let memory: SharedMemory | undefined;
     try {
-      reserve(fd, size, plain);
-      fchmod(fd, mode);
-      memory = new SharedMemory(fd, size, plain, false);
-      initialize?.(memory.buffer);
-      publish(); // last: what fails must leave no name behind
+      reserve(file.fd, size, plain);
+      fchmod(file.fd, mode);
+      memory = new SharedMemory(file.fd, size, plain, false);
+      initialize?.(memory);
+      memory.#use();
+      publish(file, plain); // last: what fails must leave no name behind
       return memory;
     } catch (error) {
-      withdraw();
-      if (memory === undefined) close(fd);
+      file.withdraw();
+      if (memory === undefined) close(file.fd);
       else memory.close();
       throw error;
     }
@@ -266,32 +269,18 @@ export class SharedMemory implements Disposable {
   }
 }
 
-/** A file of size 0 that has no name yet, the step that names it, and the one that takes back a name it had to have at once. */
-function unnamed(name: string, mode: number): { fd: number; publish(): void; withdraw(): void } {
-  const exists = { EEXIST: 'Open it, or unlink it if what made it is gone' };
+function unnamed(name: string, mode: number): NewFile {
   try {
-    const fd = open(FOLDER, constants['O_TMPFILE']! | constants['O_RDWR']!, mode);
-    return {
-      fd,
-      withdraw() {},
-      publish() {
-        try {
-          linkDescriptor(fd, `${FOLDER}/${name}`);
-        } catch (error) {
-          throw hinted(error, name, exists, 'shm_open');
-        }
-      },
-    };
+    return newFile(FOLDER, mode);
   } catch (error) {
-    // No tmpfs at /dev/shm, or one without O_TMPFILE: the C library's way, which an opener can see without a size.
-    if (!(error instanceof SystemError) || !['EOPNOTSUPP', 'EISDIR', 'ENOENT', 'EINVAL'].includes(error.code))
-      throw error;
+    throw hinted(error, name, {}, 'shm_open');
   }
+}
+function publish(file: NewFile, name: string): void {
   try {
-    const fd = shmOpen(name, constants['O_RDWR']! | constants['O_CREAT']! | constants['O_EXCL']!, mode);
-    return { fd, publish() {}, withdraw: () => void shmUnlink(name) };
+    file.publish(`${FOLDER}/${name}`);
   } catch (error) {
-    throw hinted(error, name, exists);
+    throw hinted(error, name, { EEXIST: 'Open it, or unlink it if what made it is gone' }, 'shm_open');
   }
 }
 
@@ -306,7 +295,7 @@ function owning<T>(fd: number, make: () => T): T {
 }
 function reserve(fd: number, size: number, name: string): void {
   try {
-    fallocate(fd, 0, size);
+    allocate(fd, size, name);
   } catch (error) {
     throw hinted(error, name, { ENOSPC: room() });
   }

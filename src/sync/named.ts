@@ -19,7 +19,7 @@ export type NamedKind = (typeof KINDS)[number];
 export const NAMED_OFFSET = 64;
 /** Longest name; a segment's may have 200 characters. */
 const LONGEST = 180;
-/** Milliseconds that a creator gets to finish where a segment cannot be made before it has its name (no `O_TMPFILE`). */
+/** Milliseconds for a segment without its size or heading. Ours have both with their name; what another program makes may not. */
 const UNFINISHED = 1000;
 
 /** For locks under a name. */
@@ -56,7 +56,7 @@ export function openNamed(
     try {
       const memory = SharedMemory.create(full, NAMED_OFFSET + bytes, {
         mode,
-        initialize(buffer) {
+        initialize({ buffer }) {
           const words = new Int32Array(buffer);
           initialize(words, NAMED_OFFSET / 4);
           words[1] = KINDS.indexOf(kind);

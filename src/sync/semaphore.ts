@@ -12,10 +12,11 @@ import { SharedMemory } from '../memory/index.js';
 import { checkInteger, checkMode, checkName, checkOptions } from '../system/arguments.js';
 import type { SyncWaitOptions, WaitOptions } from '../system/deadline.js';
 import { ClosedError, CorruptError, check, errno, errnoName, SystemError } from '../system/errors.js';
-import { close, fallocate, fchmod, fstat, isKind, linkDescriptor, open } from '../system/file.js';
+import { close, fchmod, fstat, isKind, open } from '../system/file.js';
 import { KeepAlive } from '../system/keep-alive.js';
 import { type Mapping, mmap } from '../system/memory.js';
 import { constants, native } from '../system/native.js';
+import { allocate, type NewFile, newFile } from '../system/new-file.js';
 import {
   layout,
   MARK,
@@ -33,6 +34,8 @@ const CREATE_OPTIONS = { mode: true } as const;
 const { compareExchange, load } = Atomics;
 const { futexWake } = native;
 const EVERYBODY = 0x7fffffff;
+/** Where sem_open(3) keeps them. */
+const FOLDER = '/dev/shm';
 const NOTHING = new Int32Array(0);
 const EAGAIN = -errno['EAGAIN']!;
 
@@ -94,19 +97,24 @@ export class Semaphore implements Disposable {
     const plain = checkName('name', name);
     checkValue(value);
     const mode = checkMode('options.mode', checkOptions('options', options, CREATE_OPTIONS)!.mode ?? 0o600);
-    const fd = open('/dev/shm', constants['O_TMPFILE']! | constants['O_RDWR']!, mode);
+    let file: NewFile | undefined;
+    let mapping: Mapping | undefined;
     try {
-      fallocate(fd, 0, SEM_SIZE);
-      fchmod(fd, mode);
-      const mapping = mmap(fd, SEM_SIZE, { name: label(plain) });
+      file = newFile(FOLDER, mode);
+      allocate(file.fd, SEM_SIZE, plain);
+      fchmod(file.fd, mode);
+      mapping = mmap(file.fd, SEM_SIZE, { name: label(plain) });
       const words = new Int32Array(mapping.buffer);
       check(native.semInit(words, 0, value), 'sem_init');
-      linkDescriptor(fd, semaphorePath(plain));
-      return new Semaphore(words, label(plain), plain, mapping);
+      const semaphore = new Semaphore(words, label(plain), plain, mapping);
+      file.publish(semaphorePath(plain)); // last: what fails leaves no name behind
+      return semaphore;
     } catch (error) {
+      mapping?.unmap();
+      file?.withdraw();
       throw hinted(error, plain);
     } finally {
-      close(fd);
+      if (file !== undefined) close(file.fd);
     }
   }
   /**
@@ -127,7 +135,10 @@ export class Semaphore implements Disposable {
       if (!isKind(status, 'S_IFREG') || status.size < SEM_SIZE) throw noSemaphore(label(plain));
       const mapping = mmap(fd, SEM_SIZE, { name: label(plain) });
       const words = new Int32Array(mapping.buffer);
-      if (layout.known && words[MARK] !== SHARED_MARK) throw noSemaphore(label(plain));
+      if (layout.known && words[MARK] !== SHARED_MARK) {
+        mapping.unmap();
+        throw noSemaphore(label(plain));
+      }
       return new Semaphore(words, label(plain), plain, mapping);
     } finally {
       close(fd);
@@ -304,9 +315,8 @@ function hinted(error: unknown, name: string): unknown {
     EPERM: 'It belongs to another user',
     ELOOP: 'It is a symbolic link, which a semaphore never is',
     ENOSPC: 'There is no room left in /dev/shm',
-    EOPNOTSUPP: 'Semaphores live in a tmpfs at /dev/shm',
   };
   const hint = hints[errnoName(error.errno)];
-  const syscall = { open: 'sem_open', linkat: 'sem_open' }[error.syscall] ?? error.syscall;
+  const syscall = { open: 'sem_open', link: 'sem_open', linkat: 'sem_open' }[error.syscall] ?? error.syscall;
   return new SystemError(error.errno, syscall, hint === undefined ? { path: name } : { path: name, hint });
 }

@@ -5,7 +5,18 @@ import { closeSync, openSync, readdirSync, statSync, truncateSync, writeFileSync
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { ClosedError, CorruptError, SharedMemory, SystemError, SysVSharedMemory } from 'vecino';
+import {
+  Barrier,
+  ClosedError,
+  Condition,
+  CorruptError,
+  Mutex,
+  RwLock,
+  Semaphore,
+  SharedMemory,
+  SystemError,
+  SysVSharedMemory,
+} from 'vecino';
 import { constants, fcntl, ftruncate, memfdCreate } from 'vecino/system';
 import { compile, runScript, start, startScript, temporaryFolder, uniqueName } from '../support/processes.js';
 
@@ -280,6 +291,53 @@ test('a descriptor that is no memfd, is not sealed, is smaller than claimed or i
   assert.throws(() => SharedMemory.fromFd(-1), { code: 'ERR_OUT_OF_RANGE' });
 });
 
+test('Shared memory: locks are made in it before it has its name, by `initialize`', async () => {
+  const name = uniqueName();
+  let seen: SharedMemory | undefined;
+  let mutex: Mutex | undefined;
+  using memory = SharedMemory.create(name, 32768, {
+    initialize(memory) {
+      assert.throws(() => SharedMemory.open(name), isSystemError('ENOENT'));
+      seen = memory;
+      mutex = Mutex.create(memory, 0);
+      RwLock.create(memory, 8192);
+      Condition.create(memory, 64);
+      Barrier.create(memory, 16384, 2);
+      Semaphore.inMemory(memory, 512, 1);
+      new Int32Array(memory.buffer)[1000] = 7;
+    },
+  });
+  assert.equal(seen, memory);
+  const output = await runScript(
+    `import { Barrier, Condition, Mutex, RwLock, Semaphore, SharedMemory } from 'vecino';
+     const memory = SharedMemory.open(process.argv[1]);
+     Mutex.at(memory, 0).lockSync().release();
+     RwLock.at(memory, 8192).writeSync().release();
+     Condition.at(memory, 64);
+     Barrier.at(memory, 16384);
+     console.log(Semaphore.inMemory(memory, 512).tryAcquire(), new Int32Array(memory.buffer)[1000]);`,
+    [name],
+  );
+  assert.equal(output, 'true 7\n');
+  mutex!.lockSync().release(); // what was made in it goes on
+  memory.unlink();
+});
+
+test('Shared memory: what `initialize` throws is thrown, and nothing is left, also if it has closed the memory', () => {
+  const name = uniqueName();
+  const fails = (initialize: (memory: SharedMemory) => void) => SharedMemory.create(name, 4096, { initialize });
+  assert.throws(
+    () =>
+      fails((memory) => {
+        Mutex.create(memory);
+        throw new RangeError('no');
+      }),
+    RangeError,
+  );
+  assert.throws(() => fails((memory) => memory.close()), ClosedError);
+  assert.throws(() => SharedMemory.open(name), isSystemError('ENOENT'));
+});
+
 test('a segment that its creator has not sized yet is reported, not mapped', () => {
   const name = uniqueName();
   closeSync(openSync(`/dev/shm/${name}`, 'wx'));
@@ -315,6 +373,7 @@ test('a dropped segment gives its descriptor and its memory back', async () => {
      import { native } from '#src/system/native.js';
      setFlagsFromString('--expose-gc');
      const gc = runInNewContext('gc');
+     void process.stderr; // the warning opens it
      const before = readdirSync('/proc/self/fd').length;
      (() => { for (let i = 0; i < 10; i++) new Uint8Array(SharedMemory.anonymous(4096).buffer)[0] = 1; })();
      while (native.mappingCount() > 0 || readdirSync('/proc/self/fd').length > before) {

@@ -113,18 +113,49 @@ export function temporaryFolder(): string {
   return path;
 }
 /**
- * Runs a script whose runtime folder is a file system of its own, of `size` (`'1m'`), in a mount namespace that ends with it. Undefined:
- * this machine lets no test mount one.
+ * Runs a script whose runtime folder and /dev/shm are file systems of their own, in a mount namespace that ends with it: `mount` is
+ * `'-t ramfs'` or the like. Undefined: this machine lets no test mount one. `through` is a program that runs it.
  */
-export async function runOnSmallFileSystem(size: string, source: string): Promise<Outcome | undefined> {
+export async function runOnFileSystem(mount: string, source: string, through = 'env'): Promise<Outcome | undefined> {
   const shell = `
-    mount -t tmpfs -o size=${size},mode=700 none "$0" || exit 77
-    VECINO_RUNTIME_DIR="$0" exec "$1" --input-type=module --eval "$2"`;
+    mount ${mount} none /dev/shm && mkdir -m 700 /dev/shm/run && mount ${mount} none "$0" && chmod 700 "$0" || exit 77
+    VECINO_RUNTIME_DIR="$0" exec "$3" "$1" --input-type=module --eval "$2"`;
   const user = process.getuid!() === 0 ? [] : ['--user', '--map-root-user'];
-  const args = [...user, '--mount', 'sh', '-c', shell, temporaryFolder(), process.execPath, source];
+  const args = [...user, '--mount', 'sh', '-c', shell, temporaryFolder(), process.execPath, source, through];
   const outcome = await start('unshare', args, { cwd: root }).ended;
   return outcome.code !== 0 && /unshare|mount/.test(outcome.stderr) ? undefined : outcome;
 }
+/** The same on a tmpfs of `size` (`'1m'`). */
+export function runOnSmallFileSystem(size: string, source: string, through?: string): Promise<Outcome | undefined> {
+  return runOnFileSystem(`-t tmpfs -o size=${size},mode=700`, source, through);
+}
+/** A program that runs another one on a kernel that knows neither O_TMPFILE nor fallocate(2): `compile` it. */
+export const WITHOUT_TMPFILE = `
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+int main(int argc, char **argv) {
+  struct sock_filter filter[] = {
+    LOAD(nr),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_fallocate, 3, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_openat, 0, 3),
+    LOAD(args[2]),
+    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_TMPFILE & ~O_DIRECTORY, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) return 78;
+  execvp(argv[1], argv + 1);
+  return 79;
+}`;
 /** Compiles a C program and gives its path. */
 export function compile(folder: string, name: string, source: string, flags: readonly string[] = []): string {
   const path = join(folder, name);

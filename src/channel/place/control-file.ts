@@ -13,7 +13,8 @@
  * Crash guarantee: the file gets its name when its description is whole.
  */
 import { CorruptError } from '../../system/errors.js';
-import { fallocate, pread, pwrite } from '../../system/file.js';
+import { pread, pwrite } from '../../system/file.js';
+import { allocate } from '../../system/new-file.js';
 
 const MAGIC = 0x76636e6f;
 const VERSION = 2;
@@ -52,8 +53,8 @@ export interface Description {
   readonly geometry: Readonly<Record<string, number>>;
 }
 
-/** Fills a new file, which nobody else can see yet. */
-export function writeControl(fd: number, description: Description): void {
+/** Fills a new file, which nobody else can see yet. `path` is for the error. */
+export function writeControl(fd: number, description: Description, path: string): void {
   const text = Buffer.from(JSON.stringify(description));
   const page = Buffer.alloc(SEATS_OFFSET);
   page.writeInt32LE(MAGIC, 0);
@@ -61,8 +62,8 @@ export function writeControl(fd: number, description: Description): void {
   page.writeInt32LE(text.length, 8);
   if (text.length > MAX_DESCRIPTION_BYTES) throw new RangeError('the description does not fit');
   text.copy(page, DESCRIPTION);
-  fallocate(fd, 0, CONTROL_SIZE);
-  pwrite(fd, page, 0);
+  allocate(fd, CONTROL_SIZE, path);
+  pwrite(fd, page, 0, path);
 }
 /** Reads one; nothing in it is believed. `path` is for the error. */
 export function readControl(fd: number, path: string): Description {

@@ -104,7 +104,7 @@ export function makeChannel(
     }
     const unfinished = pathIn(directory, `${CONTROL}.new`);
     control = open(unfinished, O_RDWR! | O_CREAT! | O_EXCL!, 0o600);
-    writeControl(control, description);
+    writeControl(control, description, `${root}/${name}/${CONTROL}`);
     setFileLock(control, 'exclusive', seat, 1);
     if (shared) fchmod(control, byAll ? 0o660 : 0o640);
     giveToOwner(meeting, unfinished);

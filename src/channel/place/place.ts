@@ -185,10 +185,10 @@ export class Place implements Disposable {
     this.#channel.mapping.check();
   }
   /**
-   * Gives the seat back; the last one removes the channel, unless it is persistent and still has its name. `end` says otherwise.
-   * Idempotent.
+   * Gives the seat back; the last one removes the channel, unless it is persistent and still has its name. `mayGo` says otherwise; it is
+   * asked when nobody else takes part, and `'keep'` keeps it. Idempotent.
    */
-  close(end: 'keep' | 'remove' = this.#persistent ? 'keep' : 'remove'): void {
+  close(mayGo: (() => boolean) | 'keep' = this.#persistent ? 'keep' : () => true): void {
     if (this.#closed) return;
     this.#closed = true;
     const index = this.wordOf(this.seat);
@@ -196,7 +196,8 @@ export class Place implements Disposable {
     try {
       setFileLock(this.#channel.control, 'none', 0, 0);
       const folder = folderNow(this.#channel.directory) ?? this.folder;
-      if (end === 'remove' || isUnlinked(folder)) removeIfEmpty(this.#channel, folder);
+      if (isUnlinked(folder)) removeIfEmpty(this.#channel, folder);
+      else if (mayGo !== 'keep') removeIfEmpty(this.#channel, folder, mayGo);
     } finally {
       closeChannel(this.#channel);
     }

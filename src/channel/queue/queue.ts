@@ -28,7 +28,7 @@ import {
   typesOf,
 } from './options.js';
 import { enter, leave, recover } from './recovery.js';
-import { hasSegment, mapSegment } from './segment.js';
+import { hasSegment, mapSegment, type Segment } from './segment.js';
 import { Sleepers } from './sleepers.js';
 import { type Attempts, type Job, type Types, Waiting } from './waiting.js';
 import { Waker } from './waker.js';
@@ -158,14 +158,15 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
       { kind: 'queue', codec: coder.name, geometry: { ...wanted.geometry } },
       { directory, persistent: true, insist: wanted.insist },
     );
-    let mapping: Mapping | undefined;
+    let segment: Segment | undefined;
     try {
       const plan = planOfFound(place.description.geometry, place.name);
-      mapping = mapSegment(place, plan);
-      return new Queue(place, mapping, plan, coder, wanted.spin);
+      segment = mapSegment(place, plan);
+      return new Queue(place, segment.mapping, plan, coder, wanted.spin);
     } catch (error) {
-      mapping?.unmap();
-      place.close(hasSegment(place) ? 'keep' : 'remove');
+      // What we have just made goes, if nobody else has come meanwhile; not if somebody may have left messages in it.
+      place.close(() => (segment === undefined ? !hasSegment(place) : segment.made && segment.isEmpty()));
+      segment?.mapping.unmap();
       throw error;
     }
   }

@@ -1,24 +1,48 @@
 /** The file `slots` of a queue: made whole, by whoever comes first, then mapped by all. */
 import { existsSync } from 'node:fs';
 import { CorruptError, SystemError } from '../../system/errors.js';
-import { close, fallocate, fchmod, fstat, linkDescriptor, open, pwrite } from '../../system/file.js';
+import { close, fchmod, fstat, pwrite } from '../../system/file.js';
 import { type Mapping, mmap } from '../../system/memory.js';
-import { constants } from '../../system/native.js';
+import { allocate, newFile } from '../../system/new-file.js';
 import { openFile } from '../../system/open-existing.js';
 import { giveToOwner } from '../place/directory.js';
 import { removeUnlinked } from '../place/folder.js';
 import type { Place } from '../place/place.js';
-import { MAGIC, type Plan, VERSION } from './layout.js';
+import { FREE, MAGIC, type Plan, STATE, VERSION } from './layout.js';
 
 const FILE = 'slots';
-const { O_RDWR, O_TMPFILE } = constants as Record<string, number>;
 
+export interface Segment {
+  readonly mapping: Mapping;
+  /** Whether it was made just now. */
+  readonly made: boolean;
+  /** Whether no slot is anybody's, so that there is no message in it. */
+  isEmpty(): boolean;
+}
 /** Maps it, making it first if it is not there. Throws a SystemError `ENOSPC` if there is no memory for it. */
-export function mapSegment(place: Place, plan: Plan): Mapping {
-  const fd = openSegment(place) ?? makeSegment(place, plan);
+export function mapSegment(place: Place, plan: Plan): Segment {
+  const mapping = openSegment(place, plan);
+  return mapping === undefined ? makeSegment(place, plan) : segmentOf(mapping, plan, false);
+}
+function segmentOf(mapping: Mapping, plan: Plan, made: boolean): Segment {
+  const states = new Int32Array(mapping.buffer, plan.states * 4, plan.capacity);
+  return { mapping, made, isEmpty: () => states.every((word) => (word & STATE) === FREE) };
+}
+/** Needs no descriptor, so that it can be asked when there is none. */
+export function hasSegment(place: Place): boolean {
+  return existsSync(place.path(FILE));
+}
+function openSegment(place: Place, plan: Plan): Mapping | undefined {
+  let fd: number;
+  try {
+    fd = openFile(place.path(FILE), 'both');
+  } catch (error) {
+    if (error instanceof SystemError && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
   try {
     const { size } = fstat(fd);
-    const mapping = mmap(fd, plan.byteLength, { name: `queue '${place.name}'` });
+    const mapping = map(fd, place, plan);
     const words = new Int32Array(mapping.buffer, 0, 2);
     if (size === plan.byteLength && words[0] === MAGIC && words[1] === VERSION) return mapping;
     const older = words[0] === MAGIC && words[1] !== VERSION;
@@ -32,46 +56,43 @@ export function mapSegment(place: Place, plan: Plan): Mapping {
     close(fd);
   }
 }
-/** Needs no descriptor, so that it can be asked when there is none. */
-export function hasSegment(place: Place): boolean {
-  return existsSync(place.path(FILE));
-}
-function openSegment(place: Place): number | undefined {
-  try {
-    return openFile(place.path(FILE), 'both');
-  } catch (error) {
-    if (error instanceof SystemError && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-function makeSegment(place: Place, plan: Plan): number {
+/** Mapped before it has its name: for want of address space the queue is not made. */
+function makeSegment(place: Place, plan: Plan): Segment {
   removeUnlinked(place.directory.path);
-  const fd = open(place.path('.'), O_TMPFILE! | O_RDWR!, 0o600);
+  const file = newFile(place.path('.'));
+  let mapping: Mapping | undefined;
   try {
-    allocate(fd, plan, place);
+    reserve(file.fd, plan, place);
     const head = Buffer.alloc(8);
     head.writeInt32LE(MAGIC, 0);
     head.writeInt32LE(VERSION, 4);
-    pwrite(fd, head, 0);
-    if (place.mode !== 0o600) fchmod(fd, place.mode);
-    giveToOwner(place.directory, `/proc/self/fd/${fd}`);
-    linkDescriptor(fd, place.path(FILE));
-    return fd;
+    pwrite(file.fd, head, 0);
+    mapping = map(file.fd, place, plan);
+    if (place.mode !== 0o600) fchmod(file.fd, place.mode);
+    giveToOwner(place.directory, `/proc/self/fd/${file.fd}`);
+    file.publish(place.path(FILE));
+    return segmentOf(mapping, plan, true);
   } catch (error) {
-    close(fd);
+    mapping?.unmap();
+    file.withdraw();
     if (error instanceof SystemError && error.code === 'EEXIST') {
-      const other = openSegment(place); // somebody was faster
-      if (other !== undefined) return other;
+      const other = openSegment(place, plan); // somebody was faster
+      if (other !== undefined) return segmentOf(other, plan, false);
     }
     throw error;
+  } finally {
+    close(file.fd);
   }
 }
-function allocate(fd: number, plan: Plan, place: Place): void {
+function map(fd: number, place: Place, plan: Plan): Mapping {
+  return mmap(fd, plan.byteLength, { name: `queue '${place.name}'` });
+}
+function reserve(fd: number, plan: Plan, place: Place): void {
   try {
-    fallocate(fd, 0, plan.byteLength);
+    allocate(fd, plan.byteLength, place.name);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    throw new SystemError(error.errno, 'fallocate', {
+    throw new SystemError(error.errno, error.syscall, {
       path: `${place.folder}/${FILE}`,
       hint: `The queue needs ${plan.byteLength} bytes of memory there. Ask for less capacity or messageSize, or make room`,
       cause: error,

@@ -8,9 +8,9 @@
  * Crash guarantee: a file has its name when it is whole. Killed between the lock and the name, its maker leaves nothing.
  */
 import { CorruptError, errnoName, SystemError } from '../../system/errors.js';
-import { close, fallocate, fchmod, fstat, isKind, linkDescriptor, open } from '../../system/file.js';
+import { close, fchmod, fstat, isKind } from '../../system/file.js';
 import { type Mapping, mmap } from '../../system/memory.js';
-import { constants } from '../../system/native.js';
+import { allocate, newFile } from '../../system/new-file.js';
 import { openFile } from '../../system/open-existing.js';
 import { readdir } from '../../system/path.js';
 import { SEATS } from '../place/control-file.js';
@@ -18,7 +18,6 @@ import { giveToOwner } from '../place/directory.js';
 import type { Place } from '../place/place.js';
 import { DATA, MAGIC, VERSION, WORD_CAPACITY, WORD_MAGIC, WORD_VERSION } from './layout.js';
 
-const { O_RDWR, O_TMPFILE } = constants as Record<string, number>;
 const FIRST_LOCK = 1024;
 /** Everybody who publishes has a seat, so there is always a ring to be had. */
 const RINGS = SEATS;
@@ -87,26 +86,27 @@ function map(place: Place, number: number, capacity: number, readOnly: boolean):
   }
 }
 function make(place: Place, number: number, capacity: number): Mapping {
-  const fd = open(place.path('.'), O_TMPFILE! | O_RDWR!, 0o600);
+  const file = newFile(place.path('.'));
   let mapping: Mapping | undefined;
   try {
-    fallocate(fd, 0, DATA + capacity);
-    mapping = mmap(fd, DATA + capacity, { name: `ring ${number} of topic '${place.name}'` });
+    allocate(file.fd, DATA + capacity, `${place.folder}/ring-${number}`);
+    mapping = mmap(file.fd, DATA + capacity, { name: `ring ${number} of topic '${place.name}'` });
     const words = new Int32Array(mapping.buffer, 0, DATA >> 2);
     words[WORD_MAGIC] = MAGIC;
     words[WORD_VERSION] = VERSION;
     words[WORD_CAPACITY] = capacity;
-    if (place.mode !== 0o600) fchmod(fd, place.mode);
-    giveToOwner(place.directory, `/proc/self/fd/${fd}`);
-    linkDescriptor(fd, place.path(`ring-${number}`));
+    if (place.mode !== 0o600) fchmod(file.fd, place.mode);
+    giveToOwner(place.directory, `/proc/self/fd/${file.fd}`);
+    file.publish(place.path(`ring-${number}`));
     return mapping;
   } catch (error) {
     mapping?.unmap();
+    file.withdraw();
     if (!(error instanceof SystemError) || errnoName(error.errno) !== 'ENOSPC') throw error;
     const hint = `There is no room for a ring of ${capacity} bytes beside what is there. Take a smaller capacity, or a larger file system`;
-    throw new SystemError(error.errno, 'fallocate', { path: `${place.folder}/ring-${number}`, hint });
+    throw new SystemError(error.errno, error.syscall, { path: `${place.folder}/ring-${number}`, hint });
   } finally {
-    close(fd);
+    close(file.fd);
   }
 }
 function damaged(name: string, what: string): CorruptError {
