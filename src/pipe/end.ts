@@ -25,6 +25,8 @@ export class End {
   /** Whether a writer had come and gone before this end had its own open file description. See PipeReader. */
   widowed = false;
   readonly #fd: number;
+  /** Which of the descriptors with that number is ours. */
+  readonly #held: { serial: number };
   readonly #remains: Remains;
   #gone = false;
 
@@ -40,7 +42,8 @@ export class End {
     }
     fcntl(fd, constants['F_SETFD']!, constants['FD_CLOEXEC']!);
     this.#fd = fd;
-    const serial = own(fd);
+    const held = { serial: own(fd) };
+    this.#held = held;
     this.name = `pipe ${side} (fd ${fd})`;
     this.#doing = side === 'reader' ? `read from fd ${fd}` : `write to fd ${fd}`;
     this.unlimited = new Deadline(this.#doing);
@@ -51,7 +54,7 @@ export class End {
       instead: ', or detach() if only the descriptor is still needed',
       abandon() {
         line.close();
-        return closeIfOwned(fd, serial);
+        return closeIfOwned(fd, held.serial);
       },
     };
     whenDropped(owner, this.#remains);
@@ -75,6 +78,7 @@ export class End {
     if (this.live >= 0) return;
     if (this.#gone) throw new ClosedError(this.name);
     this.widowed = (ownDescription(this.#fd) & constants['POLLHUP']!) !== 0;
+    this.#held.serial = own(this.#fd); // the number names another description by now
     this.live = this.#fd;
   }
   /** Ends all waits; the descriptor stays open and is the caller's, also after this thread's end. */
