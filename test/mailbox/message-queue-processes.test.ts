@@ -176,3 +176,36 @@ test('a pending receive keeps the program running until it is closed', async () 
     await waiting`);
   assert.equal(await runScript(script, [queue.name]), 'ready\nERR_VECINO_CLOSED\n');
 });
+
+test('MessageQueue: mq_notify of another program fires although a receive waits, which gets the message', async () => {
+  const notified = compile(
+    folder,
+    'notified',
+    `#include <fcntl.h>
+     #include <mqueue.h>
+     #include <signal.h>
+     #include <stdio.h>
+     int main(int count, char **words) {
+       struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+       sigset_t set;
+       sigemptyset(&set);
+       sigaddset(&set, SIGUSR1);
+       sigprocmask(SIG_BLOCK, &set, NULL);
+       mqd_t queue = mq_open(words[1], O_RDONLY);
+       if (queue < 0 || mq_notify(queue, &event) != 0) return 1;
+       puts("registered");
+       fflush(stdout);
+       return sigwaitinfo(&set, NULL) == SIGUSR1 ? puts("notified") < 0 : 2;
+     }`,
+  );
+  const queue = posix({ maxMessages: 3, messageSize: 32 });
+  const received = queue.receive();
+  const program = start(notified, [`/${queue.name}`]);
+  assert.equal(await program.line(), 'registered');
+  queue.sendSync('once');
+  assert.equal(text(await received), 'once');
+  assert.equal(await program.line(), 'notified');
+  assert.equal((await program.ended).code, 0);
+  queue.unlink();
+  queue.close();
+});

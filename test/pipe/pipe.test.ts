@@ -513,3 +513,22 @@ test('one signal ends a thousand waits at once, and nobody takes that for a leak
     writer.close();`);
   assert.equal(output, '0\n1\n1000 0\n');
 });
+
+test('PipeReader: what a child had not written when it called process.exit() never comes; what it has waited for does', async () => {
+  const capacity = 65536;
+  const counted = async (program: string, readFirst: boolean) => {
+    const { reader, writer } = pipe({ capacity });
+    const child = start(process.execPath, ['--eval', program], { stdio: ['ignore', writer.fd, 'ignore'] });
+    writer.close();
+    if (!readFirst) await child.ended;
+    let count = 0;
+    for await (const bytes of reader) count += bytes.length;
+    reader.close();
+    await child.ended;
+    return count;
+  };
+  const write = `process.stdout.write('x'.repeat(300_000)`;
+  assert.equal(await counted(`${write}); process.exit()`, false), capacity);
+  assert.equal(await counted(`${write}, () => process.exit())`, true), 300_000);
+  assert.equal(await counted(`${write}); process.exitCode = 0`, true), 300_000);
+});
