@@ -20,6 +20,7 @@ import {
 import { constants, native } from '../system/native.js';
 import { own } from '../system/owned-descriptor.js';
 import { pollOne } from '../system/poll.js';
+import { readOnly } from '../system/read-only.js';
 import { type Content, toBytes } from './content.js';
 
 const { mqSend } = native;
@@ -88,6 +89,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
 
   private constructor(name: string, fd: number, access: MessageQueueAccess) {
     this.name = name;
+    readOnly(this, 'name');
     this.#fd = fd;
     this.#access = access;
     this.#size = mqGetattr(fd).messageSize;

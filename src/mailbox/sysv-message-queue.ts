@@ -6,6 +6,7 @@ import { KeepAlive } from '../system/keep-alive.js';
 import { describeLimit, kernelLimit } from '../system/limits.js';
 import { constants, native } from '../system/native.js';
 import { pollOne } from '../system/poll.js';
+import { readOnly } from '../system/read-only.js';
 import type { SysVKey } from '../system/sysv-key.js';
 import {
   FIRST_ROOM,
@@ -82,6 +83,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
 
   private constructor(id: number) {
     this.id = id;
+    readOnly(this, 'id');
     this.#senders = new SysVSenders(
       id,
       (type, bytes) => this.#put(type, bytes) || this.#checkRoom(bytes.length),

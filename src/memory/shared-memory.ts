@@ -30,6 +30,7 @@ import { constants } from '../system/native.js';
 import { allocate, type NewFile, newFile } from '../system/new-file.js';
 import { checkRegular, NEVER_WAITS } from '../system/open-existing.js';
 import { own } from '../system/owned-descriptor.js';
+import { readOnly as fixed } from '../system/read-only.js';
 import { endWaits } from '../system/word-wait.js';
 
 /** Where the C library keeps POSIX segments on Linux, shm_overview(7). */
@@ -79,6 +80,7 @@ export class SharedMemory implements Disposable {
     this.name = name;
     this.size = size;
     this.readOnly = readOnly;
+    fixed(this, 'name', 'size', 'readOnly');
     this.#fd = fd;
     this.#mapping = mmap(fd, size, { readOnly, name: this.#label() });
     const serial = own(fd);

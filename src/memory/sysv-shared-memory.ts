@@ -3,6 +3,7 @@ import { checkInteger, checkMode, checkOptions } from '../system/arguments.js';
 import { ClosedError, errnoName, invalidArgument, SystemError } from '../system/errors.js';
 import type { Mapping } from '../system/memory.js';
 import { constants } from '../system/native.js';
+import { readOnly } from '../system/read-only.js';
 import { checkKey, type SysVKey } from '../system/sysv-key.js';
 import { type SysVMemoryStatus, shmat, shmget, shmRemove, shmStatus } from '../system/sysv-memory.js';
 import { endWaits } from '../system/word-wait.js';
@@ -36,6 +37,7 @@ export class SysVSharedMemory implements Disposable {
     const { size } = shmStatus(id);
     this.id = id;
     this.size = size;
+    readOnly(this, 'id', 'size');
     this.#mapping = shmat(id, size, this.#label());
   }
 

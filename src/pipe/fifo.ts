@@ -8,6 +8,7 @@ import { KeepAlive, program } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
 import { checkOpen, openWaiting, openWaitingSync } from '../system/opener.js';
 import { mkfifo } from '../system/pipe.js';
+import { readOnly } from '../system/read-only.js';
 import { NOT_A_PIPE } from './end.js';
 import { PipeReader } from './reader.js';
 import { PipeWriter } from './writer.js';
@@ -52,6 +53,7 @@ export class Fifo implements Disposable {
   readonly #keepAlive = new KeepAlive();
   private constructor(path: string) {
     this.path = path;
+    readOnly(this, 'path');
   }
 
   /**

@@ -27,6 +27,7 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
   /** @internal */
   protected constructor(fd: number, kind: string) {
     this.handle = new Handle(fd, kind);
+    Object.defineProperty(this, 'handle', { writable: false, configurable: false, enumerable: false });
     this.handle.belongTo(this);
   }
   /** @internal */

@@ -5,6 +5,7 @@ import type { SyncWaitOptions, WaitOptions } from '../system/deadline.js';
 import { ClosedError, invalidArgument } from '../system/errors.js';
 import { constants } from '../system/native.js';
 import { disown } from '../system/owned-descriptor.js';
+import { readOnly } from '../system/read-only.js';
 import { type SocketType, shutdown } from '../system/socket.js';
 import { getsockopt, setsockopt } from '../system/socket-option.js';
 import { Handle } from './handle.js';
@@ -36,7 +37,9 @@ export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable
   /** @internal */
   protected constructor(fd: number, type: SocketType, domain: 'unix' | 'inet', kind: string) {
     this.type = type;
+    readOnly(this, 'type');
     this.handle = new Handle(fd, kind);
+    Object.defineProperty(this, 'handle', { writable: false, configurable: false, enumerable: false });
     this.#inbox = new Inbox(this, this.handle, type);
     this.#outbox = new Outbox(this, this.handle, type, domain);
     // A time stamp comes with every message, and so tells an empty one from the end of the connection.

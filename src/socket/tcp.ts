@@ -7,6 +7,7 @@ import { errno, errnoName, invalidArgument, SystemError } from '../system/errors
 import { close, fcntl } from '../system/file.js';
 import { constants, native } from '../system/native.js';
 import { pollOne } from '../system/poll.js';
+import { readOnly } from '../system/read-only.js';
 import { bind, getpeername, getsockname, listen, socket } from '../system/socket.js';
 import { type InetAddress, inetAddress, inetName } from '../system/socket-address.js';
 import { getsockopt, setsockopt } from '../system/socket-option.js';
@@ -83,6 +84,8 @@ export class TcpServer extends Server<TcpSocket> {
     const address = inetName(getsockname(fd));
     super(fd, `TCP server ${at(address.host, address.port)}`);
     this.address = address;
+    readOnly(this, 'address');
+    Object.freeze(address);
   }
   get port(): number {
     return this.address.port;

@@ -5,6 +5,7 @@ import { errno, errnoName, invalidArgument, SystemError, UnsupportedError } from
 import { close, fcntl } from '../system/file.js';
 import { type KeepAlive, program } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
+import { readOnly } from '../system/read-only.js';
 import { getpeername, getsockname, listen, type SocketType, socket, socketpair } from '../system/socket.js';
 import { shownName, unixAddress, unixName } from '../system/socket-address.js';
 import { type Credentials, getsockopt, peerCredentials } from '../system/socket-option.js';
@@ -78,6 +79,7 @@ export class UnixServer extends Server<UnixSocket> {
     super(fd, `Unix ${type} server ${name.name}`);
     this.address = name.name;
     this.type = type;
+    readOnly(this, 'address', 'type');
     this.handle.name = name;
   }
   protected override adopt(fd: number): UnixSocket {
@@ -98,6 +100,7 @@ export class UnixDatagramServer extends UnixSocket {
   constructor(fd: number, name: UnixName) {
     super({ fd, type: 'datagram', name }, `Unix datagram server ${name.name}`);
     this.address = name.name;
+    readOnly(this, 'address');
   }
   async accept(options?: WaitOptions): Promise<UnixSocket> {
     const deadline = new Deadline(`accept on ${this.handle.what}`, options);

@@ -12,6 +12,7 @@ import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/dead
 import { ClosedError, CorruptError, invalidArgument, PeerDiedError } from '../system/errors.js';
 import { futexWake } from '../system/futex.js';
 import { KeepAlive } from '../system/keep-alive.js';
+import { readOnly } from '../system/read-only.js';
 import { EBUSY, EDEADLK, EOWNERDEAD, FUTEX_OWNER_DIED } from '../system/robust.js';
 import type { AwaitedWord } from '../system/word-wait.js';
 import { type Attempt, finishSync, Line } from './line.js';
@@ -56,6 +57,9 @@ const roundOf = (state: number) => state & ~(COME_MASK | BROKEN);
 export class Barrier implements Disposable {
   /** Bytes that it takes, for any number of parties. Its offset must be a multiple of 8. */
   static readonly byteLength: number = SLOTS + MOST * STRIDE;
+  static {
+    readOnly(Barrier, 'byteLength');
+  }
 
   /** How many must come. */
   readonly parties: number;
@@ -77,6 +81,7 @@ export class Barrier implements Disposable {
     this.#base = offset / 4;
     const whole = Atomics.load(this.#words, this.#base) === MAGIC; // before all else: it is written last
     this.parties = this.#words[this.#base + PARTIES]!;
+    readOnly(this, 'parties');
     if (!whole || this.parties < 1 || this.parties > MOST) {
       throw new CorruptError(`there is no ${what}. Make it with Barrier.create()`);
     }

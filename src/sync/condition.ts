@@ -11,6 +11,7 @@ import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/dead
 import { ClosedError, CorruptError, invalidArgument } from '../system/errors.js';
 import { futexWake } from '../system/futex.js';
 import { KeepAlive } from '../system/keep-alive.js';
+import { readOnly } from '../system/read-only.js';
 import { waitWord, waitWordSync } from '../system/word-wait.js';
 import { type Guard, type Guarded, LockGuard, notHeld } from './guard.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
@@ -54,6 +55,9 @@ const RETURN = 1000;
 export class Condition implements Disposable {
   /** Bytes that it takes. Its offset must be a multiple of 8. */
   static readonly byteLength: number = 16;
+  static {
+    readOnly(Condition, 'byteLength');
+  }
 
   readonly #memory: LockMemory;
   readonly #what: string;

@@ -7,25 +7,37 @@ import type { Range } from './range.js';
 interface Holder {
   held(): boolean;
   release(): void;
-  change(kind: FileLockKind): boolean;
+  /** @param changed called once it is, before anybody else is served */
+  change(kind: FileLockKind, changed: () => void): boolean;
 }
 /** A lock that is held, until it is released or its {@link FileLock} is closed. */
 export class FileGuard implements Guard {
-  kind: FileLockKind;
-  /** The first byte that is locked. */
-  readonly start: number;
-  /** The first byte after; `Infinity` if all up to the end of the file is locked. */
-  readonly end: number;
-  /** Never known: the kernel releases the locks of the dead and tells nobody. */
-  readonly ownerDied = false;
+  #kind: FileLockKind;
+  readonly #start: number;
+  readonly #end: number;
   readonly #holder: Holder;
 
   /** @internal */
   constructor(kind: FileLockKind, { start, end }: Range, holder: Holder) {
-    this.kind = kind;
-    this.start = start;
-    this.end = end;
+    this.#kind = kind;
+    this.#start = start;
+    this.#end = end;
     this.#holder = holder;
+  }
+  get kind(): FileLockKind {
+    return this.#kind;
+  }
+  /** The first byte that is locked. */
+  get start(): number {
+    return this.#start;
+  }
+  /** The first byte after; `Infinity` if all up to the end of the file is locked. */
+  get end(): number {
+    return this.#end;
+  }
+  /** Never known: the kernel releases the locks of the dead and tells nobody. */
+  get ownerDied(): false {
+    return false;
   }
   /** Whether it is still locked. */
   get held(): boolean {
@@ -50,10 +62,15 @@ export class FileGuard implements Guard {
    * wait for ever; release, and take an exclusive one.
    */
   tryUpgrade(): boolean {
-    return this.#holder.change('exclusive');
+    return this.#change('exclusive');
   }
   /** Makes an exclusive lock shared, in one step: no other exclusive lock gets between. */
   downgrade(): void {
-    this.#holder.change('shared');
+    this.#change('shared');
+  }
+  #change(kind: FileLockKind): boolean {
+    return this.#holder.change(kind, () => {
+      this.#kind = kind;
+    });
   }
 }

@@ -22,6 +22,7 @@ import { HelperWait } from '../system/helper-wait.js';
 import { KeepAlive } from '../system/keep-alive.js';
 import { native } from '../system/native.js';
 import { own } from '../system/owned-descriptor.js';
+import { readOnly } from '../system/read-only.js';
 import { FileGuard } from './file-guard.js';
 import { notHeld } from './guard.js';
 import { type FileLockOpenOptions, openLockFile } from './lock-file.js';
@@ -80,6 +81,7 @@ export class FileLock implements Disposable {
 
   private constructor(path: string, fd: number) {
     this.path = path;
+    readOnly(this, 'path');
     this.#fd = fd;
     const serial = own(fd);
     this.#remains = { what: `file lock '${path}'`, abandon: () => closeIfOwned(fd, serial) };
@@ -246,7 +248,7 @@ export class FileLock implements Disposable {
     const guard: FileGuard = new FileGuard(kind, range, {
       held: () => this.#held.has(guard),
       release: () => this.#release(guard),
-      change: (to) => this.#change(guard, to),
+      change: (to, changed) => this.#change(guard, to, changed),
     });
     this.#held.add(guard);
     holders.add(this);
@@ -264,7 +266,7 @@ export class FileLock implements Disposable {
   #unlock(range: Range): void {
     for (const part of without(range, this.#held)) setFileLock(this.#fd, 'none', part.start, lengthOf(part));
   }
-  #change(guard: FileGuard, kind: FileLockKind): boolean {
+  #change(guard: FileGuard, kind: FileLockKind, changed: () => void): boolean {
     this.#checkOpen();
     if (!this.#held.has(guard)) throw notHeld();
     if (kind === guard.kind) return true;
@@ -274,7 +276,7 @@ export class FileLock implements Disposable {
         for (const other of this.#held) if (other !== guard && overlap(other, guard)) return false;
       }
       if (!this.#attempt(kind, guard)) return false;
-      guard.kind = kind;
+      changed();
       return true;
     } finally {
       this.#serve();

@@ -2,6 +2,7 @@
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, CorruptError } from '../system/errors.js';
 import { KeepAlive } from '../system/keep-alive.js';
+import { readOnly } from '../system/read-only.js';
 import { EBUSY, EDEADLK, EOWNERDEAD, ROBUST_BYTES, ROBUST_KIND } from '../system/robust.js';
 import { type Guard, type Guarded, LockGuard, notHeld } from './guard.js';
 import { type Attempt, Line } from './line.js';
@@ -35,6 +36,9 @@ import { Contender, checkPlace, type LockMemory, place, RobustLock } from './rob
 export class Mutex implements Disposable {
   /** Bytes that it takes: the size of a `pthread_mutex_t`. Its offset must be a multiple of 8. */
   static readonly byteLength: number = ROBUST_BYTES;
+  static {
+    readOnly(Mutex, 'byteLength');
+  }
 
   readonly #lock: RobustLock;
   readonly #own: Disposable | undefined;

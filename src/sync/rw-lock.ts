@@ -13,6 +13,7 @@ import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/dead
 import { ClosedError, CorruptError, errno, SystemError } from '../system/errors.js';
 import { futexWake } from '../system/futex.js';
 import { KeepAlive } from '../system/keep-alive.js';
+import { readOnly } from '../system/read-only.js';
 import {
   EBUSY,
   EDEADLK,
@@ -72,6 +73,9 @@ const NOT_RECOVERABLE = 0x7ffffffe;
 export class RwLock implements Disposable {
   /** Bytes that it takes. Its offset must be a multiple of 8. */
   static readonly byteLength: number = READERS + MOST * STRIDE;
+  static {
+    readOnly(RwLock, 'byteLength');
+  }
 
   readonly #memory: LockMemory;
   readonly #what: string;

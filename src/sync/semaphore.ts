@@ -17,6 +17,7 @@ import { KeepAlive } from '../system/keep-alive.js';
 import { type Mapping, mmap } from '../system/memory.js';
 import { constants, native } from '../system/native.js';
 import { allocate, type NewFile, newFile } from '../system/new-file.js';
+import { readOnly } from '../system/read-only.js';
 import {
   layout,
   MARK,
@@ -63,6 +64,9 @@ export class Semaphore implements Disposable {
   static readonly byteLength: number = SEM_SIZE;
   /** The most permits that there can be: SEM_VALUE_MAX. */
   static readonly maximum: number = SEM_VALUE_MAX;
+  static {
+    readOnly(Semaphore, 'byteLength', 'maximum');
+  }
 
   /** The name it was created or opened by, without a slash; null for one in memory. */
   readonly name: string | null;
@@ -79,6 +83,7 @@ export class Semaphore implements Disposable {
 
   private constructor(words: Int32Array, what: string, name: string | null, mapping?: Mapping, memory?: LockMemory) {
     this.name = name;
+    readOnly(this, 'name');
     this.#what = what;
     this.#all = words;
     this.#words = layout.known ? words : NOTHING;

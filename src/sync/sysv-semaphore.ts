@@ -4,6 +4,7 @@ import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '
 import { ClosedError, errno, invalidArgument, SystemError } from '../system/errors.js';
 import { KeepAlive } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
+import { readOnly } from '../system/read-only.js';
 import type { SysVKey } from '../system/sysv-key.js';
 import {
   operationError,
@@ -76,6 +77,7 @@ export class SysVSemaphore implements Disposable {
   private constructor(id: number, count: number) {
     this.id = id;
     this.count = count;
+    readOnly(this, 'id', 'count');
     this.#waits = new Waits(id, this.#keepAlive);
   }
 

@@ -58,7 +58,7 @@ export class Deadline {
   readonly #what: string;
   readonly #timeout: number;
   readonly #end: number;
-  readonly signal: AbortSignal | undefined;
+  readonly #signal: AbortSignal | undefined;
 
   /**
    * @param what the operation, for the message of the time-out: `"send to queue 'jobs'"`
@@ -76,7 +76,10 @@ export class Deadline {
     this.#what = what;
     this.#timeout = timeout;
     this.#end = timeout === Number.POSITIVE_INFINITY ? timeout : performance.now() + timeout;
-    this.signal = signal;
+    this.#signal = signal;
+  }
+  get signal(): AbortSignal | undefined {
+    return this.#signal;
   }
   /** Milliseconds left, never negative; `Infinity` without a time-out. */
   remaining(): number {

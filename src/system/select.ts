@@ -18,8 +18,11 @@ const EINTR = -errno['EINTR']!;
 
 /** The three sets of select(2), in the kernel's layout. */
 export class DescriptorSets {
-  readonly words: Int32Array = new Int32Array(3 * WORDS);
+  readonly #words = new Int32Array(3 * WORDS);
   #count = 0;
+  get words(): Int32Array {
+    return this.#words;
+  }
   /** One more than the highest descriptor. */
   get count(): number {
     return this.#count;
@@ -27,18 +30,18 @@ export class DescriptorSets {
   /** @param set 0 to be read, 1 to be written, 2 exceptional conditions */
   add(set: 0 | 1 | 2, fd: number): void {
     checkInteger('fd', fd, 0, FD_SETSIZE - 1);
-    this.words[set * WORDS + (fd >> 5)]! |= 1 << (fd & 31);
+    this.#words[set * WORDS + (fd >> 5)]! |= 1 << (fd & 31);
     if (fd >= this.#count) this.#count = fd + 1;
   }
   has(set: 0 | 1 | 2, fd: number): boolean {
-    return (this.words[set * WORDS + (fd >> 5)]! & (1 << (fd & 31))) !== 0;
+    return (this.#words[set * WORDS + (fd >> 5)]! & (1 << (fd & 31))) !== 0;
   }
   /** The descriptors from `first` on, each once. */
   *from(first: number): Generator<number> {
     for (let fd = first; fd < this.#count; fd++) if (this.has(0, fd) || this.has(1, fd) || this.has(2, fd)) yield fd;
   }
   copyFrom(other: DescriptorSets): void {
-    this.words.set(other.words);
+    this.#words.set(other.#words);
     this.#count = other.#count;
   }
 }

@@ -7,6 +7,7 @@ import { closed, type Remains, whenDropped } from '../../system/dropped.js';
 import { ClosedError } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
 import { unlink } from '../../system/path.js';
+import { readOnly } from '../../system/read-only.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { type ChannelKind, SEATS } from '../place/control-file.js';
 import { DIRECTORY_OPTIONS, directoryOf, giveToOwner } from '../place/directory.js';
@@ -89,6 +90,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     makeCoder: (codec: Codec | undefined) => Coder<T, R> = coderOf,
   ) {
     this.name = checkName('name', name);
+    readOnly(this, 'name');
     // Read once: the caller may use the object again for something else.
     const { codec, spin } = options;
     this.#makeCoder = () => makeCoder(codec);

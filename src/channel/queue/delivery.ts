@@ -1,4 +1,5 @@
 /** A message in the hands of its consumer. */
+import { inspect } from 'node:util';
 import { ClosedError, IpcError } from '../../system/errors.js';
 
 /** Who a delivery is settled with. */
@@ -32,14 +33,10 @@ const REJECTED = 2;
  * ```
  */
 export class Delivery<T> implements Disposable {
-  /** What was sent. */
-  readonly value: T;
-  /** The priority that it was sent with; higher goes first. */
-  readonly priority: number;
-  /** The type that it was sent with. */
-  readonly type: number;
-  /** How often it was delivered, this time included: 1 for the first. */
-  readonly attempt: number;
+  readonly #value: T;
+  readonly #priority: number;
+  readonly #type: number;
+  readonly #attempt: number;
   readonly #keeper: Keeper;
   readonly #slot: number;
   readonly #word: number;
@@ -47,13 +44,29 @@ export class Delivery<T> implements Disposable {
 
   /** @internal */
   constructor(value: T, priority: number, type: number, attempt: number, keeper: Keeper, slot: number, word: number) {
-    this.value = value;
-    this.priority = priority;
-    this.type = type;
-    this.attempt = attempt;
+    this.#value = value;
+    this.#priority = priority;
+    this.#type = type;
+    this.#attempt = attempt;
     this.#keeper = keeper;
     this.#slot = slot;
     this.#word = word;
+  }
+  /** What was sent. */
+  get value(): T {
+    return this.#value;
+  }
+  /** The priority that it was sent with; higher goes first. */
+  get priority(): number {
+    return this.#priority;
+  }
+  /** The type that it was sent with. */
+  get type(): number {
+    return this.#type;
+  }
+  /** How often it was delivered, this time included: 1 for the first. */
+  get attempt(): number {
+    return this.#attempt;
   }
   /**
    * It was dealt with: it is gone, and its place is free. Again: nothing.
@@ -73,7 +86,7 @@ export class Delivery<T> implements Disposable {
   reject(): void {
     if (this.#fate === REJECTED) return;
     if (this.#fate !== HELD || this.#keeper.closed) this.#refuse('acknowledged');
-    this.#keeper.giveBack(this.#slot, this.#word, this.type);
+    this.#keeper.giveBack(this.#slot, this.#word, this.#type);
     this.#fate = REJECTED;
   }
   /** Whether it was acknowledged or rejected. */
@@ -84,6 +97,11 @@ export class Delivery<T> implements Disposable {
   [Symbol.dispose](): void {
     if (this.#fate === HELD && !this.#keeper.closed) this.reject();
   }
+  /** For people who look at it. */
+  [inspect.custom](): object {
+    const { priority, type, attempt, settled } = this;
+    return { value: this.#value, priority, type, attempt, settled };
+  }
   #refuse(was: string): never {
     if (this.#fate !== HELD) throw new IpcError('ERR_VECINO_SETTLED', `the message was ${was} already`);
     throw new ClosedError(`${this.#keeper.what}, and the message has gone back: it`);
@@ -92,6 +110,8 @@ export class Delivery<T> implements Disposable {
 
 /** What was sent cannot be decoded: whoever looks at the value gets the error, and may acknowledge the message to be rid of it. */
 export class Undecodable<T> extends Delivery<T> {
+  readonly #error: unknown;
+
   constructor(
     error: unknown,
     priority: number,
@@ -102,10 +122,9 @@ export class Undecodable<T> extends Delivery<T> {
     word: number,
   ) {
     super(undefined as T, priority, type, attempt, keeper, slot, word);
-    Object.defineProperty(this, 'value', {
-      get() {
-        throw error;
-      },
-    });
+    this.#error = error;
+  }
+  override get value(): T {
+    throw this.#error;
   }
 }

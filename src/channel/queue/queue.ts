@@ -5,6 +5,7 @@ import { closed, type Remains, whenDropped } from '../../system/dropped.js';
 import { ClosedError, MessageTooLargeError } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
 import type { Mapping } from '../../system/memory.js';
+import { readOnly } from '../../system/read-only.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
 import { SEAT_COUNTERS } from '../place/control-file.js';
@@ -102,6 +103,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
 
   private constructor(place: Place, mapping: Mapping, plan: Plan, coder: Coder<T, R>, spin: Spin) {
     this.name = place.name;
+    readOnly(this, 'name');
     this.#what = `queue '${place.name}'`;
     this.#place = place;
     this.#mapping = mapping;

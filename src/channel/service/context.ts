@@ -17,18 +17,24 @@ import type { Credentials } from '../../system/socket-option.js';
  * ```
  */
 export class CallContext {
-  /** The method's name. */
-  readonly method: string;
-  /** Who calls, by the kernel's word. */
-  readonly peer: Credentials;
+  readonly #method: string;
+  readonly #peer: Credentials;
   #controller: AbortController | undefined;
   #reason: unknown;
   #aborted = false;
 
   /** @internal */
   constructor(method: string, peer: Credentials) {
-    this.method = method;
-    this.peer = peer;
+    this.#method = method;
+    this.#peer = peer;
+  }
+  /** The method's name. */
+  get method(): string {
+    return this.#method;
+  }
+  /** Who calls, by the kernel's word. */
+  get peer(): Credentials {
+    return this.#peer;
   }
   /**
    * Aborts when nobody waits for the answer any more: the caller has cancelled, has left its loop, ran out of time, has closed or is

@@ -4,6 +4,7 @@ import { checkInteger, checkOptions } from '../../system/arguments.js';
 import type { SyncWaitOptions } from '../../system/deadline.js';
 import { Deadline } from '../../system/deadline.js';
 import { KeepAlive } from '../../system/keep-alive.js';
+import { readOnly } from '../../system/read-only.js';
 import type { Codec, Coder } from '../codec/index.js';
 import { Listener } from '../connection/index.js';
 import { Spin } from '../spin.js';
@@ -46,6 +47,7 @@ export class Service implements Disposable, AsyncDisposable {
     checkInteger('options.maxCalls', maxCalls, 1, MOST_CALLS);
     new Spin(spin);
     this.name = name;
+    readOnly(this, 'name');
     this.#offer = {
       name,
       codec: coder.name,

@@ -11,6 +11,7 @@ import {
   SystemError,
 } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
+import { readOnly } from '../../system/read-only.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { Loan } from '../connection/loan.js';
 import type { Description } from '../place/control-file.js';
@@ -105,6 +106,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     if (!isCapacity(capacity)) throw new CorruptError(`topic '${this.name}' says that its capacity is ${capacity}`);
     this.capacity = capacity;
     this.longest = longestMessage(capacity);
+    readOnly(this, 'name', 'capacity', 'longest');
     this.#codec = codec;
     this.#coder = coder;
     this.#spin = spin;
