@@ -57,6 +57,10 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
   get closed(): boolean {
     return this.#link.closed;
   }
+  /** @internal The longest message that the peer takes, encoded. */
+  get peerTakes(): number {
+    return this.#link.terms.peerTakes;
+  }
   /** @internal For an owner who looks by itself, and then waits by {@link receiveAsleep}. */
   get spin(): Spin {
     return this.#receiver.spin;

@@ -60,7 +60,7 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
   readonly method: string;
   /** Its number on the wire, 0: not sent yet. */
   id = 0;
-  /** Which of the calls over its connection it is, from 1. */
+  /** Which of the calls that went over its connection it is, from 1; 0: none. */
   ordinal = 0;
   /** The frame, until it is sent; with `reconnect` until it is answered. */
   frame: Uint8Array | undefined;

@@ -371,7 +371,8 @@ export class Caller implements CallOwner {
     const id = this.#number();
     renumber(frame, id);
     call.id = id;
-    call.ordinal = ++wire.launched;
+    // One that the service does not take is not sent, so it does not count: another would stand for it among those that were not read.
+    call.ordinal = frame.length <= wire.connection.peerTakes ? ++wire.launched : 0;
     this.#flying.set(id, call);
     wire.intake.start();
     this.#post(wire, frame, call);

@@ -10,6 +10,7 @@ import {
   ClosedError,
   CorruptError,
   client,
+  MessageTooLargeError,
   PeerDiedError,
   serve,
   TimeoutError,
@@ -327,6 +328,32 @@ test('Service: calls that it has not read when it closes go to the next one; tho
   assert.ok(answered > 0 && failed > 0, `${answered} answered, ${failed} failed`);
   c.close();
   service.close();
+});
+
+test('Service: a call that it has begun is not begun again by the next one, also after a call that was too large to be sent', async (t) => {
+  const name = uniqueName();
+  const over = new AbortController();
+  let begun = 0;
+  const handlers = {
+    length: (text: string) => text.length,
+    async once() {
+      begun++;
+      if (!over.signal.aborted) await once(over.signal, 'abort');
+    },
+  };
+  const first = await serve(name, handlers, { maxMessageSize: 4096 });
+  t.after(() => first.close());
+  const c = await client<typeof handlers>(name, { reconnect: true });
+  t.after(() => c.close());
+  await assert.rejects(c.length('x'.repeat(5000)), MessageTooLargeError);
+  const call = c.once();
+  while (begun === 0) await turn();
+  first.close();
+  over.abort();
+  const second = await serve(name, handlers, { maxMessageSize: 4096 });
+  t.after(() => second.close());
+  await assert.rejects(call, ClosedError);
+  assert.equal(begun, 1);
 });
 
 test('a server that is stopped for a second: calls run out of time or are answered afterwards', {
