@@ -58,6 +58,8 @@ const nothing = () => {};
 
 export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposable {
   readonly method: string;
+  /** Which of its client's calls it is. */
+  serial = 0;
   /** Its number on the wire, 0: not sent yet. */
   id = 0;
   /** Which of the calls that went over its connection it is, from 1; 0: none. */

@@ -98,6 +98,9 @@ export class Caller implements CallOwner {
   #wire: Wire | undefined;
   readonly #flying = new Map<number, Call>();
   readonly #queue = new Set<Call>();
+  /** Whether the queue is in the order in which its calls were made. */
+  #inOrder = true;
+  #calls = 0;
   #nextId = 0;
   #closed = false;
   /** Why there is no connection. */
@@ -141,6 +144,7 @@ export class Caller implements CallOwner {
   }
   call(method: string, args: unknown[], options: CallOptions | undefined): Call {
     const call = new Call(this, method, options);
+    call.serial = ++this.#calls;
     if (call.settled) return call;
     let frame: Uint8Array;
     try {
@@ -259,10 +263,8 @@ export class Caller implements CallOwner {
         this.#landed(call);
         wire.retired = true;
         if (call.settled) break;
-        if (this.#reconnect && call.frame !== undefined) {
-          call.id = 0;
-          this.#queue.add(call);
-        } else call.fail(() => gone(this.name, new ClosedError(''), call.method));
+        if (this.#reconnect && call.frame !== undefined) this.#requeue(call);
+        else call.fail(() => gone(this.name, new ClosedError(''), call.method));
         break;
       default:
         throw this.#damage(`a frame of kind ${kind}`);
@@ -279,15 +281,24 @@ export class Caller implements CallOwner {
 
   /** What the service has not read was not executed: it goes to the next one, before what waits already. */
   #takeBack(wire: Wire): void {
-    const waiting = [...this.#queue];
-    this.#queue.clear();
-    for (const call of this.#flying.values()) {
+    for (const call of [...this.#flying.values()]) {
       if (call.ordinal <= wire.launched - wire.unread) continue;
       this.#flying.delete(call.id);
-      call.id = 0;
-      if (!call.settled && call.frame !== undefined) this.#queue.add(call);
+      if (!call.settled && call.frame !== undefined) this.#requeue(call);
     }
-    for (const call of waiting) this.#queue.add(call);
+  }
+  /** It was not executed: it waits for the next service, before those that were made after it. */
+  #requeue(call: Call): void {
+    call.id = 0;
+    this.#queue.add(call);
+    this.#inOrder = false;
+  }
+  #sortQueue(): void {
+    if (this.#inOrder) return;
+    const calls = [...this.#queue].sort((a, b) => a.serial - b.serial);
+    this.#queue.clear();
+    for (const call of calls) this.#queue.add(call);
+    this.#inOrder = true;
   }
   /** The connection, if it can take a call. */
   #ready(): Wire | undefined {
@@ -365,6 +376,7 @@ export class Caller implements CallOwner {
     this.#wire = wire;
     this.#loss = undefined;
     wire.heard = performance.now();
+    this.#sortQueue();
     if (this.wanted > 0) wire.intake.start();
   }
   #launch(wire: Wire, call: Call, frame: Uint8Array): void {

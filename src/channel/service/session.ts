@@ -37,6 +37,8 @@ export class Session implements Reader {
   /** Calls that were read, refused ones too. */
   #read = 0;
   #retired = false;
+  /** Calls that came after that. */
+  #refused = 0;
   #over = false;
 
   constructor(offer: Offer, connection: Connection<unknown>) {
@@ -148,6 +150,8 @@ export class Session implements Reader {
     if (this.#running >= maxCalls || this.#answers.size >= 2 * maxCalls)
       throw new CorruptError(`a client has more than ${maxCalls} calls in flight`);
     if (this.#retired) {
+      // A client hears that it is to call no more before it hears of those it has made in vain: it has at most so many in flight.
+      if (++this.#refused > maxCalls) throw new CorruptError(`a client goes on calling a service that takes no calls`);
       this.#tell(this.writer.bare(REFUSED, id));
       return;
     }

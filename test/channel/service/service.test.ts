@@ -816,3 +816,32 @@ test('many clients of one service, each with its own calls', async () => {
 test('nothing of all that is left in the runtime folder', () => {
   assert.deepEqual(readdirSync(runtime), []);
 });
+
+test('Client: with reconnect, calls that a service in shutdown refuses begin at the next one before those made after them', async () => {
+  const name = uniqueName();
+  const order: number[] = [];
+  let finish = () => {};
+  const handlers = {
+    slow: () =>
+      new Promise<void>((resolve) => {
+        finish = resolve;
+      }),
+    note: (number: number) => void order.push(number),
+  };
+  const first = await serve(name, handlers, { maxCalls: 2 });
+  const c = await client<typeof handlers>(name, { reconnect: true });
+  const slow = c.slow();
+  while (first.calls === 0) await turn();
+  const ended = first.shutdown();
+  const notes = Promise.all([1, 2, 3, 4].map((number) => c.note(number))); // the first of them is sent, and refused
+  await turn();
+  finish();
+  await slow;
+  await ended;
+  assert.deepEqual(order, []);
+  const second = await serve(name, handlers, { maxCalls: 2 });
+  await notes;
+  assert.deepEqual(order, [1, 2, 3, 4]);
+  c.close();
+  second.close();
+});
