@@ -202,3 +202,33 @@ test('Dropped: the peer of a connection gets all that was sent, then learns that
   );
   assert.equal(output, 'x\n');
 });
+test('Dropped: a connection that owed its peer a wake-up leaves its descriptor alone', limit, async () => {
+  const output = await runScript(
+    `import * as v from 'vecino';
+    import { native } from '#src/system/native.js';
+    const listener = await v.listen('${name}');
+    const accepted = listener.accept();
+    let strokes = 0;
+    const { send } = native;
+    const { all } = await (async () => {
+      const connection = await v.connect('${name}');
+      const peer = await accepted;
+      const received = (async () => { const all = []; for await (const message of peer) all.push(message); return all; })();
+      await new Promise((resolve) => setTimeout(resolve, 5)); // it sleeps
+      native.send = () => { strokes++; return -105; }; // ENOBUFS
+      await connection.send('x');
+      return { all: received };
+    })();
+    let done = false;
+    void all.finally(() => { done = true; });
+    while (!done) { gc(); await new Promise((resolve) => setTimeout(resolve, 1)); }
+    const before = strokes;
+    await new Promise((resolve) => setTimeout(resolve, 50)); // it would have been five more
+    native.send = send;
+    console.log(before > 0, strokes - before, (await all).join());
+    process.exit();`,
+    [],
+    { env },
+  );
+  assert.equal(output, 'true 0 x\n');
+});

@@ -155,7 +155,7 @@ class Remnant implements Remains {
   over: (() => void) | undefined;
   readonly #out: RingProducer;
   readonly #in: RingConsumer;
-  readonly #fd: number;
+  readonly #bell: Bell;
   readonly #serial: number;
   readonly #memory: Mapping;
   readonly #link: WeakRef<Link>;
@@ -164,7 +164,7 @@ class Remnant implements Remains {
     this.what = link.what;
     this.#out = link.out;
     this.#in = link.in;
-    this.#fd = link.bell.fd;
+    this.#bell = link.bell;
     this.#serial = serial;
     this.#memory = memory;
     this.#link = reference;
@@ -179,7 +179,8 @@ class Remnant implements Remains {
   abandon(): boolean {
     for (const line of this.lines) line.close();
     this.end();
-    const ours = closeIfOwned(this.#fd, this.#serial);
+    this.#bell.ended = true; // it may be about to ring again, by a number that is somebody else's then
+    const ours = closeIfOwned(this.#bell.fd, this.#serial);
     this.#memory.unmap();
     return ours;
   }
