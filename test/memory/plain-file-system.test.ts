@@ -17,14 +17,16 @@ const SCRIPT = `
   import { readdirSync } from 'node:fs';
   import { connect, listen, Mutex, Queue, Semaphore, SharedMemory, Topic } from 'vecino';
   const name = 'vecino-test-plain-' + process.pid;
-  const memory = SharedMemory.create(name, 100_000);
+  const made = [];
+  const keep = (object) => { made.push(object); return object; };
+  const memory = keep(SharedMemory.create(name, 100_000));
   try { SharedMemory.create(name, 1); } catch (error) { console.log(error.code); }
-  console.log(SharedMemory.open(name).size, memory.unlink(), SharedMemory.anonymous(5000).size);
-  Mutex.named(name).lockSync().release();
+  console.log(keep(SharedMemory.open(name)).size, memory.unlink(), keep(SharedMemory.anonymous(5000)).size);
+  keep(Mutex.named(name)).lockSync().release();
   Mutex.unlink(name);
-  const semaphore = Semaphore.create(name, 1);
+  const semaphore = keep(Semaphore.create(name, 1));
   try { Semaphore.create(name, 1); } catch (error) { console.log(error.code); }
-  console.log(Semaphore.open(name).tryAcquire(), semaphore.value, semaphore.unlink());
+  console.log(keep(Semaphore.open(name)).tryAcquire(), semaphore.value, semaphore.unlink());
   const queue = await Queue.open(name);
   queue.sendSync('queue');
   console.log(queue.receiveSync().value);
@@ -39,7 +41,7 @@ const SCRIPT = `
   const [server, client] = await Promise.all([listener.accept(), connect(name)]);
   client.sendSync('connection');
   console.log(await server.receive());
-  for (const each of [client, server, listener]) each.close();
+  for (const each of [client, server, listener, ...made]) each.close();
   console.log('left:', [...readdirSync(process.env.VECINO_RUNTIME_DIR), ...readdirSync('/dev/shm')].filter((each) => /plain|vecino-new/.test(each)).join());`;
 const EXPECTED = 'EEXIST\n100000 true 5000\nEEXIST\ntrue 0 true\nqueue\ntopic\nconnection\nleft: \n';
 
