@@ -5,7 +5,6 @@
  * leaves either nothing or a whole segment; an opener never meets a half-made one of ours.
  */
 import { constants as bufferConstants } from 'node:buffer';
-import { statfsSync } from 'node:fs';
 import {
   checkBoolean,
   checkDescriptor,
@@ -30,6 +29,7 @@ import { constants } from '../system/native.js';
 import { allocate, type NewFile, newFile } from '../system/new-file.js';
 import { checkRegular, NEVER_WAITS } from '../system/open-existing.js';
 import { own } from '../system/owned-descriptor.js';
+import { statfs } from '../system/path.js';
 import { readOnly as fixed } from '../system/read-only.js';
 import { endWaits } from '../system/word-wait.js';
 
@@ -303,7 +303,7 @@ function reserve(fd: number, size: number, name: string): void {
   }
 }
 function room(): string {
-  const { bavail, bsize, blocks } = statfsSync(FOLDER);
+  const { bavail, bsize, blocks } = statfs(FOLDER);
   return `${FOLDER} has ${bavail * bsize} of ${blocks * bsize} bytes free; raise it with 'mount -o remount,size=… ${FOLDER}'`;
 }
 
@@ -318,7 +318,7 @@ function checkMappable(size: number): void {
 function checkMemory(size: number, name: string, what: string): void {
   const available = process.availableMemory();
   if (size <= available || available === 0) return; // 0: it could not be found out, for want of /proc or a descriptor
-  const { bavail, bsize } = statfsSync(FOLDER);
+  const { bavail, bsize } = statfs(FOLDER);
   const full = what !== 'memfd' && size > bavail * bsize;
   throw new SystemError(errno[full ? 'ENOSPC' : 'ENOMEM']!, 'fallocate', {
     path: name,

@@ -1,5 +1,4 @@
 /** fifo(7): a pipe with a name in the file system, for processes that have no ancestor in common. */
-import { chmodSync, unlinkSync } from 'node:fs';
 import { checkBoolean, checkMode, checkOptions, checkPath, type OptionNames } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { errno, IpcError, SystemError } from '../system/errors.js';
@@ -7,6 +6,7 @@ import { close, type FileStatus, fcntl, fstat } from '../system/file.js';
 import { KeepAlive, program } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
 import { checkOpen, openWaiting, openWaitingSync } from '../system/opener.js';
+import { chmod, unlink } from '../system/path.js';
 import { mkfifo } from '../system/pipe.js';
 import { readOnly } from '../system/read-only.js';
 import { NOT_A_PIPE } from './end.js';
@@ -67,13 +67,13 @@ export class Fifo implements Disposable {
       // The umask has taken bits away. They are given back to the inode itself, not to what may have its name by now.
       const place = locate(path, O_NOFOLLOW!);
       try {
-        if ((place.status.mode & 0o7777) !== mode) chmodSync(`/proc/self/fd/${place.fd}`, mode);
+        if ((place.status.mode & 0o7777) !== mode) chmod(`/proc/self/fd/${place.fd}`, mode);
       } finally {
         close(place.fd);
       }
     } catch (error) {
       Fifo.unlink(path);
-      throw converted(error, 'chmod', path);
+      throw named(error, path);
     }
     return new Fifo(path);
   }
@@ -82,11 +82,10 @@ export class Fifo implements Disposable {
     checkPath('path', path);
     try {
       close(locate(path, O_NOFOLLOW!).fd);
-      unlinkSync(path);
-      return true;
+      return unlink(path);
     } catch (error) {
-      if ((error as SystemError).code === 'ENOENT') return false;
-      throw converted(error, 'unlink', path);
+      if (error instanceof SystemError && error.code === 'ENOENT') return false;
+      throw error;
     }
   }
 
@@ -241,8 +240,7 @@ function adopt<T>(fd: number, path: string, make: (fd: number) => T): T {
     throw new IpcError(NOT_A_PIPE, `'${path}' is not a FIFO any more`, { cause: error });
   }
 }
-/** Errors of node:fs as our own. */
-function converted(error: unknown, syscall: string, path: string): unknown {
-  if (error instanceof IpcError || typeof (error as NodeJS.ErrnoException).errno !== 'number') return error;
-  return new SystemError((error as NodeJS.ErrnoException).errno!, syscall, { path });
+/** The error of a call that was about a path of /proc. */
+function named(error: unknown, path: string): unknown {
+  return error instanceof SystemError ? new SystemError(error.errno, error.syscall, { path }) : error;
 }

@@ -5,12 +5,12 @@
  * inode, and fails with `ECONNREFUSED` if there is none, with `EPROTOTYPE` if there is one of another type, listening already or
  * not. It disturbs nobody.
  */
-import { chmodSync, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { errno, errnoName, SystemError } from '../system/errors.js';
 import { close, fchmod, flock, open } from '../system/file.js';
 import { constants, native } from '../system/native.js';
+import { chmod, link, lstat, rename, unlink } from '../system/path.js';
 import { socket } from '../system/socket.js';
 import { isAbstract, unixAddress } from '../system/socket-address.js';
 
@@ -32,8 +32,8 @@ export class UnixName {
   remove(): void {
     if (this.#file === undefined) return;
     try {
-      const { dev, ino } = lstatSync(this.#path, { bigint: true });
-      if (dev === this.#file.dev && ino === this.#file.ino) unlinkSync(this.#path);
+      const { dev, ino } = lstat(this.#path);
+      if (dev === this.#file.dev && ino === this.#file.ino) unlink(this.#path);
     } catch {
       // Gone, or no longer within reach: nothing of ours to remove.
     }
@@ -58,8 +58,8 @@ export function bindName(fd: number, name: string, mode: number, address: Uint8A
   const result = native.bind(fd, address);
   if (result === EADDRINUSE) takeOver(fd, name, address);
   else if (result < 0) throw new SystemError(result, 'bind', hinted(name, bindHint(result)));
-  const file = lstatSync(name, { bigint: true });
-  if ((Number(file.mode) & 0o7777) !== mode) chmodSync(name, mode);
+  const file = lstat(name);
+  if ((Number(file.mode) & 0o7777) !== mode) chmod(name, mode);
   return new UnixName(name, file);
 }
 
@@ -75,24 +75,21 @@ function takeOver(fd: number, name: string, address: Uint8Array): void {
       // Moved aside and looked at once more: programs that know nothing of the lock may have put theirs there just now.
       const aside = join(dirname(name), `.${basename(name).slice(0, 40)}.${process.pid}.${threadId}`);
       try {
-        renameSync(name, aside);
+        rename(name, aside);
       } catch (error) {
-        const { code = '' } = error as NodeJS.ErrnoException;
-        throw new SystemError(errno[code] ?? errno['EIO']!, 'rename', {
-          path: name,
-          hint: 'The dead socket there could not be removed',
-          cause: error,
-        });
+        if (!(error instanceof SystemError)) throw error;
+        const hint = 'The dead socket there could not be removed';
+        throw new SystemError(error.errno, 'rename', { path: name, hint, cause: error });
       }
       if (probe(aside) !== 'ECONNREFUSED') {
         try {
-          linkSync(aside, name);
+          link(aside, name);
         } finally {
-          unlinkSync(aside);
+          unlink(aside);
         }
         throw inUse(name);
       }
-      unlinkSync(aside);
+      unlink(aside);
       result = native.bind(fd, address);
     }
     if (result < 0) throw result === EADDRINUSE ? inUse(name) : new SystemError(result, 'bind', { path: name });
@@ -103,7 +100,7 @@ function takeOver(fd: number, name: string, address: Uint8Array): void {
 function refuseUnlessStale(name: string): void {
   let isSocket: boolean;
   try {
-    isSocket = lstatSync(name).isSocket();
+    isSocket = lstat(name).isSocket();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     throw error;

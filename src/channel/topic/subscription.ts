@@ -1,7 +1,7 @@
 /** The receiving side of a topic. */
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
-import { ClosedError, CorruptError, invalidArgument } from '../../system/errors.js';
+import { ClosedError, CorruptError, IpcError, invalidArgument } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
 import { Line, type Task } from '../../system/line.js';
 import type { Decoder } from '../codec/coder.js';
@@ -193,7 +193,8 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   #checkOpen(): void {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#closed) throw new ClosedError(this.#what);
-    if (this.#visiting) throw new Error('receive() and drain() cannot be called while drain() shows a message');
+    if (this.#visiting)
+      throw new IpcError('ERR_VECINO_DRAINING', `${this.#what}: the visitor of drain() must not receive`);
   }
   /** One try of those who wait in the line. Boxed, because a value may be undefined. */
   readonly #attempt = (): [T] | undefined => {
