@@ -132,6 +132,16 @@ export class NotEncodableError extends IpcError {
   }
 }
 
+/** The name is not there any more: somebody else has removed what belongs to it, while it was in use. */
+export class RemovedError extends IpcError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_VECINO_REMOVED', message, options);
+  }
+  static {
+    RemovedError.prototype.name = 'RemovedError';
+  }
+}
+
 /** It is there already, made for something else: another kind of channel, codec or size. */
 export class MismatchError extends IpcError {
   constructor(message: string, options?: ErrorOptions) {

@@ -12,6 +12,7 @@ export {
   MismatchError,
   NotEncodableError,
   PeerDiedError,
+  RemovedError,
   SystemError,
   type SystemErrorContext,
   TimeoutError,

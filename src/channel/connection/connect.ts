@@ -14,7 +14,8 @@ import { type ChannelDirectory, directoryOf } from '../place/directory.js';
 import { Spin } from '../spin.js';
 import { Connection } from './connection.js';
 import { allowedByConnector, introduce, type LinkOptions, linkSettings, wasNotHeard } from './handshake.js';
-import { BOTH_SIDES, type ListenOptions, SOCKET } from './listener.js';
+import { BOTH_SIDES, type ListenOptions } from './listener.js';
+import { SOCKET } from './presence.js';
 import { Turnstile } from './turnstile.js';
 
 /** Milliseconds that a listener gets to take the connection, if no time-out was given: it may be stopped. */

@@ -1,17 +1,17 @@
 /** Where connections come in: a name, and the socket that stands for it. */
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
-import { type UnixServer, type UnixSocket, unix } from '../../socket/index.js';
+import type { UnixServer, UnixSocket } from '../../socket/index.js';
 import { checkName, checkOptions, type OptionNames } from '../../system/arguments.js';
 import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../../system/deadline.js';
 import { closed, type Remains, whenDropped } from '../../system/dropped.js';
-import { ClosedError } from '../../system/errors.js';
+import { ClosedError, type IpcError, RemovedError, SystemError } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
-import { unlink } from '../../system/path.js';
 import { readOnly } from '../../system/read-only.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
-import { type ChannelKind, SEATS } from '../place/control-file.js';
-import { DIRECTORY_OPTIONS, directoryOf, giveToOwner } from '../place/directory.js';
-import { Place } from '../place/place.js';
+import { type ChannelKind, type Description, SEATS } from '../place/control-file.js';
+import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../place/directory.js';
+import { LossWatch } from '../place/loss.js';
+import type { Place } from '../place/place.js';
 import { Row } from '../place/row.js';
 import { Spin } from '../spin.js';
 import { Connection } from './connection.js';
@@ -24,13 +24,10 @@ import {
   SHORT_OF_DESCRIPTORS_MS,
   welcome,
 } from './handshake.js';
+import { Presence } from './presence.js';
 import { SpareDescriptor } from './spare.js';
 import { MAX_SILENCE_MS, Strangers } from './strangers.js';
 
-/** The socket in the channel's folder. */
-export const SOCKET = 'socket';
-/** The seat of the listener, of which there is one. */
-export const LISTENER_SEAT = 0;
 /** As many as the kernel lets wait to be accepted: /proc/sys/net/core/somaxconn. */
 const BACKLOG = 65_535;
 
@@ -66,8 +63,10 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
   readonly #makeCoder: () => Coder<T, R>;
   readonly #makeSpin: () => Spin;
   readonly #host: Host;
-  readonly #place: Place;
-  readonly #server: UnixServer;
+  /** Its place and its socket, and the watch for their loss. */
+  readonly #present: Present;
+  /** Why it listens no more, if not because it was closed. */
+  #failure: RemovedError | undefined;
   /** Connections that nobody has accepted yet, and those who wait for one. One of both is empty. */
   readonly #ready: Connection<T, R>[] = [];
   readonly #waiters: Waiter<T, R>[] = [];
@@ -92,43 +91,24 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     this.name = checkName('name', name);
     readOnly(this, 'name');
     // Read once: the caller may use the object again for something else.
-    const { codec, spin } = options;
+    const { codec, spin, directory, owner, group } = options;
+    const where: DirectoryOptions = { directory, owner, group };
     this.#makeCoder = () => makeCoder(codec);
     this.#makeSpin = () => new Spin(spin);
     this.#makeSpin();
-    const directory = directoryOf(options, true);
-    const settings = linkSettings(this.#makeCoder().name, options, allowedByListener(directory));
+    const settings = linkSettings(this.#makeCoder().name, options, allowedByListener(directoryOf(where, true)));
     this.#host = { name, settings, spare: this.#spare, heard: (socket) => this.#strangers.delete(socket) };
-    this.#place = Place.open(
-      name,
-      { kind, codec: settings.codec, geometry: {} },
-      { directory, seats: [LISTENER_SEAT, LISTENER_SEAT + 1] },
-    );
+    const wanted: Description = { kind, codec: settings.codec, geometry: {} };
+    this.#present = new Present(() => new Presence(name, wanted, directoryOf(where, true), BACKLOG));
     try {
-      try {
-        unlink(this.#place.path(SOCKET)); // of one who is dead: the seat is ours
-      } catch {}
-      this.#server = unix.listen(this.#place.path(SOCKET), {
-        type: 'seqpacket',
-        mode: this.#place.mode,
-        backlog: BACKLOG,
-      }) as UnixServer;
-      this.#server.unref(); // whoever waits for a connection counts
-      giveToOwner(directory, this.#place.path(SOCKET));
+      this.#present.enter(this);
       this.#spare.take();
     } catch (error) {
       this.#spare.close();
-      this.#place.close();
+      this.#present.close();
       throw error;
     }
-    this.#remains = remainsOf(
-      `listener '${this.name}'`,
-      this.#ready,
-      this.#lines,
-      this.#spare,
-      this.#server,
-      this.#place,
-    );
+    this.#remains = remainsOf(`listener '${this.name}'`, this.#ready, this.#lines, this.#spare, this.#present);
     whenDropped(this, this.#remains);
   }
   get closed(): boolean {
@@ -200,7 +180,22 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
   /** Frees the name. Connections that were accepted stay; the others are closed. Idempotent. */
   close(): void {
     if (this.closed) return;
-    const error = new ClosedError(`listener '${this.name}'`);
+    this.#end(new ClosedError(`listener '${this.name}'`));
+  }
+  /** @internal Its name was removed. It takes it back, unless somebody else has it by now. */
+  lost(error: RemovedError): void {
+    if (this.closed) return;
+    try {
+      this.#present.enter(this, (place) => {
+        for (const row of this.#lines) row?.move(place);
+      });
+      this.#accepting?.abort(); // at the socket that nobody can find any more
+    } catch (cause) {
+      this.#failure = new RemovedError(error.message, { cause });
+      this.#end(this.#failure);
+    }
+  }
+  #end(error: IpcError): void {
     this.#over.abort(error);
     this.#accepting?.abort();
     for (const waiter of [...this.#waiters]) waiter.reject(error);
@@ -208,8 +203,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     for (const row of this.#lines) row?.close();
     closed(this.#remains);
     this.#spare.close();
-    this.#server.close();
-    this.#place.close();
+    this.#present.close();
   }
   [Symbol.dispose](): void {
     this.close();
@@ -235,7 +229,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
           }
         }
         // Without a spare descriptor those who are accepted could not be served.
-        else if (this.#spare.take()) void this.#welcome((await this.#server.accept({ signal })).unref());
+        else if (this.#spare.take()) void this.#welcome((await this.#present.server.accept({ signal })).unref());
         else await this.#shortage(signal);
       } catch (error) {
         if (signal.aborted) continue;
@@ -280,7 +274,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
   #writeDown(connection: Connection<T, R>): void {
     const seat = this.#lines.indexOf(undefined, 1);
     if (seat < 0 || this.closed) return;
-    const row = new Row(this.#place, seat, connection.peer.pid);
+    const row = new Row(this.#present.place, seat, connection.peer.pid);
     const lines = this.#lines; // and not the listener, which may be dropped before the connection
     lines[seat] = row;
     connection.account(row, () => {
@@ -288,7 +282,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     });
   }
   #use(): void {
-    if (this.closed) throw new ClosedError(`listener '${this.name}'`);
+    if (this.closed) throw this.#failure ?? new ClosedError(`listener '${this.name}'`);
   }
 }
 
@@ -310,6 +304,45 @@ export function listen<T>(name: string, options?: ListenOptions<T>): Promise<Lis
 export async function listen(name: string, options: ListenOptions<unknown> = {}): Promise<Listener<unknown>> {
   checkOptions('options', options, BOTH_SIDES);
   return new Listener<unknown>(name, options, 'connection');
+}
+const MAX_ATTEMPTS = 10;
+/** Where a listener can be found; again, after that was removed. */
+class Present {
+  readonly #make: () => Presence;
+  #now: Presence | undefined;
+  #watch: LossWatch | undefined;
+
+  constructor(make: () => Presence) {
+    this.#make = make;
+  }
+  /** Throws, and leaves what was, if somebody else has the name. */
+  enter(listener: Listener<never, unknown>, move: (place: Place) => void = () => {}): void {
+    const now = this.#makeAgain();
+    move(now.place);
+    this.close();
+    this.#now = now;
+    this.#watch = new LossWatch(now.place, listener, (listener, error) => listener.lost(error));
+  }
+  #makeAgain(): Presence {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return this.#make();
+      } catch (error) {
+        // Whoever removes it is at it still, and has taken the folder away that it was to be made in.
+        if (!(error instanceof SystemError) || error.code !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;
+      }
+    }
+  }
+  get place(): Place {
+    return this.#now!.place;
+  }
+  get server(): UnixServer {
+    return this.#now!.server;
+  }
+  close(): void {
+    this.#watch?.close();
+    this.#now?.close();
+  }
 }
 /** What is seen to when nobody refers to a listener any more, neither by itself nor by a pending accept. */
 function remainsOf(

@@ -5,6 +5,8 @@
  * All channels of a thread share one inotify instance, because a user may have 128 of them, and one watch for each control file. It is
  * there while somebody watches. Without one (`EMFILE`) whoever waits looks twice a second, and asks for one again each time.
  *
+ * The same watch tells that the control file was removed by somebody who takes no part (loss.ts).
+ *
  * Nothing is done by those who send, and nobody is woken while nobody leaves.
  */
 import { LITTLE_ENDIAN } from '../../memory/layout-memory.js';
@@ -18,6 +20,8 @@ import type { Place } from './place.js';
 const { read } = native;
 const EINTR = -errno['EINTR']!;
 const POLLIN = constants['POLLIN']!;
+/** IN_ATTRIB: its name was removed, say. */
+const EVENTS = constants['IN_CLOSE_WRITE']! | constants['IN_ATTRIB']!;
 /** struct inotify_event: wd, mask, cookie, len, name. */
 const HEADER = 16;
 const LENGTH = 12;
@@ -157,7 +161,7 @@ class Instance implements Waiter {
   /** Undefined: the kernel refuses one. */
   join(closings: Closings, path: string): number | undefined {
     try {
-      const descriptor = inotifyAddWatch(this.fd, path, constants['IN_CLOSE_WRITE']!); // the same for the same file
+      const descriptor = inotifyAddWatch(this.fd, path, EVENTS); // the same for the same file
       const watchers = this.#watchers.get(descriptor);
       if (watchers === undefined) this.#watchers.set(descriptor, new Set([closings]));
       else watchers.add(closings);

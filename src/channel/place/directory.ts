@@ -23,11 +23,11 @@ export interface DirectoryOptions {
    * A folder for channels between users: an absolute path, the same on both sides. It is made if it is not there, by its owner. It must not be
    * writable by anybody else, nor may one above it be, unless that is sticky, as `/tmp` is.
    */
-  directory?: string;
+  directory?: string | undefined;
   /** The user (uid) whose folder it must be: of whoever listens, or makes topics and queues there. This user, if not given. */
-  owner?: number;
+  owner?: number | undefined;
   /** Whose members may enter (gid), for the owner's side; the owner must be one of them. Nobody but the owner and root, if not given. */
-  group?: number;
+  group?: number | undefined;
 }
 export const DIRECTORY_OPTIONS: OptionNames<DirectoryOptions> = { directory: true, owner: true, group: true };
 

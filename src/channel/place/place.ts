@@ -5,7 +5,7 @@
  * channel is there still is decided in life.ts; killed or stopped in the middle of opening or closing, nobody is in anybody's way.
  */
 import { checkName } from '../../system/arguments.js';
-import { ClosedError, errno, MismatchError, SystemError } from '../../system/errors.js';
+import { ClosedError, errno, MismatchError, RemovedError, SystemError } from '../../system/errors.js';
 import { fstat } from '../../system/file.js';
 import { setFileLock, testFileLock } from '../../system/file-lock.js';
 import { constants, native } from '../../system/native.js';
@@ -178,6 +178,14 @@ export class Place implements Disposable {
     if (fd < 0) return false;
     native.close(fd); // for writing: that is what they are told of
     return true;
+  }
+  /** That the files were removed by somebody who takes no part: ours has its name for as long as anybody has a seat. One system call. */
+  loss(): RemovedError | undefined {
+    if (this.#closed || fstat(this.#channel.control).links > 0) return undefined;
+    return new RemovedError(
+      `'${this.folder}' was removed while it was in use, by somebody who takes no part in it. Whoever opens '${this.name}' now gets another ` +
+        `${this.description.kind}. Under systemd set RemoveIPC=no, or use a system user or VECINO_RUNTIME_DIR`,
+    );
   }
   /** Throws if the control file was truncated by somebody. */
   check(): void {

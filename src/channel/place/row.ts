@@ -6,7 +6,7 @@ import type { Place } from './place.js';
 export const CONNECTION_ROLE = 1;
 
 export class Row {
-  readonly #place: Place;
+  #place: Place;
   readonly #word: number;
   readonly #counters: number;
   #open = true;
@@ -18,6 +18,15 @@ export class Row {
     place.doubles.fill(0, this.#counters, this.#counters + 4);
     place.words[this.#word + SEAT_ROLE] = CONNECTION_ROLE;
     place.words[this.#word + SEAT_PID] = pid;
+  }
+  /** To the same line of another control file: the first was removed. */
+  move(place: Place): void {
+    const { doubles, words } = this.#place;
+    const counted = doubles.slice(this.#counters, this.#counters + 4);
+    place.words[this.#word + SEAT_ROLE] = CONNECTION_ROLE;
+    place.words[this.#word + SEAT_PID] = words[this.#word + SEAT_PID]!;
+    place.doubles.set(counted, this.#counters);
+    this.#place = place;
   }
   /** So many messages and bytes have gone out. After {@link close} it does nothing. */
   sent(messages: number, bytes: number): void {

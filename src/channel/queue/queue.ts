@@ -2,7 +2,7 @@
 import { checkInteger, checkName, checkOptions } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { closed, type Remains, whenDropped } from '../../system/dropped.js';
-import { ClosedError, MessageTooLargeError } from '../../system/errors.js';
+import { ClosedError, MessageTooLargeError, type RemovedError } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
 import type { Mapping } from '../../system/memory.js';
 import { readOnly } from '../../system/read-only.js';
@@ -11,6 +11,7 @@ import { SharedDecoder } from '../codec/receive.js';
 import { SEAT_COUNTERS } from '../place/control-file.js';
 import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../place/directory.js';
 import { Doorbell } from '../place/doorbell.js';
+import { LossWatch } from '../place/loss.js';
 import { Place } from '../place/place.js';
 import { unlinkPlace } from '../place/unlink.js';
 import type { Spin } from '../spin.js';
@@ -93,6 +94,8 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   readonly #bell: Doorbell;
   readonly #keepAlive = new KeepAlive();
   readonly #remains: Remnant;
+  readonly #watch: LossWatch<Queue<T, R>>;
+  #loss: RemovedError | undefined;
   #waitingOrNone: Waiting<R> | undefined;
   /** When we looked for the dead, and how many messages may be taken before the clock is looked at. */
   #looked = 0;
@@ -134,7 +137,8 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
       bell.close();
       throw error;
     }
-    this.#remains = new Remnant(place, bell, mapping);
+    this.#watch = new LossWatch<Queue<T, R>>(place, this, (queue, error) => queue.#lost(error));
+    this.#remains = new Remnant(place, bell, mapping, this.#watch);
     whenDropped(this, this.#remains);
   }
 
@@ -307,6 +311,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     this.#closed = true;
     this.#keeper.closed = true;
     closed(this.#remains);
+    this.#watch.close();
     const { seat } = this.#place;
     this.#waitingOrNone?.close();
     this.#waker.close();
@@ -328,8 +333,14 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     this.close();
   }
 
+  /** What is sent and received through this object is not that of whoever opens the queue from now on. */
+  #lost(error: RemovedError): void {
+    this.#loss = error;
+    this.#waitingOrNone?.fail(error);
+  }
   #mustBeOpen(): void {
     if (this.#closed) throw new ClosedError(this.#what);
+    if (this.#loss !== undefined) throw this.#loss;
   }
   #encode(value: T): Uint8Array {
     const payload = this.#coder.encode(value);
@@ -392,6 +403,8 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   }
   /** Gives back what the dead had in hand. */
   #recover(): void {
+    this.#loss ??= this.#place.loss();
+    if (this.#loss !== undefined) throw this.#loss;
     this.#mapping.check();
     const { returned, freed } = recover(this.#place, this.#messages);
     this.#counters[this.#counter + RECOVERED_COUNT]! += returned;
@@ -464,14 +477,18 @@ class Remnant implements Remains {
   readonly #bell: Doorbell;
   readonly #mapping: Mapping;
 
-  constructor(place: Place, bell: Doorbell, mapping: Mapping) {
+  readonly #watch: LossWatch;
+
+  constructor(place: Place, bell: Doorbell, mapping: Mapping, watch: LossWatch) {
     this.what = `queue '${place.name}'`;
     this.#place = place;
     this.#bell = bell;
     this.#mapping = mapping;
+    this.#watch = watch;
   }
   abandon(): boolean {
     this.deaths?.close();
+    this.#watch.close();
     this.#bell.close();
     this.#place.close();
     this.#mapping.unmap();

@@ -277,7 +277,7 @@ export class Waiting<T> {
       if (!this.#rungArmed) this.#bell.notify(this.#rung);
       this.#rungArmed = true;
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
       return;
     }
     const time = Math.min(within, this.#deaths?.remaining ?? Number.POSITIVE_INFINITY);
@@ -304,12 +304,13 @@ export class Waiting<T> {
     this.#lookForDead();
     if (this.#rest === undefined) this.#settle();
   }
-  #lookForDead(): void {
+  #lookForDead(blocking = false): void {
     if (this.#deaths?.due() !== true) return;
     try {
       this.#attempts.recover();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
+      if (blocking) throw error;
     }
   }
   #died(): void {
@@ -325,7 +326,8 @@ export class Waiting<T> {
     this.#attempts.watches(this.#deaths);
     this.#lookForDead(); // those who died before
   }
-  #fail(error: unknown): void {
+  /** Ends every wait with `error`. */
+  fail(error: unknown): void {
     this.#disarm();
     for (const { pending } of [...this.#receivers, ...this.#senders]) pending.reject(error);
     this.#receivers.clear();
@@ -382,7 +384,7 @@ export class Waiting<T> {
     if (this.#attempts.ringAgain()) most = Math.min(most, AGAIN_MS);
     this.#deaths!.blockSync(this.#bell.fd, deadline, most);
     this.#bell.quiet();
-    this.#lookForDead();
+    this.#lookForDead(true);
   }
 }
 function told(call: () => void): Waiter {

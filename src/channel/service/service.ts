@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkInteger, checkOptions } from '../../system/arguments.js';
 import type { SyncWaitOptions } from '../../system/deadline.js';
 import { Deadline } from '../../system/deadline.js';
+import { RemovedError } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
 import { readOnly } from '../../system/read-only.js';
 import type { Codec, Coder } from '../codec/index.js';
@@ -34,6 +35,9 @@ export class Service implements Disposable, AsyncDisposable {
   readonly #listener: Listener<unknown>;
   readonly #sessions = new Set<Session>();
   readonly #offer: Offer;
+  /** Resolves when it takes no more calls: with `undefined` after `close()` or `shutdown()`, else with the reason. Never rejects. */
+  readonly ended: Promise<RemovedError | undefined>;
+  #end!: (reason: RemovedError | undefined) => void;
   /** It waits for calls until it is closed. */
   readonly #keepAlive = new KeepAlive();
   #closing = false;
@@ -59,6 +63,9 @@ export class Service implements Disposable, AsyncDisposable {
         if (this.#closing && this.#sessions.size === 0) this.#drained?.();
       },
     };
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
     // The intake does the looking: the connection itself shall not.
     this.#listener = new Listener<unknown>(name, options, 'service', frameCoder).unref();
     this.#keepAlive.begin();
@@ -95,6 +102,7 @@ export class Service implements Disposable, AsyncDisposable {
     if (this.#closed) return;
     this.#closing = true;
     this.#closed = true;
+    this.#end(undefined);
     this.#keepAlive.end();
     this.#listener.close();
     for (const session of [...this.#sessions]) session.close();
@@ -108,6 +116,7 @@ export class Service implements Disposable, AsyncDisposable {
     const deadline = new Deadline(`shut down service '${this.name}'`, options);
     if (this.#closed) return;
     this.#closing = true;
+    this.#end(undefined);
     this.#listener.close();
     await new Promise<void>((resolve) => {
       const others = this.#drained;
@@ -130,6 +139,15 @@ export class Service implements Disposable, AsyncDisposable {
     await this.shutdown({ timeout: PATIENCE });
   }
 
+  /** Its name was removed, and is somebody else's by now: those who are its clients go there when their calls are answered. */
+  #lost(error: RemovedError): void {
+    process.emitWarning(error.message, {
+      code: 'VECINO_NAME_LOST',
+      detail: `Service '${this.name}' takes no more calls.`,
+    });
+    this.#end(error);
+    void this.shutdown();
+  }
   async #accept(): Promise<void> {
     while (!this.#closing) {
       try {
@@ -138,8 +156,9 @@ export class Service implements Disposable, AsyncDisposable {
         this.#sessions.add(session);
         session.start();
         if (this.#closing) session.retire();
-      } catch {
-        if (!this.#closing) await sleep(PAUSE, undefined, { ref: false });
+      } catch (error) {
+        if (error instanceof RemovedError) this.#lost(error);
+        else if (!this.#closing) await sleep(PAUSE, undefined, { ref: false });
       }
     }
   }

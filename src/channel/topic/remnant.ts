@@ -11,7 +11,7 @@ export class TopicRemnant implements Remains {
   /** Its own, and those of its subscriptions. */
   readonly seats = new Set<Seat>();
   readonly lines = new Set<Line>();
-  readonly closings = new Set<Closings>();
+  readonly closings = new Set<Pick<Closings, 'close'>>();
   ring: Mapping | undefined;
   waker: Waker | undefined;
 

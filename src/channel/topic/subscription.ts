@@ -1,7 +1,7 @@
 /** The receiving side of a topic. */
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
-import { ClosedError, CorruptError, IpcError, invalidArgument } from '../../system/errors.js';
+import { ClosedError, CorruptError, IpcError, invalidArgument, type RemovedError } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
 import { Line, type Task } from '../../system/line.js';
 import type { Decoder } from '../codec/coder.js';
@@ -52,7 +52,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   /** A visit is under way. */
   #visiting = false;
   #closed = false;
-  #failure: CorruptError | undefined;
+  #failure: CorruptError | RemovedError | undefined;
 
   /** @internal {@link Topic.subscribe} */
   constructor(parts: SubscriptionParts<T>) {
@@ -109,7 +109,11 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     const deadline = options === undefined ? FOREVER : new Deadline(`receive from ${this.#what}`, options);
     this.#checkOpen();
     const { bell } = this.#parts.seat;
-    const block = () => this.#closings!.blockSync(bell.fd, deadline);
+    const block = () => {
+      const closings = this.#closings!;
+      closings.blockSync(bell.fd, deadline);
+      if (closings.pending || !closings.watched) this.#throwIfLost();
+    };
     if (!this.#line.idle) this.#line.finishSync(deadline, block);
     for (;;) {
       const value = this.#look();
@@ -182,6 +186,13 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     this.#sleeper.awake();
     this.#rings.close();
     this.#parts.closed(this);
+  }
+  /** @internal Ends it with an error, which is also that of later calls. */
+  fail(error: CorruptError | RemovedError): void {
+    if (this.#closed || this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#line.dismiss(error);
+    queueMicrotask(() => this.close()); // not now: the line may be in the middle of serving those who wait
   }
   [Symbol.dispose](): void {
     this.close();
@@ -281,6 +292,13 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     } catch (error) {
       throw this.#failed(error);
     }
+  }
+  /** For who blocks the thread, in which no event is told. */
+  #throwIfLost(): void {
+    const error = this.#parts.seat.place.loss();
+    if (error === undefined) return;
+    this.fail(error);
+    throw error;
   }
   /** Damage ends the subscription; what a codec throws does not. */
   #failed(error: unknown): unknown {

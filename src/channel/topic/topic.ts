@@ -8,6 +8,7 @@ import {
   errno,
   invalidArgument,
   MessageTooLargeError,
+  type RemovedError,
   SystemError,
 } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
@@ -16,6 +17,7 @@ import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, ty
 import { Loan } from '../connection/loan.js';
 import type { Description } from '../place/control-file.js';
 import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../place/directory.js';
+import { LossWatch } from '../place/loss.js';
 import { Spin } from '../spin.js';
 import { checkCapacity, DEFAULT_CAPACITY, isCapacity, longestMessage } from './layout.js';
 import { Publications } from './publications.js';
@@ -95,6 +97,8 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
   #loan: Loan | undefined;
   #burst = 0;
   readonly #remains: TopicRemnant;
+  #watch: LossWatch | undefined;
+  #loss: RemovedError | undefined;
   #closed = false;
 
   private constructor(seat: Seat, codec: Codec, coder: Coder<T, R>, spin: number | undefined) {
@@ -110,6 +114,8 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     this.#codec = codec;
     this.#coder = coder;
     this.#spin = spin;
+    this.#watch = new LossWatch<Topic<T, R>>(seat.place, this, (topic, error) => topic.#lost(error));
+    this.#remains.closings.add(this.#watch);
   }
 
   /**
@@ -252,6 +258,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     closed(this.#remains);
+    this.#watch?.close();
     this.#waiting.close(this.#what);
     this.#loan?.discard();
     for (const subscription of this.#subscriptions) subscription.close();
@@ -270,8 +277,15 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
   get #what(): string {
     return `topic '${this.name}'`;
   }
+  /** What is published and received through this object reaches nobody who comes from now on. */
+  #lost(error: RemovedError): void {
+    this.#loss = error;
+    this.#writer = undefined; // so that whoever publishes is told
+    for (const subscription of [...this.#subscriptions]) subscription.fail(error);
+  }
   #checkOpen(): void {
     if (this.#closed) throw new ClosedError(this.#what);
+    if (this.#loss !== undefined) throw this.#loss;
   }
   /** Takes a ring: from now on this object publishes. */
   #begin(): RingWriter {

@@ -104,9 +104,9 @@ test('without an inotify instance they get it too, by looking now and then', lim
 });
 
 test('250 that sleep in one thread get it with one inotify instance, which goes with the last', limit, async () => {
-  using topic = await Topic.open(uniqueName('topic'), codec);
-  using other = await Topic.open(uniqueName('topic'), codec);
   const there = instances();
+  const topic = await Topic.open(uniqueName('topic'), codec);
+  const other = await Topic.open(uniqueName('topic'), codec);
   const subscriptions = Array.from({ length: 250 }, () => topic.subscribe());
   const elsewhere = other.subscribe();
   const ended = assert.rejects(elsewhere.receive(), { name: 'ClosedError' });
@@ -118,6 +118,9 @@ test('250 that sleep in one thread get it with one inotify instance, which goes 
   assert.equal(instances(), there + 1);
   elsewhere.close();
   await ended;
+  topic.close();
+  assert.equal(instances(), there + 1); // it also tells if the topic is removed by somebody else
+  other.close();
   assert.equal(instances(), there);
 });
 
@@ -141,9 +144,9 @@ test(
   'a worker that is terminated before it rings counts as killed, and one that sleeps leaves no descriptor',
   limit,
   async () => {
+    const there = instances();
     using topic = await Topic.open(uniqueName('topic'), codec);
     using subscription = topic.subscribe();
-    const there = instances();
     for (let i = 0; i < 3; i++) {
       const received = subscription.receive();
       const worker = new Worker(
