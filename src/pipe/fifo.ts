@@ -6,7 +6,7 @@ import { close, type FileStatus, fcntl, fstat } from '../system/file.js';
 import { KeepAlive, program } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
 import { checkOpen, openWaiting, openWaitingSync } from '../system/opener.js';
-import { chmod, unlink } from '../system/path.js';
+import { chmod, lstat, unlink } from '../system/path.js';
 import { mkfifo } from '../system/pipe.js';
 import { readOnly } from '../system/read-only.js';
 import { NOT_A_PIPE } from './end.js';
@@ -81,7 +81,7 @@ export class Fifo implements Disposable {
   static unlink(path: string): boolean {
     checkPath('path', path);
     try {
-      close(locate(path, O_NOFOLLOW!).fd);
+      refuseOther(Number(lstat(path).mode), path); // by its path: this must go without a descriptor, too
       return unlink(path);
     } catch (error) {
       if (error instanceof SystemError && error.code === 'ENOENT') return false;
@@ -202,13 +202,16 @@ function locate(path: string, flags: number): { fd: number; status: FileStatus }
   const fd = checkOpen(result, path);
   try {
     const status = fstat(fd);
-    const kind = KINDS.get(status.mode & S_IFMT!);
-    if (kind !== undefined) throw new IpcError(NOT_A_PIPE, `'${path}' is not a FIFO but ${kind}`);
+    refuseOther(status.mode, path);
     return { fd, status };
   } catch (error) {
     close(fd);
     throw error;
   }
+}
+function refuseOther(mode: number, path: string): void {
+  const kind = KINDS.get(mode & S_IFMT!);
+  if (kind !== undefined) throw new IpcError(NOT_A_PIPE, `'${path}' is not a FIFO but ${kind}`);
 }
 /** All but S_IFIFO; see inode(7). */
 const KINDS: ReadonlyMap<number, string> = new Map([
