@@ -1,10 +1,6 @@
 /** Queues that have seen more messages than a test can send. */
 import { HINT_STRIDE, HINTS, type Plan, TAIL_HINT } from '#src/channel/queue/layout.js';
 
-/** Where the round of an entry of a ready index begins, and its bits. */
-const ROUND_SHIFT = 17;
-const ROUNDS = 0x7fff;
-
 /** Makes the next message of a priority, in the memory of a queue that is empty, the one at `position`. */
 export function primePosition(words: Int32Array, plan: Plan, priority: number, position: number): void {
   const { ringSize, rings } = plan;
@@ -13,6 +9,6 @@ export function primePosition(words: Int32Array, plan: Plan, priority: number, p
   for (let at = 0; at < ringSize; at++) {
     // The first position from `position` on that has this entry.
     const next = position + ((at - position) & (ringSize - 1));
-    words[rings + priority * ringSize + at] = (Math.floor(next / ringSize) & ROUNDS) << ROUND_SHIFT;
+    words[rings + priority * ringSize + at] = next - at; // free, with its round
   }
 }

@@ -44,7 +44,7 @@ import { CorruptError, invalidArgument } from '../../system/errors.js';
 import { SEATS } from '../place/control-file.js';
 
 export const MAGIC = 0x76637175;
-export const VERSION = 2;
+export const VERSION = 3;
 
 /** Words of the beginning. */
 export const HIGHEST_SEAT = 2;

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync } from 'node:fs';
 import { test } from 'node:test';
 import { Queue } from 'vecino';
-import { GENERATION_MASK, planOf } from '#src/channel/queue/layout.js';
+import { GENERATION_MASK, HIGHEST_SEAT, planOf } from '#src/channel/queue/layout.js';
+import { Messages } from '#src/channel/queue/messages.js';
 import { mmap } from '#src/system/memory.js';
 import { primePosition } from '../../support/queue.js';
 import { another, queueName } from './support.js';
@@ -90,4 +91,48 @@ test('Queue: what lies there and what is in hand while the generations of a seat
     delivery.acknowledge();
   }
   assert.deepEqual([queue.stats().ready, queue.stats().inFlight], [0, 0]);
+});
+
+test('Queue: one who is about to clear an entry for another, and is stopped for a million messages, clears no other entry', () => {
+  const plan = planOf({ capacity: 2, messageSize: 1, priorities: 1 });
+  const buffer = new ArrayBuffer(plan.byteLength);
+  new Int32Array(buffer)[HIGHEST_SEAT] = 3;
+  const [stopped, others, consumer] = [0, 1, 2].map((seat) => new Messages(buffer, plan, seat)) as [
+    Messages,
+    Messages,
+    Messages,
+  ];
+  const payload = new Uint8Array(1);
+  const pass = () => {
+    const slot = others.take(undefined);
+    assert.notEqual(slot, -1);
+    others.acknowledge(slot, others.word);
+  };
+  // The consumer is slow to clear the first entry, until the ring of 32 has come round to it.
+  stopped.put(payload, 0, 0);
+  const slow = consumer.indexes[0]!;
+  let finish: (() => void) | undefined;
+  slow.clear = (position, entry) => {
+    finish = () => Object.getPrototypeOf(slow).clear.call(slow, position, entry);
+  };
+  const slot = consumer.take(undefined);
+  const index = stopped.indexes[0]!;
+  let entered = false;
+  index.clear = (position, entry) => {
+    entered = true;
+    finish!();
+    consumer.acknowledge(slot, consumer.word);
+    for (let i = 0; i < 2 ** 20 + 64; i++) {
+      others.put(payload, 0, 0);
+      if (!index.has(position, entry)) pass();
+      else break; // the same entry once more, of another message
+    }
+    Object.getPrototypeOf(index).clear.call(index, position, entry);
+  };
+  while (!entered) {
+    stopped.put(payload, 0, 0);
+    if (!entered) pass();
+  }
+  for (let left = others.count().ready; left > 0; left--) pass();
+  assert.equal(others.take(undefined), -1);
 });

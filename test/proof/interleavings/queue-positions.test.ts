@@ -3,7 +3,8 @@ import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HINTS, TAIL_HINT } from '#src/channel/queue/layout.js';
-import type { Messages } from '#src/channel/queue/messages.js';
+import { Messages } from '#src/channel/queue/messages.js';
+import type { ReadyIndex } from '#src/channel/queue/ready-index.js';
 import { play } from './queue-scene.js';
 
 for (const [name, edge] of [
@@ -24,13 +25,30 @@ for (const [name, edge] of [
   });
 }
 test('Queue positions: the explorer finds whoever begins at a position of its own', () => {
+  const position = 2 ** 31 + 5;
+  class Own extends Messages {
+    override settle(slot: number, index: ReadyIndex, at: number, entry: number): void {
+      super.settle(slot, index, (at - 2 ** 31) | 0, entry);
+    }
+  }
+  /** Has claimed the first message, of which the index has the entry still. */
   const left = (messages: Messages) => {
-    assert.ok(messages.take(undefined) >= 0);
-    // As good as not to look at them.
-    messages.words[HINTS] = messages.words[HINTS + TAIL_HINT] = 0;
+    const index = messages.indexes[0]!;
+    assert.ok(index.find(undefined));
+    assert.notEqual(messages.adopt(index.slot, index.word), 0);
   };
+  const about = { interruptions: 1, position, present: 3, left };
+  play(4, ['recovers'], about);
   assert.throws(
-    () => play(4, ['recovers'], { interruptions: 1, position: 2 ** 31 + 5, present: 3, left }),
+    () => play(4, ['recovers'], { ...about, kind: Own }),
     (error: Error) => /out of order/.test(error.message),
   );
+});
+test('Queue positions: the entries tell what damaged hints do not', (t) => {
+  const left = (messages: Messages) => {
+    assert.ok(messages.take(undefined) >= 0);
+    messages.words[HINTS] = messages.words[HINTS + TAIL_HINT] = 0;
+  };
+  const about = { interruptions: 1, position: 2 ** 31 + 5, present: 3, left };
+  t.diagnostic(`${play(4, ['recovers'], about)} orders`);
 });
