@@ -2,6 +2,7 @@ import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runInNewContext } from 'node:vm';
+import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { Packr, Unpackr } from 'msgpackr';
 import { MsgpackCoder } from '#src/channel/codec/msgpack/index.js';
@@ -142,3 +143,45 @@ test('msgpack: what was encoded for one long value is not kept', () => {
   assert.ok(coder.encode(1).buffer.byteLength < 2 ** 20);
   assert.equal(long.length, 2 ** 22 + 5);
 });
+
+/** Decodes `bytes` of a peer in a thread that has 100 MB. */
+async function decodeInLittle(bytes: Uint8Array): Promise<string> {
+  const program = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    import(workerData.module).then(({ MsgpackCoder }) => {
+      let told = 'decoded';
+      try { globalThis.kept = new MsgpackCoder().decode(workerData.bytes, 0, workerData.bytes.length); }
+      catch (error) { told = error.message; }
+      parentPort.postMessage(told);
+    });`;
+  const workerData = { bytes, module: import.meta.resolve('#src/channel/codec/msgpack/index.js') };
+  const worker = new Worker(program, { eval: true, workerData, resourceLimits: { maxOldGenerationSizeMb: 100 } });
+  try {
+    return await new Promise<string>((resolve, reject) => worker.on('message', resolve).on('error', reject));
+  } finally {
+    await worker.terminate();
+  }
+}
+test('msgpack: arrays within arrays that each claim all that is left are refused before they have memory', async () => {
+  const bytes = Buffer.alloc(1 << 20, 0xc0);
+  for (let at = 0; at < 5 * 400; at += 5) {
+    bytes[at] = 0xdd;
+    bytes.writeUInt32BE(bytes.length - at - 5, at + 1);
+  }
+  assert.equal(await decodeInLittle(bytes), 'the bytes end in the middle of a value');
+});
+for (const [kind, one] of [
+  ['objects', [0x81, 0xa4, 0x31, 0x30, 0x32, 0x33, 0xc0]],
+  ['errors', [0xc7, 0x0e, 0x65, 0xa5, 0x45, 0x72, 0x72, 0x6f, 0x72, 0x80, 0x81, 0xa4, 0x31, 0x30, 0x32, 0x33, 0xc0]],
+] as const) {
+  test(`msgpack: ${kind} whose only property is a large index do not have memory for those below`, async () => {
+    const count = 20_000;
+    const bytes = Buffer.concat([
+      Buffer.from([0xdc, count >> 8, count & 0xff]),
+      ...Array(count).fill(Buffer.from(one)),
+    ]);
+    assert.equal(await decodeInLittle(bytes), 'decoded');
+    const value = coder.decode(Buffer.from(one), 0, one.length) as Record<number, unknown>;
+    assert.deepEqual(Object.entries(value), [['1023', null]]);
+  });
+}

@@ -48,6 +48,9 @@ export class MsgpackDecoder {
   #at = 0;
   #end = 0;
   #depth = 0;
+  #length = 0;
+  /** Elements of the arrays that are being read. Each takes a byte at least, so all together are no more than {@link #length}. */
+  #open = 0;
   readonly #keys = new KeyCache();
 
   /** Throws if the bytes are not one value, whole. `memory` is private: it does not change meanwhile. */
@@ -59,7 +62,8 @@ export class MsgpackDecoder {
     }
     this.#at = offset;
     this.#end = offset + length;
-    this.#depth = 0;
+    this.#length = length;
+    this.#depth = this.#open = 0;
     const value = this.#read();
     if (this.#at !== this.#end) throw new RangeError(`${this.#end - this.#at} bytes more than the value has`);
     return value;
@@ -193,11 +197,14 @@ export class MsgpackDecoder {
     if (++this.#depth > MAX_DEPTH) throw new RangeError(`a value of more than ${MAX_DEPTH} levels`);
   }
   #array(length: number): unknown[] {
-    if (length > this.#end - this.#at) throw tooShort(); // each takes a byte at least
+    // What is left is not enough to look at: arrays within arrays could each claim it, and have memory for it.
+    this.#open += length;
+    if (length > this.#end - this.#at || this.#open > this.#length) throw tooShort();
     this.#enter();
     const array = new Array<unknown>(length);
     for (let i = 0; i < length; i++) array[i] = this.#read();
     this.#depth--;
+    this.#open -= length;
     return array;
   }
   #map(count: number): unknown {
@@ -206,6 +213,7 @@ export class MsgpackDecoder {
     for (let i = 0; i < count; i++) {
       const key = this.#key();
       if (typeof key !== 'string') return this.#realMap(object, key, count - i);
+      if (key.charCodeAt(0) <= NINE) keepSparse(object, key, count);
       if (key === '__proto__') define(object, key, this.#read(), true);
       else object[key] = this.#read();
     }
@@ -331,12 +339,26 @@ export class MsgpackDecoder {
     for (const enumerable of [false, true]) {
       const properties = this.#read();
       if (typeof properties !== 'object' || properties === null) throw new TypeError('an error without properties');
-      for (const [key, value] of Object.entries(properties)) define(error, key, value, enumerable);
+      for (const [key, value] of Object.entries(properties)) {
+        if (key.charCodeAt(0) <= NINE) keepSparse(error, key, 0);
+        define(error, key, value, enumerable);
+      }
     }
     return error;
   }
 }
 
+const NINE = '9'.charCodeAt(0);
+const FARTHEST = String(2 ** 32 - 2);
+/**
+ * V8 keeps properties that are indices as an array's elements, with room for those in between: 12 KB for `{ 1023: 0 }`. Where a key is
+ * beyond what the object could fill, it must use a table: an index far out makes it, and it stays one.
+ */
+function keepSparse(object: object, key: string, count: number): void {
+  if (!(Number(key) >= Math.max(64, count))) return;
+  define(object, FARTHEST, undefined, true);
+  Reflect.deleteProperty(object, FARTHEST);
+}
 function define(object: object, key: string, value: unknown, enumerable: boolean): void {
   Object.defineProperty(object, key, { value, enumerable, writable: true, configurable: true });
 }
