@@ -10,6 +10,7 @@ import { threadId } from 'node:worker_threads';
 import { errno, errnoName, SystemError } from '../system/errors.js';
 import { close, fchmod, flock, open } from '../system/file.js';
 import { constants, native } from '../system/native.js';
+import { withHeld } from '../system/open-existing.js';
 import { chmod, link, lstat, rename, unlink } from '../system/path.js';
 import { socket } from '../system/socket.js';
 import { isAbstract, unixAddress } from '../system/socket-address.js';
@@ -59,7 +60,7 @@ export function bindName(fd: number, name: string, mode: number, address: Uint8A
   if (result === EADDRINUSE) takeOver(fd, name, address);
   else if (result < 0) throw new SystemError(result, 'bind', hinted(name, bindHint(result)));
   const file = lstat(name);
-  if ((Number(file.mode) & 0o7777) !== mode) chmod(name, mode);
+  if ((Number(file.mode) & 0o7777) !== mode) withHeld(name, 'S_IFSOCK', (held) => chmod(held, mode));
   return new UnixName(name, file);
 }
 

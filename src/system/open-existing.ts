@@ -30,6 +30,21 @@ export function openFile(path: string, access: 'read' | 'both'): number {
 export function openFolder(path: string): number {
   return open(path, O_PATH! | O_DIRECTORY! | O_NOFOLLOW!);
 }
+/**
+ * Calls `use` with a path of what has that name now, for chmod(2) and chown(2), which follow links: whoever may write to the folder may
+ * put one in its place at any time.
+ *
+ * @throws CorruptError if it is of another kind
+ */
+export function withHeld(path: string, kind: 'S_IFDIR' | 'S_IFSOCK', use: (held: string) => void): void {
+  const fd = open(path, O_PATH! | O_NOFOLLOW!);
+  try {
+    if (!isKind(fstat(fd), kind)) throw new CorruptError(`'${path}' was replaced by something else just now`);
+    use(`/proc/self/fd/${fd}`);
+  } finally {
+    close(fd);
+  }
+}
 /** Throws CorruptError unless the open file is a regular one. */
 export function checkRegular(status: FileStatus, path: string): void {
   if (isKind(status, 'S_IFREG')) return;

@@ -2,7 +2,7 @@
 import { type UnixServer, unix } from '../../socket/index.js';
 import { unlink } from '../../system/path.js';
 import type { Description } from '../place/control-file.js';
-import { type ChannelDirectory, giveToOwner } from '../place/directory.js';
+import type { ChannelDirectory } from '../place/directory.js';
 import { Place } from '../place/place.js';
 
 /** The socket in the channel's folder. */
@@ -25,7 +25,7 @@ export class Presence {
       this.server = unix.listen(path, { type: 'seqpacket', mode: this.place.mode, backlog }) as UnixServer;
       this.server.unref(); // whoever waits for a connection counts
       try {
-        giveToOwner(directory, path);
+        this.place.share(SOCKET);
       } catch (error) {
         this.server.close();
         throw error;

@@ -13,6 +13,7 @@
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { checkInteger, checkPath, type OptionNames } from '../../system/arguments.js';
 import { errno, invalidArgument, SystemError } from '../../system/errors.js';
+import { withHeld } from '../../system/open-existing.js';
 import { type BigIntStats, chmod, chown, lstat, mkdir, realpath } from '../../system/path.js';
 import { pause } from './pause.js';
 import { runtimeDirectory } from './runtime-directory.js';
@@ -75,15 +76,21 @@ export function isOwners({ owner }: ChannelDirectory): boolean {
   const uid = process.geteuid!();
   return uid === owner || uid === 0;
 }
-/** What root makes for somebody else becomes his. */
-export function giveToOwner({ owner }: ChannelDirectory, path: string): void {
-  if (process.geteuid!() === 0 && owner !== 0) chown(path, owner, -1);
+/** What root makes for somebody else becomes his. `held` is a path by a descriptor: by its name he could have put a link to anything there. */
+export function giveToOwner(directory: ChannelDirectory, held: string): void {
+  if (isGiven(directory)) chown(held, directory.owner, -1);
+}
+/** Whether what this process makes there becomes somebody else's. */
+export function isGiven({ owner }: ChannelDirectory): boolean {
+  return process.geteuid!() === 0 && owner !== 0;
 }
 
 function make({ path, owner, group }: ChannelDirectory): void {
   if (!mkdir(path)) return;
-  if (group !== undefined || process.geteuid!() !== owner) chown(path, owner, group ?? -1);
-  if (group !== undefined) chmod(path, 0o750);
+  withHeld(path, 'S_IFDIR', (held) => {
+    if (group !== undefined || process.geteuid!() !== owner) chown(held, owner, group ?? -1);
+    if (group !== undefined) chmod(held, 0o750);
+  });
 }
 function inspect(directory: ChannelDirectory): void {
   const { path } = directory;

@@ -98,17 +98,18 @@ export function makeChannel(
   let made: OpenFolder | undefined;
   try {
     directory = openFolder(aside);
+    const held = pathIn(directory, '.');
     if (shared) {
-      chown(aside, -1, meeting.group!);
-      chmod(aside, byAll ? 0o2770 : 0o2750); // what is made in it belongs to the group too
+      chown(held, -1, meeting.group!);
+      chmod(held, byAll ? 0o2770 : 0o2750); // what is made in it belongs to the group too
     }
     const unfinished = pathIn(directory, `${CONTROL}.new`);
     control = open(unfinished, O_RDWR! | O_CREAT! | O_EXCL!, 0o600);
     writeControl(control, description, `${root}/${name}/${CONTROL}`);
     setFileLock(control, 'exclusive', seat, 1);
     if (shared) fchmod(control, byAll ? 0o660 : 0o640);
-    giveToOwner(meeting, unfinished);
-    giveToOwner(meeting, aside);
+    giveToOwner(meeting, `/proc/self/fd/${control}`);
+    giveToOwner(meeting, held);
     rename(unfinished, pathIn(directory, CONTROL));
     made = adopt(directory, control, aside);
     rename(aside, `${root}/${name}`);

@@ -9,10 +9,10 @@ import { ClosedError, errno, MismatchError, RemovedError, SystemError } from '..
 import { fstat } from '../../system/file.js';
 import { setFileLock, testFileLock } from '../../system/file-lock.js';
 import { constants, native } from '../../system/native.js';
-import { NEVER_WAITS } from '../../system/open-existing.js';
+import { NEVER_WAITS, withHeld } from '../../system/open-existing.js';
 import { chmod } from '../../system/path.js';
 import { type Description, SEAT_PID, SEAT_ROLE, SEAT_SIZE, SEATS, SEATS_OFFSET } from './control-file.js';
-import { type ChannelDirectory, directoryOf, giveToOwner, isOwners } from './directory.js';
+import { type ChannelDirectory, directoryOf, giveToOwner, isGiven, isOwners } from './directory.js';
 import {
   clear,
   closeChannel,
@@ -148,10 +148,13 @@ export class Place implements Disposable {
   path(file: string): string {
     return pathIn(this.#channel.directory, file);
   }
-  /** For what was made in the folder: the others who take part may use it too. */
+  /** For a socket that was made in the folder: the others who take part may use it too. */
   share(file: string): void {
-    if (this.mode !== 0o600) chmod(this.path(file), this.mode);
-    giveToOwner(this.directory, this.path(file));
+    if (this.mode === 0o600 && !isGiven(this.directory)) return;
+    withHeld(this.path(file), 'S_IFSOCK', (held) => {
+      chmod(held, this.mode);
+      giveToOwner(this.directory, held);
+    });
   }
   /** Of a seat: the index of its first word; its doubles begin at half of that. */
   wordOf(seat: number): number {

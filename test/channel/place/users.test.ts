@@ -11,9 +11,13 @@ import {
   readdirSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { directoryOf } from '#src/channel/place/directory.js';
+import { Place } from '#src/channel/place/place.js';
+import { CorruptError } from '#src/system/errors.js';
 import { type Running, startScript } from '../../support/processes.js';
 
 const OWNER = 61001;
@@ -219,4 +223,17 @@ test('Channels between users: a folder that others could change, replace or poin
   assert.match(await owner.run("await listen('c', { owner: 1 })"), /given with options.owner/);
   assert.ok(!existsSync('relative'));
   for (const each of [owner, member]) await each.running.kill();
+});
+
+test('Channels between users: a link that somebody puts in place of a socket that root has just made leads nowhere', {
+  skip,
+}, () => {
+  const directory = directoryOf({ directory: join(home(), 'channels'), owner: OWNER, group: GROUP }, true);
+  const secret = join(top, 'secret');
+  writeFileSync(secret, '', { mode: 0o600 });
+  using place = Place.open('t', { kind: 'topic', codec: 'json', geometry: {} }, { directory });
+  symlinkSync(secret, place.path('bell-7')); // as any member may, between bind(2) and chmod(2)
+  assert.throws(() => place.share('bell-7'), CorruptError);
+  const { mode, uid } = lstatSync(secret);
+  assert.deepEqual([mode & 0o7777, uid], [0o600, 0]);
 });
