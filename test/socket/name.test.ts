@@ -353,7 +353,7 @@ test('when descriptors run out, accept fails with a hint instead of spinning, an
     process.exit();`;
   const { stdout, stderr } = await start('sh', [
     '-c',
-    'ulimit -n 80; exec "$0" "$@"',
+    'ulimit -n 200; exec "$0" "$@"',
     process.execPath,
     '--input-type=module',
     '--eval',
