@@ -33,10 +33,12 @@ import { statfs } from '../system/path.js';
 import { readOnly as fixed } from '../system/read-only.js';
 import { endWaits } from '../system/word-wait.js';
 
-/** Where the C library keeps POSIX segments on Linux, shm_overview(7). */
+/** Whoever keeps a view of the memory alone keeps its object too: nothing is dropped as long as the memory is used. */
+const owners = new WeakMap<ArrayBuffer, SharedMemory>();
 const CREATE_OPTIONS = { mode: true, initialize: true } as const;
 const OPEN_OPTIONS = { readOnly: true } as const;
 const FROM_FD_OPTIONS = { readOnly: true, size: true } as const;
+/** Where the C library keeps POSIX segments on Linux, shm_overview(7). */
 const FOLDER = '/dev/shm';
 const SEALS = constants['F_SEAL_SHRINK']! | constants['F_SEAL_GROW']! | constants['F_SEAL_SEAL']!;
 /** Whoever maps it relies on these two: without them the owner could truncate it at any time. */
@@ -86,6 +88,7 @@ export class SharedMemory implements Disposable {
     const serial = own(fd);
     this.#remains = { what: this.#label(), abandon: () => closeIfOwned(fd, serial) };
     whenDropped(this, this.#remains);
+    owners.set(this.#mapping.buffer, this);
   }
 
   /**

@@ -232,3 +232,29 @@ test('Dropped: a connection that owed its peer a wake-up leaves its descriptor a
   );
   assert.equal(output, 'true 0 x\n');
 });
+test('Dropped: a segment of which somebody keeps a view is not dropped', limit, async () => {
+  const output = await runScript(
+    `import { readdirSync } from 'node:fs';
+    import { SharedMemory } from 'vecino';
+    process.on('warning', ({ message }) => console.log(message));
+    const count = () => readdirSync('/proc/self/fd').length;
+    const make = () => new Int32Array(SharedMemory.anonymous(4096).buffer);
+    let words = make();
+    const open = count();
+    const turn = async () => { gc(); await new Promise(setImmediate); };
+    // Whatever else is dropped is collected meanwhile.
+    let others = 0;
+    const registry = new FinalizationRegistry(() => { others++; });
+    for (let i = 0; others < 5; i++) { registry.register({}, i); await turn(); }
+    console.log(open - count(), ++words[0]);
+    words = undefined;
+    while (count() >= open) await turn();
+    console.log(open - count());`,
+    [],
+    { env },
+  );
+  assert.match(
+    output,
+    /^0 1\n(An anonymous shared memory was dropped without close\(\)\n1|1\nAn anonymous shared memory was dropped without close\(\))\n$/,
+  );
+});

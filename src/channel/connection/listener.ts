@@ -99,7 +99,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     const settings = linkSettings(this.#makeCoder().name, options, allowedByListener(directoryOf(where, true)));
     this.#host = { name, settings, spare: this.#spare, heard: (socket) => this.#strangers.delete(socket) };
     const wanted: Description = { kind, codec: settings.codec, geometry: {} };
-    this.#present = new Present(() => new Presence(name, wanted, directoryOf(where, true), BACKLOG));
+    this.#present = new Present(name, wanted, where);
     try {
       this.#present.enter(this);
       this.#spare.take();
@@ -306,14 +306,18 @@ export async function listen(name: string, options: ListenOptions<unknown> = {})
   return new Listener<unknown>(name, options, 'connection');
 }
 const MAX_ATTEMPTS = 10;
-/** Where a listener can be found; again, after that was removed. */
+/** Where a listener can be found; again, after that was removed. Nothing in it leads to the listener, which it outlives. */
 class Present {
-  readonly #make: () => Presence;
+  readonly #name: string;
+  readonly #wanted: Description;
+  readonly #where: DirectoryOptions;
   #now: Presence | undefined;
   #watch: LossWatch | undefined;
 
-  constructor(make: () => Presence) {
-    this.#make = make;
+  constructor(name: string, wanted: Description, where: DirectoryOptions) {
+    this.#name = name;
+    this.#wanted = wanted;
+    this.#where = where;
   }
   /** Throws, and leaves what was, if somebody else has the name. */
   enter(listener: Listener<never, unknown>, move: (place: Place) => void = () => {}): void {
@@ -326,7 +330,7 @@ class Present {
   #makeAgain(): Presence {
     for (let attempt = 1; ; attempt++) {
       try {
-        return this.#make();
+        return new Presence(this.#name, this.#wanted, directoryOf(this.#where, true), BACKLOG);
       } catch (error) {
         // Whoever removes it is at it still, and has taken the folder away that it was to be made in.
         if (!(error instanceof SystemError) || error.code !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;

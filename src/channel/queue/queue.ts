@@ -137,7 +137,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
       bell.close();
       throw error;
     }
-    this.#watch = new LossWatch<Queue<T, R>>(place, this, (queue, error) => queue.#lost(error));
+    this.#watch = new LossWatch<Queue<T, R>>(place, this, Queue.#told);
     this.#remains = new Remnant(place, bell, mapping, this.#watch);
     whenDropped(this, this.#remains);
   }
@@ -334,6 +334,10 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   }
 
   /** What is sent and received through this object is not that of whoever opens the queue from now on. */
+  /** Not made in the constructor: what is made there keeps the queue. */
+  static #told<T, R>(queue: Queue<T, R>, error: RemovedError): void {
+    queue.#lost(error);
+  }
   #lost(error: RemovedError): void {
     this.#loss = error;
     this.#waitingOrNone?.fail(error);

@@ -114,7 +114,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     this.#codec = codec;
     this.#coder = coder;
     this.#spin = spin;
-    this.#watch = new LossWatch<Topic<T, R>>(seat.place, this, (topic, error) => topic.#lost(error));
+    this.#watch = new LossWatch<Topic<T, R>>(seat.place, this, Topic.#told);
     this.#remains.closings.add(this.#watch);
   }
 
@@ -278,6 +278,10 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     return `topic '${this.name}'`;
   }
   /** What is published and received through this object reaches nobody who comes from now on. */
+  /** Not made in the constructor: what is made there keeps the topic. */
+  static #told<T, R>(topic: Topic<T, R>, error: RemovedError): void {
+    topic.#lost(error);
+  }
   #lost(error: RemovedError): void {
     this.#loss = error;
     this.#writer = undefined; // so that whoever publishes is told
