@@ -66,6 +66,7 @@ export class Service implements Disposable, AsyncDisposable {
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
+    readOnly(this, 'ended');
     // The intake does the looking: the connection itself shall not.
     this.#listener = new Listener<unknown>(name, options, 'service', frameCoder).unref();
     this.#keepAlive.begin();
