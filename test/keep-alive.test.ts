@@ -11,6 +11,22 @@ interface Kind {
   clear?: string;
   env?: Record<string, string>;
 }
+/** What the programs begin with. What is at the other end is kept: its collection would end the wait. */
+const prelude = `
+  import * as vecino from 'vecino';
+  const kept = (globalThis.kept = []);
+  const keeping = (make) => (...args) => {
+    const made = make(...args);
+    kept.push(made);
+    return made;
+  };
+  Object.assign(globalThis, vecino, {
+    connect: keeping(vecino.connect),
+    listen: keeping(vecino.listen),
+    pipe: keeping(vecino.pipe),
+    tcp: { ...vecino.tcp, listen: keeping(vecino.tcp.listen) },
+    unix: { ...vecino.unix, listen: keeping(vecino.unix.listen), pair: keeping(vecino.unix.pair) },
+  });`;
 const kinds: Record<string, Kind> = {
   'a read of a pipe': { make: `const ends = pipe(); const object = ends.reader;`, wait: `object.read(options)` },
   'a write to a full pipe': {
@@ -203,8 +219,7 @@ const scenes = `
 for (const [what, { make, wait, clear = '', env }] of Object.entries(kinds)) {
   test(`${what} keeps the program running, after unref() no more, and after ref() again`, async () => {
     const folder = temporaryFolder();
-    const source = `import * as vecino from 'vecino';
-      Object.assign(globalThis, vecino);
+    const source = `${prelude}
       ${scenes.replace('begin();', `${make}\nconst wait = (options) => ${wait};\nconst clear = () => { ${clear} };\nbegin();`)}`;
     const { code, stdout, stderr } = await startScript(source, [uniqueName('keep-alive'), join(folder, 'path')], {
       env: { ...process.env, VECINO_RUNTIME_DIR: folder, ...env },
@@ -215,8 +230,7 @@ for (const [what, { make, wait, clear = '', env }] of Object.entries(kinds)) {
 
 const ends = async (make: string) => {
   const folder = temporaryFolder();
-  const source = `import * as vecino from 'vecino';
-    Object.assign(globalThis, vecino);
+  const source = `${prelude}
     const [name] = process.argv.slice(1);
     ${make}
     let turns = 0;
