@@ -5,6 +5,9 @@
  *
  * For `round-trip` and `one-way` it fills in a `struct transport` and calls two_processes(); for `call`, it hands calls() a
  * function that does the thing `count` times. Both must stay visible to the compiler (static), so that they are inlined.
+ *
+ * With -DSIZE=n the compiler knows the size, as it does in a program that is written for one kind of message. A program that must
+ * sign off when a process of it ends defines LEAVE() before it includes this. It is C, and C++ as well.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -48,11 +51,23 @@ __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *for
   fputc('\n', stderr);
   _exit(1);
 }
-static struct order read_order(int argc, char **argv) {
+static inline struct order read_order(int argc, char **argv) {
   if (argc < 8) { errno = 0; fail("usage: %s KIND SIZE CPU_A CPU_B WARM_UP_MS DURATION_MS BATCH [OPTION]...", argv[0]); }
-  return (struct order){
+  struct order order = {
     argv[1], strtoul(argv[2], NULL, 10), {atoi(argv[3]), atoi(argv[4])}, atof(argv[5]) * 1e6, atof(argv[6]) * 1e6, atol(argv[7]), argv + 8,
   };
+#ifdef SIZE
+  if (order.size != SIZE) { errno = 0; fail("compiled for messages of %d B", SIZE); }
+#endif
+  return order;
+}
+INLINE size_t size_of(const struct order *order) {
+#ifdef SIZE
+  (void)order;
+  return SIZE;
+#else
+  return order->size;
+#endif
 }
 static inline bool has_option(const struct order *order, const char *name) {
   for (char **option = order->options; *option; option++) if (strcmp(*option, name) == 0) return true;
@@ -81,7 +96,10 @@ static inline void *pages(size_t size) {
 enum { CAPACITY = 1000000, LEAST = 10, FINENESS = 8, BUCKETS = 64 * FINENESS };
 struct samples { double *times; size_t length; };
 
-static struct samples new_samples(void) { return (struct samples){pages(CAPACITY * sizeof(double)), 0}; }
+static struct samples new_samples(void) {
+  struct samples samples = {(double *)pages(CAPACITY * sizeof(double)), 0};
+  return samples;
+}
 INLINE bool wanted(const struct samples *samples, double time, double end) {
   return samples->length < LEAST || (time < end && samples->length < CAPACITY);
 }
@@ -93,7 +111,7 @@ static double percentile(const struct samples *samples, double part) {
   size_t index = (size_t)((double)samples->length * part);
   return samples->times[index < samples->length ? index : samples->length - 1];
 }
-static void print_samples(struct samples *samples) {
+static inline void print_samples(struct samples *samples) {
   static size_t buckets[BUCKETS];
   qsort(samples->times, samples->length, sizeof(double), by_time);
   for (size_t i = 0; i < samples->length; i++) {
@@ -141,28 +159,28 @@ INLINE void ask_around(const struct order *order, const struct transport *transp
   struct samples samples = new_samples();
   double before = now(), warm = before + order->warm_up, end = warm + order->duration;
   while (wanted(&samples, before, end)) {
-    transport->send(message, order->size);
-    transport->receive(message, order->size);
+    transport->send(message, size_of(order));
+    transport->receive(message, size_of(order));
     TOUCH(message);
     double after = now();
     if (before >= warm) samples.times[samples.length++] = after - before;
     before = after;
   }
   message[0] = LAST;
-  transport->send(message, order->size);
-  transport->receive(message, order->size);
+  transport->send(message, size_of(order));
+  transport->receive(message, size_of(order));
   print_samples(&samples);
 }
 INLINE void answer_around(const struct order *order, const struct transport *transport, uint8_t *message) {
   do {
-    transport->receive(message, order->size);
+    transport->receive(message, size_of(order));
     TOUCH(message);
-    transport->send(message, order->size);
+    transport->send(message, size_of(order));
   } while (message[0] != LAST);
 }
 INLINE void send_all(const struct order *order, const struct transport *transport, uint8_t *message) {
   double warm = now() + order->warm_up, end = warm + order->duration;
-  uint64_t stride = order->size > 65536 ? 1 : 64, enough = UINT64_MAX; /* after how many messages it may end */
+  uint64_t stride = size_of(order) > 65536 ? 1 : 64, enough = UINT64_MAX; /* after how many messages it may end */
   for (uint64_t sent = 1; message[0] != LAST; sent++) {
     message[0] = PLAIN;
     if (sent % stride == 0) {
@@ -171,14 +189,14 @@ INLINE void send_all(const struct order *order, const struct transport *transpor
       else if (time >= end && sent >= enough) message[0] = LAST;
     }
     TOUCH(message);
-    transport->send(message, order->size);
+    transport->send(message, size_of(order));
   }
 }
 INLINE void receive_all(const struct order *order, const struct transport *transport, uint8_t *message) {
   double began = 0;
   uint64_t count = 0;
   do {
-    transport->receive(message, order->size);
+    transport->receive(message, size_of(order));
     TOUCH(message);
     count++;
     if (message[0] == START) { began = now(); count = 0; }
@@ -187,17 +205,18 @@ INLINE void receive_all(const struct order *order, const struct transport *trans
   fflush(stdout);
 }
 INLINE int two_processes(const struct order *order, const struct transport *transport) {
-  volatile int *here = pages(4096);
+  volatile int *here = (volatile int *)pages(4096);
   bool around = strcmp(order->kind, "round-trip") == 0;
   pid_t children[2];
   transport->prepare(order);
-  for (enum role role = ASK; role <= ANSWER; role++) {
+  for (int index = ASK; index <= ANSWER; index++) {
+    enum role role = (enum role)index;
     if ((children[role] = fork()) < 0) fail("fork");
     if (children[role] > 0) continue;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     pin(order->cpus[role]);
-    uint8_t *message = pages(order->size);
-    memset(message, 7, order->size);
+    uint8_t *message = (uint8_t *)pages(size_of(order));
+    memset(message, 7, size_of(order));
     message[0] = PLAIN;
     transport->join(order, role);
     meet(here, role);
@@ -205,6 +224,9 @@ INLINE int two_processes(const struct order *order, const struct transport *tran
     else if (around) answer_around(order, transport, message);
     else if (role == ASK) send_all(order, transport, message);
     else receive_all(order, transport, message);
+#ifdef LEAVE
+    LEAVE();
+#endif
     _exit(0);
   }
   for (int left = 2; left > 0; left--) {

@@ -1,14 +1,22 @@
 /* A ring in shared memory for one writer and one reader, both spinning: the floor of every channel. Indices on lines of their own, the
- * other side's cached; published with each message; the payload is copied in and out. */
+ * other side's cached; published with each message; the payload is copied in and out. With -DSIZE=n also the copying is inlined. */
 #include "bench.h"
 
 struct line { uint64_t value; char pad[120]; };
 struct ring { struct line head, tail, seen_tail, seen_head; uint8_t data[]; };
 static struct ring *rings[2], *to, *from;
-static uint64_t slots, sent, received;
+static uint64_t sent, received;
+#define SLOTS_FOR(size) ((size) <= 64 ? 4096 : (size) <= 1024 ? 1024 : 16)
+#ifdef SIZE
+static const uint64_t slots = SLOTS_FOR(SIZE);
+#else
+static uint64_t slots;
+#endif
 
 static void prepare(const struct order *order) {
-  slots = order->size <= 64 ? 4096 : order->size <= 1024 ? 1024 : 16;
+#ifndef SIZE
+  slots = SLOTS_FOR(order->size);
+#endif
   for (int i = 0; i < 2; i++) rings[i] = pages(sizeof(struct ring) + slots * order->size);
 }
 static void join(const struct order *order, enum role role) {

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { compiler } from './session.mjs';
+import { compiler } from './compile.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -21,7 +21,7 @@ export function header(pinnedTo, settings) {
   const changes = output('git', 'status', '--porcelain');
   const [load] = loadavg();
   return {
-    format: 1,
+    format: 2,
     date: new Date().toISOString(),
     machine: {
       cpu: cpus()[0]?.model.trim() || process.arch,

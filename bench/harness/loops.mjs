@@ -8,8 +8,9 @@
  * @typedef {import('./row.js').AsyncPort} AsyncPort
  * @typedef {import('./row.js').EventPort} EventPort
  * @typedef {import('./row.js').Outcome} Outcome
- * @typedef {{ size: number, warmUp: number, duration: number }} Extent milliseconds
+ * @typedef {{ size: number, warmUp: number, duration: number, burst?: import('./row.js').Row['burst'] }} Extent milliseconds
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { LEAST, Samples } from './samples.mjs';
 
 const PLAIN = 0;
@@ -60,18 +61,23 @@ function askAroundSync(port, { size, warmUp, duration }) {
   return samples.outcome();
 }
 /** @param {AsyncPort} port @param {Extent} extent */
-async function askAroundAsync(port, { size, warmUp, duration }) {
+async function askAroundAsync(port, { size, warmUp, duration, burst }) {
   const { plain, last } = messagesOf(port, size);
   const samples = new Samples();
   let before = now();
   const warm = before + warmUp;
   const end = warm + duration;
+  let left = burst?.length ?? Number.POSITIVE_INFINITY;
   while (samples.wanted(before, end)) {
     await port.send(plain);
     await port.receive();
     const after = now();
     if (before >= warm) samples.add(after - before);
     before = after;
+    if (--left > 0 || burst === undefined) continue;
+    left = burst.length;
+    await pause(burst.pause);
+    before = now();
   }
   await port.send(last);
   await port.receive();

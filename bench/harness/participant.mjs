@@ -57,7 +57,7 @@ async function ask() {
   const ended = once(peer, 'exit');
   const line = /** @type {import('node:net').Socket} */ (peer.stdio[READY]);
   await once(line, 'data');
-  if (kind === 'round-trip') say(await askAround(port, assignment));
+  if (kind === 'round-trip') say(await askAround(port, { ...assignment, burst: row?.burst }));
   else await sendAll(port, assignment);
   line.destroy();
   await ended;

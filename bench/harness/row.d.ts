@@ -32,8 +32,13 @@ export interface Row {
   /** Seconds after which a run is killed and the row has failed. Default 60. */
   limit?: number;
 
-  /** A C program in c/ that does it all, by c/bench.h. Instead of the functions below. */
-  c?: { source: string; options?: string[] };
+  /** Its figures do not depend on how far the cores are from each other: no runs of it are told apart by that. */
+  anywhere?: boolean;
+  /** `round-trip` of an `async` port: after so many, a pause of so many milliseconds. */
+  burst?: { length: number; pause: number };
+
+  /** A program in c/ that does it all, by c/bench.h. Instead of the functions below. */
+  c?: Program;
   /** `round-trip` and `one-way`: the process that asks or sends. It starts the other one by `side.startPeer()`. */
   ask?(side: AskSide): Port | Promise<Port>;
   /** `round-trip` and `one-way`: the process that answers or receives. */
@@ -50,6 +55,26 @@ export interface Row {
   setUp?(place: Place, size: number): string | undefined | Promise<string | undefined>;
   /** With `--smoke`, these sizes instead. Default: the smallest. */
   smokeSizes?: number[];
+}
+export interface Program {
+  /** `.c` or `.cpp`. */
+  source: string;
+  options?: string[];
+  /** The compiler knows the size of the messages: the program is compiled for each. */
+  fixedSize?: boolean;
+  /** What the row needs beside a compiler. Without it the row is skipped, with one line that says so. */
+  needs?: Needs;
+}
+export interface Needs {
+  /** What Debian calls it. */
+  packages: string;
+  /** A header that says whether it is there. */
+  header: string;
+  /** Where headers are that are not in the usual place: a pattern within the folders of headers, as `iceoryx/v*`. */
+  within?: string;
+  libraries?: string[];
+  /** A program that must be in PATH. */
+  program?: string;
 }
 export type Batch = (count: number) => void | Promise<void>;
 
@@ -71,6 +96,13 @@ export interface Target {
   against?: string;
   /** Default: the same size. */
   againstAt?: Size;
+  /** Default: the same kind. */
+  againstKind?: Kind;
+  /**
+   * The part of the runs that must meet it, as 0.95 for 19 of 20. What is judged is then the worst of so many, by its ratio to the median
+   * of the other row. Default: the median.
+   */
+  inRuns?: number;
   atMost?: number;
   atLeast?: number;
 }
@@ -164,4 +196,6 @@ export interface Outcome {
   metrics: Record<string, number>;
   /** Counts by bucket of an eighth of a power of two: bucket b holds times from 2^(b/8) to 2^((b+1)/8) ns. */
   histogram?: [bucket: number, count: number][];
+  /** Added by the benchmark: the bare cache line between the two cores before and after the run, in nanoseconds. */
+  pings?: [before: number, after: number];
 }

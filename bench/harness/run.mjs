@@ -9,6 +9,7 @@
  * @typedef {{ runs: number, warmUp: number, duration: number, smoke: boolean, sizes?: number[], kinds?: Kind[] }} Settings
  */
 import { fileURLToPath } from 'node:url';
+import { programKey } from './compile.mjs';
 
 const participant = fileURLToPath(new URL('participant.mjs', import.meta.url));
 /** @type {Record<'round-trip' | 'one-way' | 'call', Record<string, Metric>>} */
@@ -59,16 +60,26 @@ function sizesOf(row, { sizes, smoke }) {
 export async function runAll(session, cells, settings, progress) {
   for (const cell of cells) await setUp(session, cell, progress);
   for (let run = 1; run <= settings.runs; run++) {
+    let before = await session.ping(settings.smoke);
     for (const [index, cell] of cells.entries()) {
       if (cell.failed !== undefined || cell.skipped !== undefined) continue;
       progress(
         `run ${run} of ${settings.runs}, ${index + 1} of ${cells.length}: ${cell.row.name}, ${cell.kind}, ${cell.size} B`,
       );
+      /** @type {import('./row.js').Outcome | undefined} */
+      let outcome;
       try {
-        cell.outcomes.push(await runOnce(session, cell, settings));
+        outcome = await runOnce(session, cell, settings);
       } catch (error) {
         cell.failed = message(error);
       }
+      // It stands after this run and before the next.
+      const after = await session.ping(settings.smoke);
+      if (outcome !== undefined) {
+        if (before !== undefined && after !== undefined) outcome.pings = [before, after];
+        cell.outcomes.push(outcome);
+      }
+      before = after;
     }
   }
 }
@@ -77,9 +88,9 @@ async function setUp(session, cell, progress) {
   const { row, size } = cell;
   progress(`making ready: ${row.name}, ${size} B`);
   try {
-    if (row.c !== undefined) session.compile(row.c.source);
-    if (cell.kind === 'measure') session.compile('command.c');
-    const why = await row.setUp?.(session.place, size);
+    if (cell.kind === 'measure') session.compile({ source: 'command.c' }, 0);
+    const lacking = row.c === undefined ? undefined : session.compile(row.c, size);
+    const why = lacking ?? (await row.setUp?.(session.place, size));
     if (why !== undefined) cell.skipped = why;
   } catch (error) {
     cell.failed = message(error);
@@ -93,7 +104,13 @@ async function runOnce(session, { row, kind, size }, { warmUp, duration, smoke }
   let line;
   if (row.c !== undefined) {
     const given = [kind, size, ...cpus, warmUp, duration, row.batch ?? 100].map(String);
-    line = await session.run(cpus, limit, session.programs[row.c.source], ...given, ...(row.c.options ?? []));
+    line = await session.run(
+      cpus,
+      limit,
+      session.programs[programKey(row.c, size)],
+      ...given,
+      ...(row.c.options ?? []),
+    );
   } else {
     /** @type {import('./participant.mjs').Assignment} */
     const assignment = {

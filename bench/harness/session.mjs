@@ -3,18 +3,17 @@
  * Where a benchmark happens: folders, cores, compiled programs, the processes under way. `close()` leaves nothing behind, whatever
  * happened before.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { build, missing, programKey } from './compile.mjs';
 import { pinned } from './pinned.mjs';
 import { removeQueuesOf } from './sysv.mjs';
 
-const sources = fileURLToPath(new URL('../c/', import.meta.url));
-
+const PING = { source: 'ping.c' };
 const MEMORY = '/dev/shm';
 /** Where anything of a run may lie. */
 const PLACES = [tmpdir(), MEMORY, '/dev/mqueue'];
@@ -42,17 +41,30 @@ export class Session {
     return { prefix, folder, memory, programs };
   }
 
-  /** Compiles a program of c/, once. @param {string} source */
-  compile(source) {
-    if (this.programs[source] !== undefined) return;
-    const program = join(this.folder, basename(source, '.c'));
-    const flags = ['-std=c11', '-O3', '-Wall', '-Wextra', '-D_GNU_SOURCE', '-pthread'];
-    const { error, status } = spawnSync(compiler, [...flags, join(sources, source), '-o', program, '-lm', '-lrt'], {
-      stdio: ['ignore', 2, 2],
-    });
-    if (error !== undefined) throw new Error(`no C compiler (${error.message}): install one, or set CC`);
-    if (status !== 0) throw new Error(`${compiler} refused ${source}`);
-    this.programs[source] = program;
+  /**
+   * Compiles a program of c/, once for each size if the compiler is to know it. Gives a reason if this machine lacks what it needs.
+   *
+   * @param {import('./row.js').Program} program @param {number} size @returns {string | undefined}
+   */
+  compile(program, size) {
+    const key = programKey(program, size);
+    if (this.programs[key] !== undefined) return undefined;
+    const lacking = missing(program);
+    if (lacking !== undefined) return lacking;
+    const to = join(this.folder, key.replaceAll(/[^\w-]/g, '-'));
+    build(program, size, to);
+    this.programs[key] = to;
+    return undefined;
+  }
+
+  /** The bare cache line between the two cores, there and back, in nanoseconds. @param {boolean} smoke */
+  async ping(smoke) {
+    const { cpus } = this;
+    if (cpus[0] === cpus[1]) return undefined;
+    this.compile(PING, 0);
+    const given = [...cpus, smoke ? 1 : 5, smoke ? 2 : 20].map(String);
+    const line = await this.run(cpus, 60, this.programs[PING.source], ...given);
+    return /** @type {number} */ (JSON.parse(line).p10);
   }
 
   /**
@@ -109,8 +121,6 @@ function sweep(meant) {
     }
   }
 }
-
-export const compiler = process.env.CC ?? 'cc';
 
 /** @param {number} pid @returns {boolean} false: all of it has ended */
 function killGroup(pid) {

@@ -3,6 +3,7 @@
  * The report for people.
  *
  * @typedef {import('./report.mjs').Result} Result
+ * @typedef {import('./report.mjs').Part} Part
  * @typedef {ReturnType<typeof import('./header.mjs').header>} Header
  */
 import { isPaired } from './run.mjs';
@@ -27,6 +28,19 @@ export function headerText(header) {
   return `${lines.join('\n')}\n`;
 }
 
+/** How far the cores were from each other, in one line. @param {Result[]} results */
+export function distances(results) {
+  const texts = /** @type {const} */ (['near', 'far', 'moved']).flatMap((cores) => {
+    const parts = results.flatMap((result) => result.parts).filter((part) => part.cores === cores);
+    const runs = parts.reduce((sum, { count }) => sum + count, 0);
+    const least = Math.min(...parts.map(({ pings }) => pings?.min ?? Infinity));
+    const most = Math.max(...parts.map(({ pings }) => pings?.max ?? 0));
+    if (runs === 0) return [];
+    return [`${cores} in ${runs} run${runs === 1 ? '' : 's'} (${amount(least, 'ns')} - ${amount(most, 'ns')})`];
+  });
+  return texts.length === 0 ? '' : `A cache line there and back: ${texts.join(', ')}\n`;
+}
+
 /** @param {Result[]} results @param {boolean} comparing whether to print ratios and targets */
 export function tables(results, comparing) {
   /** @type {Map<string, Result[]>} */
@@ -43,10 +57,13 @@ const COMPARISON = ['ratio', 'to', 'target', ''];
 /** @param {string} title @param {Result[]} results @param {boolean} comparing */
 function table(title, results, comparing) {
   const { primary } = results[0];
-  const names = [...new Set(results.flatMap(({ figures }) => Object.keys(figures)))];
-  const compared = comparing && results.some(({ ratios, targets }) => ratios.length + targets.length > 0);
+  const parts = results.flatMap((result) => result.parts);
+  const names = [...new Set(parts.flatMap(({ figures }) => Object.keys(figures)))];
+  const compared = comparing && parts.some(({ ratios, targets }) => ratios.length + targets.length > 0);
+  const parted = parts.some(({ cores }) => cores !== parts[0].cores);
   const head = [
     title,
+    ...(parted ? ['cores'] : []),
     ...names.flatMap((name) => (name === 'rate' ? ['messages/s', 'bytes/s'] : [name])),
     'min - max',
     ...(compared ? COMPARISON : []),
@@ -57,11 +74,18 @@ function table(title, results, comparing) {
       lines.push([result.row, `${result.status}: ${result.why}`]);
       continue;
     }
-    const main = result.figures[primary];
-    const figures = names.flatMap((name) => figureCells(result, name));
-    const cells = [result.row, ...figures, `${amount(main.min, main.unit)} - ${amount(main.max, main.unit)}`];
-    const [first = [], ...more] = compared ? comparisons(result) : [];
-    lines.push([...cells, ...first], ...more.map((comparison) => [...cells.map(() => ''), ...comparison]));
+    for (const [index, part] of result.parts.entries()) {
+      const main = part.figures[primary];
+      const figures = names.flatMap((name) => figureCells(part, result.size, name));
+      const cells = [
+        index === 0 ? result.row : '',
+        ...(parted ? [part.cores === 'any' ? '' : `${part.cores} ${part.count}x`] : []),
+        ...figures,
+        `${amount(main.min, main.unit)} - ${amount(main.max, main.unit)}`,
+      ];
+      const [first = [], ...more] = compared ? comparisons(result, part) : [];
+      lines.push([...cells, ...first], ...more.map((comparison) => [...cells.map(() => ''), ...comparison]));
+    }
   }
   const full = lines.filter(([, cell]) => !/^(failed|skipped):/.test(cell));
   const widths = head.map((_, column) => Math.max(...full.map((line) => (line[column] ?? '').length), 0));
@@ -80,16 +104,21 @@ function table(title, results, comparing) {
   text.splice(1, 0, '-'.repeat(Math.max(...text.map((line) => line.length))));
   return `${text.join('\n')}\n`;
 }
-/** @param {Result} result @param {string} name */
-function figureCells({ figures, size }, name) {
+/** @param {Part} part @param {number} size @param {string} name */
+function figureCells({ figures }, size, name) {
   const figure = figures[name];
   const text = figure === undefined ? '' : amount(figure.median, figure.unit);
   return name === 'rate' ? [text, figure === undefined ? '' : amount(figure.median * size, 'B/s')] : [text];
 }
-/** The cells ratio, to, target, verdict: a line for each target, and for each baseline without one. @param {Result} result */
-function comparisons(result) {
-  const { primary, size, figures } = result;
-  const lines = result.targets.map(({ metric, against, againstSize, atMost, atLeast, value, met }) => {
+/**
+ * The cells ratio, to, target, verdict: a line for each target, and for each baseline without one.
+ *
+ * @param {Result} result @param {Part} part
+ */
+function comparisons({ primary, size }, part) {
+  if (part.cores === 'moved') return [];
+  const { figures } = part;
+  const lines = part.targets.map(({ metric, against, againstSize, atMost, atLeast, inRuns, value, met }) => {
     const unit = against === undefined ? figures[metric].unit : 'x';
     const to = [
       against === undefined ? '' : `${against}${againstSize === size ? '' : ` at ${amount(againstSize, 'B')}`}`,
@@ -98,16 +127,17 @@ function comparisons(result) {
     const wanted = [
       atMost === undefined ? '' : `at most ${amount(atMost, unit)}`,
       atLeast === undefined ? '' : `at least ${amount(atLeast, unit)}`,
+      inRuns === undefined ? '' : `in ${Math.round(inRuns * 100)}% of runs`,
     ];
-    const verdict = met === null ? 'no baseline' : met ? 'ok' : 'MISSED';
+    const verdict = met === null ? (against === undefined ? 'not judged' : 'no baseline') : met ? 'ok' : 'MISSED';
     return [ratioText(value, unit), to.filter(Boolean).join(', '), wanted.filter(Boolean).join(', '), verdict];
   });
   /** @param {string} row */
   const isShown = (row) =>
-    result.targets.some(
+    part.targets.some(
       ({ metric, against, againstSize }) => against === row && metric === primary && againstSize === size,
     );
-  for (const { against, value } of result.ratios) {
+  for (const { against, value } of part.ratios) {
     if (!isShown(against)) lines.push([ratioText(value, 'x'), against, '', '']);
   }
   return lines;

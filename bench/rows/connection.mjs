@@ -78,12 +78,19 @@ const spin = {
   about: 'trySend and drain, both sides looking',
   kinds: ['round-trip', 'one-way'],
   sizes: [64, 1024, MIB],
-  against: ['c-ring', 'process-send-json'],
+  against: ['c-ring', 'c-ring-fixed', 'boost-spsc', 'process-send-json'],
   targets: [
     { kind: 'round-trip', at: 64, against: 'c-ring', atMost: 1.5 },
+    { kind: 'round-trip', at: 64, against: 'c-ring-fixed', atMost: 1.7 },
+    { kind: 'round-trip', at: 64, against: 'boost-spsc', atMost: 1.3 },
+    { kind: 'round-trip', at: 1024, against: 'c-ring-fixed', atMost: 1.6 },
     { kind: 'one-way', at: 64, metric: 'rate', atLeast: 12e6 },
     { kind: 'one-way', at: 64, against: 'c-ring', atLeast: 0.5 },
+    { kind: 'one-way', at: 64, against: 'c-ring-fixed', atLeast: 0.6 },
+    { kind: 'one-way', at: 64, against: 'boost-spsc', atLeast: 0.9 },
+    { kind: 'one-way', at: 1024, against: 'c-ring-fixed', atLeast: 0.7 },
     { kind: 'one-way', at: MIB, against: 'c-ring', atLeast: 0.8 },
+    { kind: 'one-way', at: MIB, against: 'c-ring-fixed', atLeast: 0.9 },
   ],
   async ask(side) {
     const { send, receive } = spinning(await ask(side, bytes(side)), side.size);
@@ -265,6 +272,14 @@ export default [
     sizes: [64, 1024, MIB],
     c: { source: 'ring.c' },
   },
+  {
+    name: 'c-ring-fixed',
+    group,
+    about: 'the same ring, compiled for one size of messages',
+    kinds: ['round-trip', 'one-way'],
+    sizes: [64, 1024, MIB],
+    c: { source: 'ring.c', fixedSize: true },
+  },
   async(
     'connection-sleep',
     'send and receive in the event loop, sleeping at once',
@@ -282,10 +297,13 @@ export default [
     {
       kinds: ['round-trip', 'one-way'],
       against: ['node-net-unix'],
-      targets: [{ kind: 'one-way', at: 64, metric: 'rate', atLeast: 2e6 }],
+      targets: [
+        { kind: 'one-way', at: 64, metric: 'rate', atLeast: 10e6 },
+        { kind: 'one-way', at: 64, against: 'node-net-unix', atLeast: 10 },
+      ],
     },
   ),
-  objects('connection-msgpack', 'msgpack', [{ kind: 'one-way', against: 'process-send-json', atLeast: 4 }]),
+  objects('connection-msgpack', 'msgpack', [{ kind: 'one-way', against: 'process-send-json', atLeast: 8 }]),
   objects('connection-layout', record, [{ kind: 'one-way', metric: 'rate', atLeast: 8e6 }]),
   {
     ...heapRow,

@@ -60,6 +60,7 @@ async function copied(side, copy) {
 const common = {
   group: 'copy of a file',
   kinds: /** @type {Row['kinds']} */ (['measure']),
+  anywhere: true,
   sizes: [64 * MiB, 1024 * MiB],
   smokeSizes: [4 * MiB],
   limit: 120,

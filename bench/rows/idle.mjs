@@ -13,6 +13,7 @@ const everything = {
   group: 'idle',
   about: 'waits 5 s on a pipe, a FIFO, queues, sockets, an epoll and a signal: wake-ups of all threads, processor time',
   kinds: ['measure'],
+  anywhere: true,
   metrics: { wakeUps: { unit: 'x', better: 'less' }, time: { unit: 'ns', better: 'less' } },
   targets: [{ metric: 'wakeUps', atMost: 0 }],
   async measure(side) {
@@ -29,6 +30,7 @@ const connections = {
   about:
     '1000 connections between two processes, all waiting: wake-ups and time of one side in 5 s; what one costs a side',
   kinds: ['measure'],
+  anywhere: true,
   metrics: {
     wakeUps: { unit: 'x', better: 'less' },
     time: { unit: 'ns', better: 'less' },

@@ -105,7 +105,8 @@ export default [
     against: 'c-posix-queue-shared',
     targets: [
       { at: 64, atLeast: 1.5e6 },
-      { against: 'c-posix-queue-shared', atLeast: 1 },
+      { at: 64, against: 'c-posix-queue-shared', atLeast: 1 },
+      { at: 1024, against: 'c-posix-queue-shared', atLeast: 1.5 },
     ],
     measure: (side) => measure(side, 'sync'),
   },

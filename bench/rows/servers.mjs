@@ -19,6 +19,7 @@ function row(form, connections, requests, against) {
     group: 'servers',
     about: `${form}: ${connections} open connections, 16 at a time echo 64 bytes`,
     kinds: ['measure'],
+    anywhere: true,
     limit: 120,
     ...(against === undefined ? {} : { against }),
     metrics: {

@@ -179,7 +179,7 @@ export default [
       lost: { unit: 'x', better: 'less' },
       publication: { unit: 'ns', better: 'less' },
     },
-    targets: [{ atLeast: 8e6 }],
+    targets: [{ atLeast: 8e6 }, { against: 'connection-spin', againstKind: 'one-way', atLeast: 0.8 }],
     measure: (side) =>
       within(side, async (topic) => {
         const [mine, theirs] = processors();
