@@ -24,11 +24,13 @@ const text = {
 };
 /** Spinning: longer than anything that the harness does between two calls. In microseconds. */
 const ALWAYS = 1000;
+/** 20 calls, then 2 ms in which nobody says anything. */
+const burst = { length: 20, pause: 2 };
 
 /**
  * A call is the round trip: asked with the message, answered with it. One who has a message to send waits for it here.
  *
- * @param {string} name @param {string} about @param {number} spin @param {Partial<Row>} more @returns {Row}
+ * @param {string} name @param {string} about @param {number | undefined} spin @param {Partial<Row>} more @returns {Row}
  */
 function unary(name, about, spin, more) {
   const values = more.sizes === undefined ? numbers : text;
@@ -39,7 +41,7 @@ function unary(name, about, spin, more) {
     kinds: ['round-trip'],
     async ask(side) {
       const service = await start(side);
-      const c = await client(service, { spin, reconnect: true });
+      const c = await client(service, { ...looking(spin), reconnect: true });
       /** @type {Promise<Message>} */
       let answer;
       return {
@@ -134,6 +136,9 @@ const stream = {
   },
 };
 
+/** Left out: it adapts. @param {number | undefined} spin */
+const looking = (spin) => (spin === undefined ? {} : { spin });
+
 /** Names a service and starts the process that will offer it. @param {import('../harness/row.js').AskSide} side */
 async function start(side) {
   const name = `bench-${process.pid}-${randomUUID()}`;
@@ -141,10 +146,10 @@ async function start(side) {
   side.startPeer({ arguments: [name] });
   return name;
 }
-/** @param {import('../harness/row.js').AnswerSide} side @param {number} spin @param {object} handlers */
+/** @param {import('../harness/row.js').AnswerSide} side @param {number | undefined} spin @param {object} handlers */
 async function begin(side, spin, handlers) {
   process.env['VECINO_RUNTIME_DIR'] = side.folder;
-  await serve(/** @type {string} */ (side.arguments[0]), handlers, { spin });
+  await serve(/** @type {string} */ (side.arguments[0]), handlers, looking(spin));
 }
 
 /** @type {Row[]} */
@@ -155,6 +160,22 @@ export default [
   unary('service-sleep', 'a call with a number, sleeping at once', 0, {
     targets: [{ kind: 'round-trip', against: 'connection-sleep', againstAt: 64, atMost: 1.3 }],
   }),
+  unary('service-default', 'a call with a number, default options', undefined, {
+    against: ['service-spin-50', 'service-sleep'],
+    targets: [
+      { metric: 'p50', atMost: 2500, inRuns: 0.95 },
+      { metric: 'p99', atMost: 20e3, inRuns: 0.95 },
+    ],
+  }),
+  unary('service-spin-50', 'a call with a number, spin: 50', 50, {}),
+  unary('service-burst-default', 'calls in bursts of 20, 2 ms between them, default options', undefined, {
+    burst,
+    targets: [
+      { against: 'service-burst-spin-50', atMost: 1.2 },
+      { metric: 'p99', against: 'service-burst-spin-50', atMost: 1 },
+    ],
+  }),
+  unary('service-burst-spin-50', 'calls in bursts of 20, 2 ms between them, spin: 50', 50, { burst }),
   unary('service-text', 'a call with a text, both sides looking', ALWAYS, {
     sizes: [64],
     against: ['connection-spin', 'process-send-json'],
