@@ -296,7 +296,7 @@ export default [
     {},
     {
       kinds: ['round-trip', 'one-way'],
-      against: ['node-net-unix'],
+      against: ['node-net-unix', 'zeromq-js'],
       targets: [
         { kind: 'one-way', at: 64, metric: 'rate', atLeast: 10e6 },
         { kind: 'one-way', at: 64, against: 'node-net-unix', atLeast: 10 },
