@@ -22,7 +22,7 @@ export interface Greeted {
 export async function dial(name: string, options: ClientOptions, signal: AbortSignal): Promise<Greeted> {
   const { reconnect: _, window: __, ...rest } = options;
   const wait = { timeout: PATIENCE, signal };
-  // The intake does the looking: the connection itself shall not.
+  // The intake looks by itself, with the spin of the connection.
   const connection = await connectTo('service', name, { ...rest, ...wait }, frameCoder);
   connection.unref(); // calls count, not what reads for them
   try {

@@ -67,7 +67,7 @@ export class Service implements Disposable, AsyncDisposable {
       this.#end = resolve;
     });
     readOnly(this, 'ended');
-    // The intake does the looking: the connection itself shall not.
+    // The intake looks by itself, with the spin of the connection.
     this.#listener = new Listener<unknown>(name, options, 'service', frameCoder).unref();
     this.#keepAlive.begin();
     void this.#accept();
