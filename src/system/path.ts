@@ -12,7 +12,6 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   realpathSync,
   renameSync,
@@ -109,10 +108,6 @@ export function readlink(path: string): string {
 /** The path without symbolic links. */
 export function realpath(path: string): string {
   return call('realpath', path, () => realpathSync(path));
-}
-/** What is in a small file, one of /proc, say. */
-export function readText(path: string): string {
-  return call('open', path, () => readFileSync(path, 'utf8'));
 }
 export type { BigIntStats } from 'node:fs';
 /** What statfs(2) says of a path's file system, in blocks of `bsize` bytes. */
