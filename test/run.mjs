@@ -80,6 +80,8 @@ function commandOf(pid) {
 }
 
 const folder = mkdtempSync(join(tmpdir(), `vecino-test-${run}-`));
+// No test may meet, or make, the folder of this user's own channels.
+const channels = mkdtempSync(join(tmpdir(), `vecino-test-channels-${run}-`));
 const before = census();
 const [key, value] = mark.split('=');
 // A watchdog for a test that hangs; no test is judged by its time.
@@ -95,6 +97,7 @@ const child = spawn(process.env.NODE ?? process.execPath, [...args, ...files], {
   env: {
     ...process.env,
     TMPDIR: folder,
+    VECINO_RUNTIME_DIR: channels,
     [key]: value,
     // What a short program leaves to the collector is no error of it, and when the collector comes is chance.
     NODE_OPTIONS:
@@ -110,6 +113,8 @@ for (const [kind, now] of Object.entries(census())) {
   for (const name of now) if (!old.has(name)) left.push(`${kind} ${name}`);
 }
 for (const name of list(folder)) left.push(`file ${join(folder, name)}`);
+for (const name of list(channels)) left.push(`channel ${name}`);
+rmSync(channels, { recursive: true, force: true });
 for (const pid of strays()) left.push(`process ${pid} (${commandOf(pid)})`);
 rmSync(folder, { recursive: true, force: true });
 console.log(
