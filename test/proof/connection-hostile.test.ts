@@ -11,11 +11,11 @@ import { coderOf } from '#src/channel/codec/index.js';
 import { Connection } from '#src/channel/connection/connection.js';
 import { Link, linkSize, type Terms } from '#src/channel/connection/link.js';
 import { FIRST_PART, LAST_PART, MESSAGE, MIDDLE_PART, PAD, recordSize } from '#src/channel/ring/layout.js';
-import { Spin } from '#src/channel/spin.js';
 import { ClosedError, CorruptError, PeerDiedError, TimeoutError } from '#src/system/errors.js';
 import { mmap } from '#src/system/memory.js';
 import { constants } from '#src/system/native.js';
 import { socketpair } from '#src/system/socket.js';
+import { Spin } from '#src/system/spin.js';
 
 const CAPACITY = 4096;
 const terms: Terms = {

@@ -1,7 +1,7 @@
 import '../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Spin } from '#src/channel/spin.js';
+import { Spin } from '#src/system/spin.js';
 import { startScript } from '../support/processes.js';
 
 test('Monotonic clock: shows the same time in each process, from its first instant on', async () => {

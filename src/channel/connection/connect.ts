@@ -8,10 +8,10 @@ import { errno, MismatchError, SystemError, TimeoutError } from '../../system/er
 import { close } from '../../system/file.js';
 import { KeepAlive, program } from '../../system/keep-alive.js';
 import { openFile, openFolder } from '../../system/open-existing.js';
+import { Spin } from '../../system/spin.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { type ChannelKind, readControl } from '../place/control-file.js';
 import { type ChannelDirectory, directoryOf } from '../place/directory.js';
-import { Spin } from '../spin.js';
 import { Connection } from './connection.js';
 import { allowedByConnector, introduce, type LinkOptions, linkSettings, wasNotHeard } from './handshake.js';
 import { BOTH_SIDES, type ListenOptions } from './listener.js';

@@ -7,13 +7,13 @@ import { closed, type Remains, whenDropped } from '../../system/dropped.js';
 import { ClosedError, type IpcError, RemovedError, SystemError } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
 import { readOnly } from '../../system/read-only.js';
+import { Spin } from '../../system/spin.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { type ChannelKind, type Description, SEATS } from '../place/control-file.js';
 import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../place/directory.js';
 import { LossWatch } from '../place/loss.js';
 import type { Place } from '../place/place.js';
 import { Row } from '../place/row.js';
-import { Spin } from '../spin.js';
 import { Connection } from './connection.js';
 import {
   allowedByListener,

@@ -8,13 +8,13 @@ import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { CorruptError, IpcError, invalidArgument } from '../../system/errors.js';
 import { Line, type Task } from '../../system/line.js';
+import { commitTime, type Spin } from '../../system/spin.js';
 import { taskInContext } from '../codec/context.js';
 import type { Decoder } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
 import type { Row } from '../place/row.js';
 import type { RingConsumer } from '../ring/consumer.js';
 import { FIRST_PART, MESSAGE, RECORD_HEADER } from '../ring/layout.js';
-import { commitTime, type Spin } from '../spin.js';
 import type { Link } from './link.js';
 import { Parts } from './parts.js';
 

@@ -16,7 +16,7 @@ import { unlink } from '../../system/path.js';
 import { READABLE, Readiness } from '../../system/readiness.js';
 import { bind, socket } from '../../system/socket.js';
 import { unixAddress } from '../../system/socket-address.js';
-import { commitTime } from '../spin.js';
+import { commitTime } from '../../system/spin.js';
 import { SEAT_WAKE_TIME } from './control-file.js';
 import type { Place } from './place.js';
 

@@ -2,10 +2,10 @@
 import { checkInteger, checkOptions, type OptionNames } from '../../system/arguments.js';
 import { close } from '../../system/file.js';
 import { openFile } from '../../system/open-existing.js';
+import { Spin } from '../../system/spin.js';
 import type { Codec, CodecName } from '../codec/index.js';
 import { readControl } from '../place/control-file.js';
 import { type ChannelDirectory, DIRECTORY_OPTIONS, type DirectoryOptions } from '../place/directory.js';
-import { Spin } from '../spin.js';
 import { checkGeometry, type Geometry, LARGEST_CAPACITY, LARGEST_MESSAGE, MOST_PRIORITIES } from './layout.js';
 
 export interface QueueOptions<T = unknown> extends DirectoryOptions {

@@ -6,6 +6,7 @@ import { ClosedError, MessageTooLargeError, type RemovedError } from '../../syst
 import { KeepAlive } from '../../system/keep-alive.js';
 import type { Mapping } from '../../system/memory.js';
 import { readOnly } from '../../system/read-only.js';
+import type { Spin } from '../../system/spin.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
 import { SEAT_COUNTERS } from '../place/control-file.js';
@@ -14,7 +15,6 @@ import { Doorbell } from '../place/doorbell.js';
 import { LossWatch } from '../place/loss.js';
 import { Place } from '../place/place.js';
 import { unlinkPlace } from '../place/unlink.js';
-import type { Spin } from '../spin.js';
 import type { Deaths } from './deaths.js';
 import { Delivery, type Keeper, Undecodable } from './delivery.js';
 import { CONSUMER_TICKETS, CONSUMERS, type Plan, PRODUCER_TICKETS, PRODUCERS, planOfFound } from './layout.js';

@@ -17,9 +17,9 @@ import {
   PeerDiedError,
 } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
+import { Spin } from '../../system/spin.js';
 import type { Coder } from '../codec/index.js';
 import type { Connection } from '../connection/index.js';
-import { Spin } from '../spin.js';
 import { Call, type CallOwner } from './call.js';
 import { argumentNotEncodable, gone, notDecodable } from './call-errors.js';
 import { valueCoder } from './coder.js';

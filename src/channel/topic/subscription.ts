@@ -4,12 +4,12 @@ import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/d
 import { ClosedError, CorruptError, IpcError, invalidArgument, type RemovedError } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
 import { Line, type Task } from '../../system/line.js';
+import type { Spin } from '../../system/spin.js';
 import type { Decoder } from '../codec/coder.js';
 import { taskInContext } from '../codec/context.js';
 import { Scratch } from '../codec/scratch.js';
 import type { Visit } from '../connection/receiver.js';
 import { Closings } from '../place/closings.js';
-import type { Spin } from '../spin.js';
 import type { TopicRemnant } from './remnant.js';
 import { LOST, OVERTAKEN, RECEIVED, RECEIVED_BYTES, type RingReader } from './ring-reader.js';
 import { Rings } from './rings.js';

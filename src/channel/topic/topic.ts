@@ -13,12 +13,12 @@ import {
 } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
 import { readOnly } from '../../system/read-only.js';
+import { Spin } from '../../system/spin.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { Loan } from '../connection/loan.js';
 import type { Description } from '../place/control-file.js';
 import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../place/directory.js';
 import { LossWatch } from '../place/loss.js';
-import { Spin } from '../spin.js';
 import { checkCapacity, DEFAULT_CAPACITY, isCapacity, longestMessage } from './layout.js';
 import { Publications } from './publications.js';
 import { TopicRemnant } from './remnant.js';

@@ -18,10 +18,10 @@
  * The notes are read as untrusted: whoever writes nonsense there makes its peer look too much, for {@link LOOK_US}, or too little.
  */
 import { availableParallelism } from 'node:os';
-import { checkInteger } from '../system/arguments.js';
-import { noteTime } from '../system/loop-budget.js';
-import { monotonicMicroseconds } from '../system/monotonic.js';
-import { processorsAreScarce, suspectScarcity } from '../system/processors.js';
+import { checkInteger } from './arguments.js';
+import { noteTime } from './loop-budget.js';
+import { monotonicMicroseconds } from './monotonic.js';
+import { processorsAreScarce, suspectScarcity } from './processors.js';
 
 /** How long the adaptive form looks: about what the wake-up costs that it saves. */
 const LOOK_US = 50;

@@ -2,8 +2,8 @@ import '../support/leaks.js';
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
-import { commitTime, Spin } from '#src/channel/spin.js';
 import { monotonicMicroseconds } from '#src/system/monotonic.js';
+import { commitTime, Spin } from '#src/system/spin.js';
 
 const skip = availableParallelism() < 2 && 'on one processor nobody looks';
 /** One that has looked in vain until it gave up. */
