@@ -1,8 +1,10 @@
 /** POSIX message queues: a mailbox of the kernel under a name, whose messages have priorities. */
+
 import { checkInteger, checkMode, checkName, checkOptions, type OptionNames } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { closed, closeIfOwned, type Remains, whenDropped } from '../system/dropped.js';
-import { ClosedError, errno, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
+import { EAGAIN, EBADF, EINTR, EMSGSIZE } from '../system/errno.js';
+import { ClosedError, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
 import { close, fchmod } from '../system/file.js';
 import { KeepAlive } from '../system/keep-alive.js';
 import { describeLimit } from '../system/limits.js';
@@ -24,9 +26,6 @@ import { readOnly } from '../system/read-only.js';
 import { type Content, toBytes } from './content.js';
 
 const { mqSend } = native;
-const EAGAIN = -errno['EAGAIN']!;
-const EINTR = -errno['EINTR']!;
-const EMSGSIZE = -errno['EMSGSIZE']!;
 const POLLIN = constants['POLLIN']!;
 const POLLOUT = constants['POLLOUT']!;
 
@@ -323,7 +322,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   }
   #failed(result: number, syscall: 'mq_send' | 'mq_receive'): SystemError {
     const path = `/${this.name}`;
-    if (result !== -errno['EBADF']!) return new SystemError(result, syscall, { path });
+    if (result !== EBADF) return new SystemError(result, syscall, { path });
     const needed = syscall === 'mq_send' ? 'write' : 'read';
     const hint = `It was opened with access '${this.#access}'; this needs '${needed}' or 'both'`;
     return new SystemError(result, syscall, { path, hint });

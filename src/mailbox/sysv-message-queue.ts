@@ -1,7 +1,9 @@
 /** System V message queues: a mailbox of the kernel under a number, whose messages have types to choose by. */
+
 import { checkInteger, checkMode, checkOptions, type OptionNames } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
-import { ClosedError, errno, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
+import { EACCES, EAGAIN, EIDRM, EINTR, EINVAL, ENOMSG } from '../system/errno.js';
+import { ClosedError, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
 import { KeepAlive } from '../system/keep-alive.js';
 import { describeLimit, kernelLimit } from '../system/limits.js';
 import { constants, native } from '../system/native.js';
@@ -26,11 +28,6 @@ import { finishSend, SysVSenders, startSend } from './sysv-senders.js';
 export type { SelectOptions } from './selection.js';
 
 const { msgsnd } = native;
-const EAGAIN = -errno['EAGAIN']!;
-const ENOMSG = -errno['ENOMSG']!;
-const EINTR = -errno['EINTR']!;
-const EINVAL = -errno['EINVAL']!;
-const EIDRM = -errno['EIDRM']!;
 const IPC_NOWAIT = constants['IPC_NOWAIT']!;
 const POLLIN = constants['POLLIN']!;
 
@@ -341,7 +338,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
     if (result === EINVAL || result === EIDRM) {
       return new SystemError(EIDRM, syscall, { path, hint: 'The queue was removed' });
     }
-    if (result === -errno['EACCES']!) {
+    if (result === EACCES) {
       return new SystemError(result, syscall, { path, hint: "The queue's mode does not allow it to this user" });
     }
     return new SystemError(result, syscall, { path });

@@ -8,8 +8,10 @@
  * A message of 0 bytes is the exception: the thread does receive it. It goes to the oldest receiver that wants it, or back
  * into the queue (to its end) if that one has just given up.
  */
+
 import type { Deadline } from '../system/deadline.js';
-import { errno, TimeoutError } from '../system/errors.js';
+import { E2BIG, EAGAIN, EINTR } from '../system/errno.js';
+import { TimeoutError } from '../system/errors.js';
 import { checkStarted, HelperWait } from '../system/helper-wait.js';
 import type { KeepAlive } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
@@ -17,8 +19,6 @@ import type { SysVMessage } from '../system/sysv-message.js';
 import { Pending, Turn } from './pending.js';
 import type { Selection } from './selection.js';
 
-const E2BIG = -errno['E2BIG']!;
-const EINTR = -errno['EINTR']!;
 const IPC_NOWAIT = constants['IPC_NOWAIT']!;
 const typeOut = new Float64Array(1);
 
@@ -238,7 +238,6 @@ export class SysVReceivers {
   }
   #putBack(message: SysVMessage): void {
     // Fails if the queue is gone, or as full as can be of messages without content.
-    if (native.msgsnd(this.#id, message.type, message.content, IPC_NOWAIT) === -errno['EAGAIN']!)
-      this.#held.push(message);
+    if (native.msgsnd(this.#id, message.type, message.content, IPC_NOWAIT) === EAGAIN) this.#held.push(message);
   }
 }

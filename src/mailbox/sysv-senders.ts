@@ -2,14 +2,14 @@
  * Sends to one System V queue that wait in the event loop. The oldest waits in a helper thread, in msgsnd(2) itself; when it is
  * interrupted it has not sent (native/sysv_message.c).
  */
+
 import type { Deadline } from '../system/deadline.js';
-import { errno, TimeoutError } from '../system/errors.js';
+import { EINTR } from '../system/errno.js';
+import { TimeoutError } from '../system/errors.js';
 import { checkStarted, HelperWait } from '../system/helper-wait.js';
 import type { KeepAlive } from '../system/keep-alive.js';
 import { native } from '../system/native.js';
 import { Pending, Turn } from './pending.js';
-
-const EINTR = -errno['EINTR']!;
 
 /** Starts a helper thread that sends a message. Its eventfd. */
 export function startSend(id: number, type: number, bytes: Uint8Array): number {

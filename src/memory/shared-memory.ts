@@ -4,6 +4,7 @@
  * Crash guarantee: a named segment gets its name only once it has its full size, zeroed and allocated. A creator that is killed
  * leaves either nothing or a whole segment; an opener never meets a half-made one of ours.
  */
+
 import { constants as bufferConstants } from 'node:buffer';
 import {
   checkBoolean,
@@ -14,6 +15,7 @@ import {
   checkOptions,
 } from '../system/arguments.js';
 import { closed, closeIfOwned, whenDropped } from '../system/dropped.js';
+import { EFBIG } from '../system/errno.js';
 import {
   ClosedError,
   CorruptError,
@@ -312,7 +314,7 @@ function room(): string {
 
 function checkMappable(size: number): void {
   if (size > bufferConstants.MAX_LENGTH) {
-    throw new SystemError(errno['EFBIG']!, 'mmap', {
+    throw new SystemError(EFBIG, 'mmap', {
       hint: `An ArrayBuffer of this Node holds at most ${bufferConstants.MAX_LENGTH} bytes, and ${size} were asked for`,
     });
   }

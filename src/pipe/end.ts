@@ -1,8 +1,10 @@
 /** What both ends of a pipe share: the descriptor, whose it is, and the line of those who wait for it. */
+
 import { checkDescriptor } from '../system/arguments.js';
 import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { closed, closeIfOwned, type Remains, whenDropped } from '../system/dropped.js';
-import { ClosedError, errno, IpcError, SystemError } from '../system/errors.js';
+import { EBADF } from '../system/errno.js';
+import { ClosedError, IpcError, SystemError } from '../system/errors.js';
 import { close, fcntl, fstat, isKind } from '../system/file.js';
 import { KeepAlive } from '../system/keep-alive.js';
 import { Line } from '../system/line.js';
@@ -38,7 +40,7 @@ export class End {
     const access = fcntl(fd, constants['F_GETFL']!) & (constants['O_ACCMODE']! | constants['O_PATH']!);
     if (access !== constants['O_RDWR'] && access !== constants[side === 'reader' ? 'O_RDONLY' : 'O_WRONLY']) {
       const hint = `It is not the end that a pipe ${side} needs`;
-      throw new SystemError(errno['EBADF']!, side === 'reader' ? 'read' : 'write', { path: `fd ${fd}`, hint });
+      throw new SystemError(EBADF, side === 'reader' ? 'read' : 'write', { path: `fd ${fd}`, hint });
     }
     fcntl(fd, constants['F_SETFD']!, constants['FD_CLOEXEC']!);
     this.#fd = fd;

@@ -1,7 +1,9 @@
 /** fifo(7): a pipe with a name in the file system, for processes that have no ancestor in common. */
+
 import { checkBoolean, checkMode, checkOptions, checkPath, type OptionNames } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
-import { errno, IpcError, SystemError } from '../system/errors.js';
+import { EINTR, ENOENT, ENXIO } from '../system/errno.js';
+import { IpcError, SystemError } from '../system/errors.js';
 import { close, type FileStatus, fcntl, fstat } from '../system/file.js';
 import { KeepAlive, program } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
@@ -25,9 +27,6 @@ const READER_OPTIONS: OptionNames<FifoReaderOptions & WaitOptions> = { persisten
 
 const { F_GETFL, F_SETFL, O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY, S_IFMT } =
   constants as Record<string, number>;
-const EINTR = -errno['EINTR']!;
-const ENOENT = -errno['ENOENT']!;
-const ENXIO = -errno['ENXIO']!;
 
 /**
  * A FIFO: made, opened by both sides, removed.

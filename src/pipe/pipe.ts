@@ -1,7 +1,9 @@
 /** pipe(7): two descriptors, one for each direction of looking at the same bytes. */
+
 import { readFileSync } from 'node:fs';
 import { checkInteger, checkOptions, type OptionNames } from '../system/arguments.js';
-import { errno, SystemError } from '../system/errors.js';
+import { EPERM } from '../system/errno.js';
+import { SystemError } from '../system/errors.js';
 import { constants, native } from '../system/native.js';
 import { pipe2 } from '../system/pipe.js';
 import { PipeReader } from './reader.js';
@@ -59,7 +61,7 @@ export function pipe(options?: PipeOptions): Pipe {
 }
 
 function whyNot(result: number, capacity: number): string {
-  if (result !== -errno['EPERM']!) return 'Ask for less';
+  if (result !== EPERM) return 'Ask for less';
   const limit = setting('pipe-max-size');
   if (capacity > limit) {
     return `Without CAP_SYS_RESOURCE a pipe holds at most fs.pipe-max-size = ${limit} bytes; raise it with: sysctl fs.pipe-max-size=${capacity}`;

@@ -4,7 +4,8 @@ import type { Readable } from 'node:stream';
 import { checkInteger, checkOptions, type OptionNames } from '../system/arguments.js';
 import type { Bytes } from '../system/bytes.js';
 import { type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
-import { ClosedError, errno, SystemError } from '../system/errors.js';
+import { EAGAIN, EINTR } from '../system/errno.js';
+import { ClosedError, SystemError } from '../system/errors.js';
 import { constants } from '../system/native.js';
 import { pollNow, pollOne } from '../system/poll.js';
 import { readFresh } from '../system/slab.js';
@@ -19,8 +20,6 @@ export interface ReadSize {
 
 const READ_OPTIONS: OptionNames<ReadSize & WaitOptions> = { size: true, ...WAIT_OPTIONS };
 const SIZE = 65536;
-const EINTR = -errno['EINTR']!;
-const EAGAIN = -errno['EAGAIN']!;
 const POLLIN = constants['POLLIN']!;
 const POLLHUP = constants['POLLHUP']!;
 

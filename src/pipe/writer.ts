@@ -1,18 +1,16 @@
 /** The end of a pipe or FIFO that is written: write(2), in three voices and as a stream. */
+
 import type { Writable } from 'node:stream';
 import { checkBytes } from '../system/arguments.js';
 import type { SyncWaitOptions, WaitOptions } from '../system/deadline.js';
-import { errno, SystemError } from '../system/errors.js';
+import { EAGAIN, EINTR, EINVAL, EPIPE } from '../system/errno.js';
+import { SystemError } from '../system/errors.js';
 import { constants, native } from '../system/native.js';
 import { pollOne } from '../system/poll.js';
 import { End } from './end.js';
 import { writableOf } from './streams.js';
 
 const { write, writeWhole } = native;
-const EINTR = -errno['EINTR']!;
-const EAGAIN = -errno['EAGAIN']!;
-const EINVAL = -errno['EINVAL']!;
-const EPIPE = -errno['EPIPE']!;
 const POLLOUT = constants['POLLOUT']!;
 /** At most so many bytes in one go: a reader that keeps up must not keep the writer from its event loop. */
 const STRETCH = 1024 * 1024;

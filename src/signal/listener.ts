@@ -2,8 +2,10 @@
  * This thread's end of the signals that native/signal_listen.c takes: handlers, waits, and the two descriptors that the event loop
  * watches for them. They exist while somebody here listens.
  */
+
 import type { Deadline } from '../system/deadline.js';
-import { check, errno, SystemError } from '../system/errors.js';
+import { EEXIST, EINTR } from '../system/errno.js';
+import { check, SystemError } from '../system/errors.js';
 import { close, dup } from '../system/file.js';
 import { type KeepAlive, program } from '../system/keep-alive.js';
 import { constants, type NativeWatch, native } from '../system/native.js';
@@ -26,8 +28,6 @@ interface Wait {
 /** Signals fetched from the addon at once, and in one turn of the event loop. */
 const BATCH = 64;
 const TURN = 1024;
-const EEXIST = -errno['EEXIST']!;
-const EINTR = -errno['EINTR']!;
 const POLLIN = constants['POLLIN']!;
 
 const handlers = new Map<number, Set<Subscription>>();

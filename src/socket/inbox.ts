@@ -1,7 +1,9 @@
 /** The receiving side of a socket. */
+
 import type { Bytes } from '../system/bytes.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
-import { errno, MessageTooLargeError, SystemError } from '../system/errors.js';
+import { EAGAIN, ECONNRESET, EINTR } from '../system/errno.js';
+import { MessageTooLargeError, SystemError } from '../system/errors.js';
 import { Line, type Task } from '../system/line.js';
 import { constants } from '../system/native.js';
 import { pollOne } from '../system/poll.js';
@@ -25,9 +27,6 @@ import { BLOCKING } from './voice.js';
 const MSG_DONTWAIT = constants['MSG_DONTWAIT']!;
 const MOST_PATIENCE = 31;
 const POLLIN = constants['POLLIN']!;
-const EAGAIN = -errno['EAGAIN']!;
-const EINTR = -errno['EINTR']!;
-const ECONNRESET = -errno['ECONNRESET']!;
 
 export class Inbox implements Task<SocketMessage | null> {
   readonly #handle: Handle;

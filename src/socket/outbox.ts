@@ -1,14 +1,9 @@
 /** The sending side of a socket. */
+
 import { checkBytes, checkDescriptor, checkOptions, type OptionNames } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
-import {
-  errno,
-  errnoName,
-  type IpcError,
-  invalidArgument,
-  MessageTooLargeError,
-  SystemError,
-} from '../system/errors.js';
+import { EAGAIN, EINTR, ENOTCONN } from '../system/errno.js';
+import { errnoName, type IpcError, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
 import { Line, type Task } from '../system/line.js';
 import { constants, native } from '../system/native.js';
 import { pollNow, pollOne } from '../system/poll.js';
@@ -32,8 +27,6 @@ const { send, sendmsg, sendWhole } = native;
 const MSG_DONTWAIT = constants['MSG_DONTWAIT']!;
 const SHUT_WR = constants['SHUT_WR']!;
 const POLLOUT = constants['POLLOUT']!;
-const EAGAIN = -errno['EAGAIN']!;
-const EINTR = -errno['EINTR']!;
 /** At most so many bytes of a stream in one go: a receiver that keeps up must not keep the sender from its event loop. */
 const STRETCH = 1024 * 1024;
 const NONE = new Int32Array(0);
@@ -187,7 +180,7 @@ export class Outbox {
       const attempt = () => {
         const result = native.shutdown(this.#handle.open(), SHUT_WR);
         // ENOTCONN: the peer is gone, and this direction with it.
-        if (result < 0 && result !== -errno['ENOTCONN']!) throw this.#error(result, 0, 'shutdown');
+        if (result < 0 && result !== ENOTCONN) throw this.#error(result, 0, 'shutdown');
         return true;
       };
       if (this.#line !== undefined && !this.#line.idle) return this.#line.join(attempt, deadline).then(nothing);

@@ -1,5 +1,7 @@
 /** A listening socket. */
+
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { EAGAIN } from '../system/errno.js';
 import { ClosedError, errno, errnoName, SystemError } from '../system/errors.js';
 import { close } from '../system/file.js';
 import { Line, type Task } from '../system/line.js';
@@ -10,7 +12,6 @@ import type { Socket } from './socket.js';
 
 const CLOEXEC = constants['SOCK_CLOEXEC']!;
 const POLLIN = constants['POLLIN']!;
-const EAGAIN = -errno['EAGAIN']!;
 /** Connections that were gone before they were accepted, and what accept(2) says is to be treated like that. */
 const GONE = new Set(
   ['EINTR', 'ECONNABORTED', 'EPROTO', 'EPERM', 'ENETDOWN', 'ENETUNREACH', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENONET'].map(

@@ -1,9 +1,11 @@
 /** TCP sockets, tcp(7), with the face of Unix stream sockets. */
+
 import { lookup } from 'node:dns';
 import { isIP } from 'node:net';
 import { checkDescriptor, checkInteger, checkOptions, type OptionNames } from '../system/arguments.js';
 import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
-import { errno, errnoName, invalidArgument, SystemError } from '../system/errors.js';
+import { EINPROGRESS, EINTR } from '../system/errno.js';
+import { errnoName, invalidArgument, SystemError } from '../system/errors.js';
 import { close, fcntl } from '../system/file.js';
 import { constants, native } from '../system/native.js';
 import { pollOne } from '../system/poll.js';
@@ -182,7 +184,7 @@ function begin(host: string, { port, noDelay, keepAlive }: Plan): { fd: number; 
     if (noDelay) setsockopt(fd, TCP, NODELAY, 1);
     if (keepAlive) setsockopt(fd, SOL_SOCKET, constants['SO_KEEPALIVE']!, 1);
     const result = native.connect(fd, address);
-    const pending = result === -errno['EINPROGRESS']! || result === -errno['EINTR']!;
+    const pending = result === EINPROGRESS || result === EINTR;
     if (result < 0 && !pending) throw refusal(result, host, port);
     return { fd, pending };
   } catch (error) {

@@ -5,9 +5,11 @@
  * inode, and fails with `ECONNREFUSED` if there is none, with `EPROTOTYPE` if there is one of another type, listening already or
  * not. It disturbs nobody.
  */
+
 import { basename, dirname, join, resolve } from 'node:path';
 import { threadId } from 'node:worker_threads';
-import { errno, errnoName, SystemError } from '../system/errors.js';
+import { EADDRINUSE } from '../system/errno.js';
+import { errnoName, SystemError } from '../system/errors.js';
 import { close, fchmod, flock, open } from '../system/file.js';
 import { constants, native } from '../system/native.js';
 import { withHeld } from '../system/open-existing.js';
@@ -15,7 +17,6 @@ import { chmod, link, lstat, rename, unlink } from '../system/path.js';
 import { socket } from '../system/socket.js';
 import { isAbstract, unixAddress } from '../system/socket-address.js';
 
-const EADDRINUSE = -errno['EADDRINUSE']!;
 /** How long somebody else may take over sockets in the same folder before this gives up. Microseconds are normal. */
 const PATIENCE = 2000;
 

@@ -1,7 +1,9 @@
 /** Unix sockets, unix(7): between processes of one machine, with descriptors and credentials. */
+
 import { checkDescriptor, checkInteger, checkMode, checkOptions, type OptionNames } from '../system/arguments.js';
 import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
-import { errno, errnoName, invalidArgument, SystemError, UnsupportedError } from '../system/errors.js';
+import { EAGAIN, EINTR } from '../system/errno.js';
+import { errnoName, invalidArgument, SystemError, UnsupportedError } from '../system/errors.js';
 import { close, fcntl } from '../system/file.js';
 import { type KeepAlive, program } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
@@ -176,7 +178,7 @@ class Connecting {
   /** Undefined while the listener's backlog is full. */
   attempt(): UnixSocket | undefined {
     const result = native.connect(this.#fd, this.#address);
-    if (result === -errno['EAGAIN']! || result === -errno['EINTR']!) return undefined;
+    if (result === EAGAIN || result === EINTR) return undefined;
     if (result < 0) throw this.#error(result);
     fcntl(this.#fd, constants['F_SETFL']!, 0); // the Sync voice can then block in the call itself
     return new UnixSocket({ fd: this.#fd, type: this.#type, name: this.#name });

@@ -7,13 +7,15 @@
  * in it and then adds itself to the state, all by atomic steps; the last one begins the next round instead. The kernel marks the
  * word of a party that dies and wakes who sleeps on it, and everybody sleeps on all words, so all learn of it at once.
  */
+
 import { checkInteger } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { EBUSY, EDEADLK, EOWNERDEAD } from '../system/errno.js';
 import { ClosedError, CorruptError, invalidArgument, PeerDiedError } from '../system/errors.js';
 import { futexWake } from '../system/futex.js';
 import { KeepAlive } from '../system/keep-alive.js';
 import { readOnly } from '../system/read-only.js';
-import { EBUSY, EDEADLK, EOWNERDEAD, FUTEX_OWNER_DIED } from '../system/robust.js';
+import { FUTEX_OWNER_DIED } from '../system/robust.js';
 import type { AwaitedWord } from '../system/word-wait.js';
 import { type Attempt, finishSync, Line } from './line.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';

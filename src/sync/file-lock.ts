@@ -6,9 +6,11 @@
  * one in front goes to the kernel. The rule that all of this keeps: the kernel has locked for this open file exactly what the
  * guards in `#held` cover, and what a helper thread has been granted whose end was not seen yet.
  */
+
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { closed, closeIfOwned, type Remains, whenDropped } from '../system/dropped.js';
-import { ClosedError, errno, SystemError } from '../system/errors.js';
+import { EDEADLK, EINTR } from '../system/errno.js';
+import { ClosedError, SystemError } from '../system/errors.js';
 import { close } from '../system/file.js';
 import {
   type FileLockKind,
@@ -212,7 +214,7 @@ export class FileLock implements Disposable {
     try {
       this.#recall(range, kind);
       if (this.#inTheWay(range, kind, 0)) {
-        throw new SystemError(errno['EDEADLK']!, 'fcntl', {
+        throw new SystemError(EDEADLK, 'fcntl', {
           path: this.path,
           hint: 'This FileLock holds a lock there already; blocking the thread would never release it',
         });
@@ -317,7 +319,7 @@ export class FileLock implements Disposable {
     this.#serve();
   }
   #settle(request: Request, result: number): void {
-    if (result === -errno['EINTR']!) return; // stays in the line
+    if (result === EINTR) return; // stays in the line
     this.#requests.splice(this.#requests.indexOf(request), 1);
     if (result >= 0) request.resolve(this.#grant(request.kind, request));
     else request.reject(lockError(result, this.path));

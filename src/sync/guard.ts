@@ -1,6 +1,8 @@
 /** What whoever holds a lock has in hand. */
+
 import type { Deadline } from '../system/deadline.js';
-import { errno, SystemError } from '../system/errors.js';
+import { EPERM } from '../system/errno.js';
+import { SystemError } from '../system/errors.js';
 
 /**
  * A lock that is held. Release it, best by `using`: a guard that is dropped and collected leaves the lock taken until its thread
@@ -78,7 +80,7 @@ export class LockGuard implements Guard {
 }
 
 export function notHeld(): SystemError {
-  return new SystemError(errno['EPERM']!, 'release', {
+  return new SystemError(EPERM, 'release', {
     hint: 'The lock is not held, or not by this thread: only who took it can give it back, and once',
   });
 }

@@ -1,6 +1,8 @@
 /** The file of a {@link FileLock}: opened for nothing but locking. */
+
 import { checkMode, checkOptions, checkPath, type OptionNames } from '../system/arguments.js';
-import { errno, errnoName, invalidArgument, SystemError } from '../system/errors.js';
+import { EINVAL } from '../system/errno.js';
+import { errnoName, invalidArgument, SystemError } from '../system/errors.js';
 import { close, fchmod, fstat, isKind, open } from '../system/file.js';
 import { constants } from '../system/native.js';
 
@@ -26,7 +28,7 @@ export function openLockFile(path: string, options: FileLockOpenOptions): number
   const fd = openOrMake(path, create, readOnly, mode);
   if (isKind(fstat(fd), 'S_IFREG')) return fd;
   close(fd);
-  throw new SystemError(errno['EINVAL']!, 'open', { path, hint: 'Only regular files are locked' });
+  throw new SystemError(EINVAL, 'open', { path, hint: 'Only regular files are locked' });
 }
 function openOrMake(path: string, create: boolean, readOnly: boolean, mode: number): number {
   // O_NONBLOCK: a FIFO must not keep the thread here. It says nothing about locks.

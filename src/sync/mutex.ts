@@ -1,9 +1,11 @@
 /** A `pthread_mutex_t` in shared memory: process-shared, robust, error-checking. */
+
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
+import { EBUSY, EDEADLK, EOWNERDEAD } from '../system/errno.js';
 import { ClosedError, CorruptError } from '../system/errors.js';
 import { KeepAlive } from '../system/keep-alive.js';
 import { readOnly } from '../system/read-only.js';
-import { EBUSY, EDEADLK, EOWNERDEAD, ROBUST_BYTES, ROBUST_KIND } from '../system/robust.js';
+import { ROBUST_BYTES, ROBUST_KIND } from '../system/robust.js';
 import { type Guard, type Guarded, LockGuard, notHeld } from './guard.js';
 import { type Attempt, Line } from './line.js';
 import { KIND, whyNot } from './mutex-kind.js';

@@ -1,8 +1,10 @@
 /** Waiting for the permits of a {@link Semaphore}: in the event loop, in a line of its own, and blocking the thread. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { checkOptions } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
-import { check, errno } from '../system/errors.js';
+import { EINTR, ETIMEDOUT } from '../system/errno.js';
+import { check } from '../system/errors.js';
 import type { KeepAlive } from '../system/keep-alive.js';
 import { native } from '../system/native.js';
 import { layout, VALUE } from '../system/semaphore.js';
@@ -11,8 +13,6 @@ import { Turn } from './turn.js';
 
 /** Milliseconds between looks where the C library's layout is not known, so that nothing can be waited for. */
 const LOOK_OFTEN = 5;
-const EINTR = -errno['EINTR']!;
-const ETIMEDOUT = -errno['ETIMEDOUT']!;
 /** Why a wait ends that nobody needs any more. Not an error: nobody sees it. */
 const LEFT = 'nobody waits any more';
 

@@ -6,30 +6,17 @@
  * {@link PATIENCE} writes its thread id into the spare word, and whoever finds one there lets it go first, for at most
  * {@link COURTESY}: it may be dead.
  */
+
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { SharedMemory, SysVSharedMemory } from '../memory/index.js';
 import { checkInteger } from '../system/arguments.js';
 import type { Deadline } from '../system/deadline.js';
+import { EAGAIN, EBADF, EBUSY, EDEADLK, EILSEQ, EINVAL, ENOTRECOVERABLE, EPERM } from '../system/errno.js';
 import { ClosedError, CorruptError, check, type IpcError, invalidArgument, SystemError } from '../system/errors.js';
 import { futexWake } from '../system/futex.js';
 import { native } from '../system/native.js';
-import {
-  EAGAIN,
-  EBADF,
-  EBUSY,
-  EDEADLK,
-  EILSEQ,
-  EINVAL,
-  ENOTRECOVERABLE,
-  EPERM,
-  FUTEX_OWNER_DIED,
-  FUTEX_TID_MASK,
-  FUTEX_WAITERS,
-  give,
-  take,
-  threadId,
-} from '../system/robust.js';
+import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, give, take, threadId } from '../system/robust.js';
 import { waitWordSync } from '../system/word-wait.js';
 import type { Obstacle } from './line.js';
 

@@ -9,22 +9,14 @@
  * one sees the other. The kernel frees the word of a dead reader, which changed nothing, and tells who waits for it. The lock of a
  * dead writer is taken by the next one, reader or writer, who learns of it if the dead one was let in.
  */
+
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
-import { ClosedError, CorruptError, errno, SystemError } from '../system/errors.js';
+import { EBUSY, EDEADLK, ENOTRECOVERABLE, EOWNERDEAD } from '../system/errno.js';
+import { ClosedError, CorruptError, SystemError } from '../system/errors.js';
 import { futexWake } from '../system/futex.js';
 import { KeepAlive } from '../system/keep-alive.js';
 import { readOnly } from '../system/read-only.js';
-import {
-  EBUSY,
-  EDEADLK,
-  ENOTRECOVERABLE,
-  EOWNERDEAD,
-  FUTEX_OWNER_DIED,
-  FUTEX_TID_MASK,
-  FUTEX_WAITERS,
-  ROBUST_KIND,
-  threadId,
-} from '../system/robust.js';
+import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, ROBUST_KIND, threadId } from '../system/robust.js';
 import { type AwaitedWord, hasChanged } from '../system/word-wait.js';
 import { type Guard, type Guarded, LockGuard } from './guard.js';
 import { type Attempt, finishSync, Line, type Obstacle } from './line.js';
@@ -234,7 +226,7 @@ export class RwLock implements Disposable {
       const own = threadId();
       const mine = places.length === 0 || places.some(({ expected }) => (expected & FUTEX_TID_MASK) === own);
       if (!mine) return undefined;
-      return new SystemError(errno['EDEADLK']!, 'lock', {
+      return new SystemError(EDEADLK, 'lock', {
         path: this.#what,
         hint: 'This thread holds it already: release that first',
       });

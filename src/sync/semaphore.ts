@@ -8,10 +8,12 @@
  * the two operations on the value one comes first. If the waiter's does, the giver sees it registered; if the giver's does, the
  * waiter sees the permit.
  */
+
 import { SharedMemory } from '../memory/index.js';
 import { checkInteger, checkMode, checkName, checkOptions } from '../system/arguments.js';
 import type { SyncWaitOptions, WaitOptions } from '../system/deadline.js';
-import { ClosedError, CorruptError, check, errno, errnoName, SystemError } from '../system/errors.js';
+import { EAGAIN, ENOENT, EOVERFLOW } from '../system/errno.js';
+import { ClosedError, CorruptError, check, errnoName, SystemError } from '../system/errors.js';
 import { close, fchmod, fstat, isKind, open } from '../system/file.js';
 import { KeepAlive } from '../system/keep-alive.js';
 import { type Mapping, mmap } from '../system/memory.js';
@@ -38,7 +40,6 @@ const EVERYBODY = 0x7fffffff;
 /** Where sem_open(3) keeps them. */
 const FOLDER = '/dev/shm';
 const NOTHING = new Int32Array(0);
-const EAGAIN = -errno['EAGAIN']!;
 
 /**
  * A number of permits that processes take and give. A real sem_t: C programs use the same one by `sem_open`, `sem_wait` and
@@ -154,7 +155,7 @@ export class Semaphore implements Disposable {
     const plain = checkName('name', name);
     const path = semaphorePath(plain);
     const result = native.shmUnlink(path.slice('/dev/shm'.length));
-    if (result === -errno['ENOENT']!) return false;
+    if (result === ENOENT) return false;
     if (result < 0) throw hinted(new SystemError(result, 'sem_unlink'), plain);
     return true;
   }
@@ -279,7 +280,7 @@ export class Semaphore implements Disposable {
     do {
       value = this.#look();
       if (value > SEM_VALUE_MAX - count) {
-        throw new SystemError(errno['EOVERFLOW']!, 'sem_post', {
+        throw new SystemError(EOVERFLOW, 'sem_post', {
           path: this.#what,
           hint: `It has ${value} permits, ${count} more would be beyond SEM_VALUE_MAX (${SEM_VALUE_MAX}). None was given`,
         });

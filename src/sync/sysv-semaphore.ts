@@ -1,7 +1,9 @@
 /** System V semaphores: sets of counters that the kernel keeps under a number, and changes several of in one step; svipc(7), semop(2). */
+
 import { checkInteger, checkMode, checkOptions } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
-import { ClosedError, errno, invalidArgument, SystemError } from '../system/errors.js';
+import { EAGAIN, EINTR, EINVAL } from '../system/errno.js';
+import { ClosedError, invalidArgument, SystemError } from '../system/errors.js';
 import { KeepAlive } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
 import { readOnly } from '../system/read-only.js';
@@ -36,8 +38,6 @@ export interface SysVSemaphoreState {
 }
 
 const CREATE_OPTIONS = { mode: true } as const;
-const EAGAIN = -errno['EAGAIN']!;
-const EINTR = -errno['EINTR']!;
 /** How long {@link SysVSemaphore.open} waits for a set that is just being made, in milliseconds. */
 const PATIENCE = 200;
 /** A set older than this, in milliseconds, is not just being made. The kernel's time has whole seconds. */
@@ -132,7 +132,7 @@ export class SysVSemaphore implements Disposable {
       return new SysVSemaphore(id, whenReady(id).count);
     } catch (error) {
       if (!(error instanceof SystemError && error.code === 'EIDRM')) throw error;
-      throw new SystemError(errno['EINVAL']!, 'semctl', { path: `id ${id}`, hint: 'There is no set with that id' });
+      throw new SystemError(EINVAL, 'semctl', { path: `id ${id}`, hint: 'There is no set with that id' });
     }
   }
 

@@ -3,16 +3,15 @@
  * behind each other, so that a thousand of them need one thread, and are served in the order in which they came. Different
  * ones must not: one may be what another waits for.
  */
+
 import type { Deadline } from '../system/deadline.js';
-import { errno, SystemError } from '../system/errors.js';
+import { EAGAIN, EINTR } from '../system/errno.js';
+import { SystemError } from '../system/errors.js';
 import { HelperWait } from '../system/helper-wait.js';
 import type { KeepAlive } from '../system/keep-alive.js';
 import { native } from '../system/native.js';
 import { operationError } from '../system/sysv-semaphore.js';
 import { patient } from './sysv-operations.js';
-
-const EAGAIN = -errno['EAGAIN']!;
-const EINTR = -errno['EINTR']!;
 
 interface Waiter {
   resolve(): void;

@@ -1,6 +1,8 @@
 /** epoll(7): a set of descriptors kept in the kernel, and which of them are ready. */
+
 import { checkDescriptor, checkInteger } from './arguments.js';
-import { check, errno, SystemError } from './errors.js';
+import { EINTR } from './errno.js';
+import { check, SystemError } from './errors.js';
 import { constants, native } from './native.js';
 
 declare module './native.js' {
@@ -12,7 +14,6 @@ declare module './native.js' {
   }
 }
 
-const EINTR = -errno['EINTR']!;
 const SIZE = constants['SIZEOF_EPOLL_EVENT']!;
 
 /** A new, empty set. Close-on-exec. */

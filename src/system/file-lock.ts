@@ -1,7 +1,9 @@
 /** Open-file-description locks, fcntl(2): F_OFD_SETLK, F_OFD_SETLKW. */
+
 import { checkDescriptor, checkInteger } from './arguments.js';
 import { Deadline, type SyncWaitOptions } from './deadline.js';
-import { errno, errnoName, invalidArgument, SystemError } from './errors.js';
+import { EACCES, EAGAIN, EINTR, ENOENT } from './errno.js';
+import { errnoName, invalidArgument, SystemError } from './errors.js';
 import { constants, native } from './native.js';
 import { pollOne } from './poll.js';
 
@@ -15,10 +17,6 @@ declare module './native.js' {
   }
 }
 
-const EINTR = -errno['EINTR']!;
-const EAGAIN = -errno['EAGAIN']!;
-const ENOENT = -errno['ENOENT']!;
-const EACCES = -errno['EACCES']!;
 const F_OFD_SETLK = constants['F_OFD_SETLK']!;
 const F_OFD_SETLKW = constants['F_OFD_SETLKW']!;
 const POLLIN = constants['POLLIN']!;

@@ -1,7 +1,9 @@
 /** open(2), close(2), dup(2), fcntl(2), fstat(2), ftruncate(2), fallocate(2), fchmod(2), flock(2). Every descriptor is close-on-exec. */
+
 import { readSync, writeSync } from 'node:fs';
 import { checkDescriptor, checkFlags, checkInteger, checkMode, checkPath } from './arguments.js';
-import { check, errno, systemError } from './errors.js';
+import { EAGAIN, EINTR } from './errno.js';
+import { check, systemError } from './errors.js';
 import { constants, native } from './native.js';
 
 declare module './native.js' {
@@ -19,13 +21,13 @@ export function open(path: string, flags: number, mode = 0o600): number {
   checkPath('path', path);
   let fd: number;
   do fd = native.open(path, checkFlags('flags', flags) | constants['O_CLOEXEC']!, checkMode('mode', mode));
-  while (fd === -errno['EINTR']!);
+  while (fd === EINTR);
   return check(fd, 'open', { path });
 }
 /** Closes a descriptor. Never retried: Linux has released it even when close(2) fails with EINTR. */
 export function close(fd: number): void {
   const result = native.close(checkDescriptor('fd', fd));
-  if (result !== -errno['EINTR']!) check(result, 'close', { path: `fd ${fd}` });
+  if (result !== EINTR) check(result, 'close', { path: `fd ${fd}` });
 }
 /** A second descriptor for the same open file. */
 export function dup(fd: number): number {
@@ -83,7 +85,7 @@ export function fallocate(fd: number, offset: number, length: number, mode = 0):
   checkFlags('mode', mode);
   let result: number;
   do result = native.fallocate(fd, mode, offset, length);
-  while (result === -errno['EINTR']!);
+  while (result === EINTR);
   check(result, 'fallocate', { path: `fd ${fd}` });
 }
 /** Reads up to all of `bytes` from a place in a file; gives how many. `path` is for the error. */
@@ -115,8 +117,8 @@ export function fchmod(fd: number, mode: number): void {
 export function flock(fd: number, operation: number): boolean {
   let result: number;
   do result = native.flock(checkDescriptor('fd', fd), operation);
-  while (result === -errno['EINTR']!);
-  if (result === -errno['EAGAIN']!) return false;
+  while (result === EINTR);
+  if (result === EAGAIN) return false;
   check(result, 'flock', { path: `fd ${fd}` });
   return true;
 }

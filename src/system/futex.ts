@@ -1,13 +1,11 @@
 /** futex(2) on a word of shared memory. */
+
 import { checkFlags, checkInteger } from './arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from './deadline.js';
-import { check, errno, invalidArgument } from './errors.js';
+import { EAGAIN, EINTR, ETIMEDOUT } from './errno.js';
+import { check, invalidArgument } from './errors.js';
 import { native } from './native.js';
 import { waitWord } from './word-wait.js';
-
-const EINTR = -errno['EINTR']!;
-const EAGAIN = -errno['EAGAIN']!;
-const ETIMEDOUT = -errno['ETIMEDOUT']!;
 
 /**
  * Blocks the thread while `words[index]` is `expected`, until {@link futexWake}. Returns at once (`false`) if it is not; wakes

@@ -1,4 +1,5 @@
 /** mmap(2), munmap(2), memfd_create(2), shm_open(3), shm_unlink(3). */
+
 import {
   checkBoolean,
   checkDescriptor,
@@ -9,7 +10,8 @@ import {
   checkOptions,
   checkPath,
 } from './arguments.js';
-import { CorruptError, check, errno, SystemError, UnsupportedError } from './errors.js';
+import { EBUSY, ENOENT, EOPNOTSUPP } from './errno.js';
+import { CorruptError, check, SystemError, UnsupportedError } from './errors.js';
 import { constants, native } from './native.js';
 import { boundReserved, withRoom } from './reserved.js';
 
@@ -52,7 +54,7 @@ export function mmap(
   const flags = readOnly ? constants['MAP_PRIVATE']! : constants['MAP_SHARED']!;
   const buffer = withRoom(() => native.mmap(length, prot, flags, fd, offset, slotOut));
   if (typeof buffer === 'number') {
-    if (buffer === -errno['EOPNOTSUPP']!) {
+    if (buffer === EOPNOTSUPP) {
       throw new UnsupportedError(
         `cannot map ${name}: this runtime (Electron?) forbids ArrayBuffers over memory that V8 does not own`,
       );
@@ -80,7 +82,7 @@ export function mapping(buffer: ArrayBuffer, slot: number, name: string): Mappin
       open = false;
       const result = native.munmap(slot, buffer);
       // EBUSY: the buffer was transferred elsewhere; the memory goes when that one is collected.
-      if (result !== -errno['EBUSY']!) check(result, 'munmap', { path: name });
+      if (result !== EBUSY) check(result, 'munmap', { path: name });
       boundReserved();
     },
   };
@@ -104,7 +106,7 @@ export function shmOpen(name: string, flags: number, mode = 0o600): number {
 export function shmUnlink(name: string): boolean {
   const plain = checkName('name', name);
   const result = native.shmUnlink(`/${plain}`);
-  if (result === -errno['ENOENT']!) return false;
+  if (result === ENOENT) return false;
   check(result, 'shm_unlink', { path: plain });
   return true;
 }

@@ -2,6 +2,7 @@
 
 import { checkBytes, checkDescriptor, checkInteger, checkMode, checkName } from './arguments.js';
 import type { Bytes } from './bytes.js';
+import { EINTR, ENOENT } from './errno.js';
 import { check, errno, SystemError } from './errors.js';
 import { eventfd } from './eventfd.js';
 import { close } from './file.js';
@@ -29,7 +30,6 @@ declare module './native.js' {
   }
 }
 const { mqReceiveSlab } = native;
-const EINTR = -errno['EINTR']!;
 
 /** The highest priority, the kernel's MQ_PRIO_MAX - 1. */
 export const MAX_PRIORITY = 32767;
@@ -132,7 +132,7 @@ function outOfQueueBytes(maxMessages: number, messageSize: number): string {
 export function mqUnlink(name: string): boolean {
   name = checkName('name', name);
   const result = native.mqUnlink(name);
-  if (result === -errno['ENOENT']!) return false;
+  if (result === ENOENT) return false;
   check(result, 'mq_unlink', { path: `/${name}` });
   return true;
 }

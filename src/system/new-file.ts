@@ -5,8 +5,10 @@
  * file system cannot do that (ramfs, CephFS, sshfs, gVisor) it has a hidden one, `.vecino-new-…`, and its maker holds a lock on it (flock):
  * what a maker that was killed has left is removed by whoever makes the next file in that folder.
  */
+
 import { threadId } from 'node:worker_threads';
-import { check, errno, SystemError } from './errors.js';
+import { EINTR, ENOSYS, EOPNOTSUPP } from './errno.js';
+import { check, SystemError } from './errors.js';
 import { close, flock, fstat, ftruncate, linkDescriptor, open, pwrite } from './file.js';
 import { constants, native } from './native.js';
 import { openFile } from './open-existing.js';
@@ -111,8 +113,8 @@ function unlock(fd: number): void {
 export function allocate(fd: number, length: number, name: string): void {
   let result: number;
   do result = native.fallocate(fd, 0, 0, length);
-  while (result === -errno['EINTR']!);
-  if (result === -errno['EOPNOTSUPP']! || result === -errno['ENOSYS']!) fill(fd, length, name);
+  while (result === EINTR);
+  if (result === EOPNOTSUPP || result === ENOSYS) fill(fd, length, name);
   else check(result, 'fallocate', { path: name });
 }
 function fill(fd: number, length: number, name: string): void {

@@ -2,8 +2,10 @@
  * open(2) of a FIFO, which waits for the other side: in a thread of its own, see native/opener.c. What such an open has done
  * when it is given up is undone, and its thread is gone.
  */
+
 import type { Deadline } from './deadline.js';
-import { check, errno, TimeoutError } from './errors.js';
+import { EACCES, EAGAIN, EMFILE } from './errno.js';
+import { check, TimeoutError } from './errors.js';
 import { close } from './file.js';
 import { type KeepAlive, program } from './keep-alive.js';
 import { constants, native } from './native.js';
@@ -11,9 +13,9 @@ import { pollOne } from './poll.js';
 import { Readiness } from './readiness.js';
 
 const HINTS: Record<number, string> = {
-  [-errno['EACCES']!]: 'Its owner and mode decide who may read and write it (ls -l shows them)',
-  [-errno['EAGAIN']!]: 'The thread that waits for the other side could not be made: too many threads (ulimit -u)',
-  [-errno['EMFILE']!]: 'Too many open files: close some, or raise the limit (ulimit -n)',
+  [EACCES]: 'Its owner and mode decide who may read and write it (ls -l shows them)',
+  [EAGAIN]: 'The thread that waits for the other side could not be made: too many threads (ulimit -u)',
+  [EMFILE]: 'Too many open files: close some, or raise the limit (ulimit -n)',
 };
 
 /** The descriptor that open(2) gave, or a `SystemError`. */

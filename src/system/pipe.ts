@@ -1,6 +1,8 @@
 /** pipe2(2), mkfifo(3). */
+
 import { checkFlags, checkMode, checkPath } from './arguments.js';
-import { check, errno } from './errors.js';
+import { EEXIST } from './errno.js';
+import { check } from './errors.js';
 import { constants, native } from './native.js';
 
 const pair = new Int32Array(2);
@@ -13,6 +15,6 @@ export function pipe2(flags = 0): [reader: number, writer: number] {
 export function mkfifo(path: string, mode = 0o600): void {
   const result = native.mkfifo(checkPath('path', path), checkMode('mode', mode));
   if (result === 0) return;
-  const hint = result === -errno['EEXIST']! ? 'Something has that name already; remove it, or open it' : undefined;
+  const hint = result === EEXIST ? 'Something has that name already; remove it, or open it' : undefined;
   check(result, 'mkfifo', hint === undefined ? { path } : { path, hint });
 }

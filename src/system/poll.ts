@@ -1,16 +1,17 @@
 /** poll(2): blocks the thread until a descriptor is ready. */
+
 import { checkDescriptor, checkFlags } from './arguments.js';
 import { Deadline, type SyncWaitOptions } from './deadline.js';
-import { check, errno, SystemError } from './errors.js';
+import { EBADF, EINTR } from './errno.js';
+import { check, SystemError } from './errors.js';
 import { constants, native } from './native.js';
 
-const EINTR = -errno['EINTR']!;
 const POLLIN = constants['POLLIN']!;
 const POLLOUT = constants['POLLOUT']!;
 const POLLNVAL = constants['POLLNVAL']!;
 
 /** poll(2) takes any number for a descriptor and says so among the events. */
-const notOpen = (fd: number) => new SystemError(errno['EBADF']!, 'poll', { path: `fd ${fd}` });
+const notOpen = (fd: number) => new SystemError(EBADF, 'poll', { path: `fd ${fd}` });
 
 /** Blocks until one of `events` (or an error or hang-up) holds on `fd`; tells which. {@link TimeoutError} when time runs out. */
 export function pollOne(fd: number, events: number, deadline: Deadline): number {

@@ -5,9 +5,11 @@
  * nobody waits stops; until then it stays armed, because arming costs a system call and the next wait is usually near.
  * It does not keep the event loop alive; those who wait see to that (keep-alive.ts).
  */
+
 import { checkDescriptor } from './arguments.js';
 import { Deadline, type WaitOptions } from './deadline.js';
-import { ClosedError, check, errno, errnoName, SystemError } from './errors.js';
+import { EEXIST } from './errno.js';
+import { ClosedError, check, errnoName, SystemError } from './errors.js';
 import { close, dup } from './file.js';
 import { KeepAlive, program } from './keep-alive.js';
 import { constants, type NativeWatch, native } from './native.js';
@@ -33,7 +35,7 @@ class Watch {
   constructor(fd: number) {
     this.fd = fd;
     let handle = native.watchOpen(fd, this.#fired);
-    if (handle === -errno['EEXIST']!) {
+    if (handle === EEXIST) {
       this.#own = dup(fd);
       handle = native.watchOpen(this.#own, this.#fired);
     }

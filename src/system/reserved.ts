@@ -3,7 +3,7 @@
  * addresses, of which a process has 128 TiB, or what `ulimit -v` says. A program that opens and closes in a loop without a turn of the
  * event loop could use them up all the same: V8 sees small objects and has no reason to collect.
  */
-import { errno } from './errors.js';
+import { ENOMEM } from './errno.js';
 import { getrlimit } from './limits.js';
 import { native } from './native.js';
 
@@ -40,5 +40,5 @@ export function boundReserved(): void {
 /** If there is no room for another mapping, those that were closed and are not reported collected yet may be in its way. */
 export function withRoom<T>(map: () => T | number): T | number {
   const result = map();
-  return result === -errno['ENOMEM']! && native.releaseCollected(false) > 0 ? map() : result;
+  return result === ENOMEM && native.releaseCollected(false) > 0 ? map() : result;
 }

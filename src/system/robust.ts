@@ -1,5 +1,5 @@
 /** Robust futexes, get_robust_list(2): locks whose owner's death the kernel reports. See native/robust.c. */
-import { errno } from './errors.js';
+import { EILSEQ, EPERM } from './errno.js';
 import { native } from './native.js';
 
 declare module './native.js' {
@@ -28,21 +28,12 @@ export const FUTEX_WAITERS = 0x80000000 | 0;
 export const FUTEX_OWNER_DIED = 0x40000000;
 export const FUTEX_TID_MASK = 0x3fffffff;
 
-export const EBUSY: number = -errno['EBUSY']!;
-export const EOWNERDEAD: number = -errno['EOWNERDEAD']!;
-export const ENOTRECOVERABLE: number = -errno['ENOTRECOVERABLE']!;
 /** Held by this thread. */
-export const EDEADLK: number = -errno['EDEADLK']!;
 /** Not held by this thread. */
-export const EPERM: number = -errno['EPERM']!;
 /** The memory is closed. */
-export const EBADF: number = -errno['EBADF']!;
 /** No mutex of this kind (any more). */
-export const EINVAL: number = -errno['EINVAL']!;
 /** Overwritten while it was held. */
-export const EILSEQ: number = -errno['EILSEQ']!;
 /** Too many are held. */
-export const EAGAIN: number = -errno['EAGAIN']!;
 
 /** This thread's id, as lock words have it. Asks the kernel: for slow paths. */
 export function threadId(): number {

@@ -1,6 +1,8 @@
 /** select(2): blocks the thread until one of a few descriptors is ready. */
+
 import { checkInteger } from './arguments.js';
-import { check, errno, invalidArgument, SystemError } from './errors.js';
+import { EBADF, EINTR } from './errno.js';
+import { check, invalidArgument, SystemError } from './errors.js';
 import { constants, native } from './native.js';
 
 declare module './native.js' {
@@ -14,7 +16,6 @@ declare module './native.js' {
 export const FD_SETSIZE: number = constants['FD_SETSIZE']!;
 /** 32-bit words of one set. */
 const WORDS = FD_SETSIZE / 32;
-const EINTR = -errno['EINTR']!;
 
 /** The three sets of select(2), in the kernel's layout. */
 export class DescriptorSets {
@@ -54,7 +55,7 @@ let tableSize = 64;
 function checkBeyondTable(sets: DescriptorSets): void {
   for (const fd of sets.from(tableSize)) {
     if (native.fcntl(fd, constants['F_GETFD']!, 0) < 0)
-      throw new SystemError(errno['EBADF']!, 'select', { path: `fd ${fd}`, hint: 'It is not open (any more)' });
+      throw new SystemError(EBADF, 'select', { path: `fd ${fd}`, hint: 'It is not open (any more)' });
     tableSize = fd + 1;
   }
 }

@@ -1,6 +1,8 @@
 /** sendmsg(2) and recvmsg(2) with descriptors, unix(7). */
+
 import { checkBytes, checkDescriptor, checkFlags } from './arguments.js';
-import { check, errno, invalidArgument } from './errors.js';
+import { EINTR } from './errno.js';
+import { check, invalidArgument } from './errors.js';
 import { native } from './native.js';
 
 declare module './native.js' {
@@ -10,7 +12,6 @@ declare module './native.js' {
   }
 }
 
-const EINTR = -errno['EINTR']!;
 /** The most descriptors that one message can carry (the kernel's SCM_MAX_FD). */
 export const MAX_DESCRIPTORS = 253;
 

@@ -1,6 +1,8 @@
 /** socket(2), socketpair(2), bind(2), listen(2), accept4(2), connect(2), getsockname(2), getpeername(2), shutdown(2). */
+
 import { checkDescriptor, checkFlags, checkInteger } from './arguments.js';
-import { check, errno, invalidArgument, type SystemErrorContext } from './errors.js';
+import { EINTR } from './errno.js';
+import { check, invalidArgument, type SystemErrorContext } from './errors.js';
 import { constants, native } from './native.js';
 
 export { MAX_DESCRIPTORS, recvmsg, sendmsg } from './socket-message.js';
@@ -18,7 +20,6 @@ declare module './native.js' {
     sendto(fd: number, bytes: View, flags: number, address: View): number;
   }
 }
-const EINTR = -errno['EINTR']!;
 const CLOEXEC = constants['SOCK_CLOEXEC']!;
 
 export type SocketType = 'stream' | 'seqpacket' | 'datagram';

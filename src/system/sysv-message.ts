@@ -2,6 +2,7 @@
 
 import { checkBytes, checkInteger, checkMode } from './arguments.js';
 import type { Bytes } from './bytes.js';
+import { E2BIG, EINTR, EPERM } from './errno.js';
 import { check, errno, SystemError } from './errors.js';
 import { describeLimit } from './limits.js';
 import { native } from './native.js';
@@ -35,8 +36,6 @@ declare module './native.js' {
   }
 }
 const { msgrcvSlab } = native;
-const EINTR = -errno['EINTR']!;
-const E2BIG = -errno['E2BIG']!;
 
 /** A message of a System V queue. */
 export interface SysVMessage {
@@ -101,7 +100,7 @@ export function msgSetLimit(id: number, bytes: number): void {
   const result = native.msgSetLimit(checkId(id), checkInteger('bytes', bytes, 1, 0x7fffffff));
   const path = `id ${id}`;
   const hint = `More than ${describeLimit('kernel.msgmnb')}`;
-  check(result, 'msgctl', result === -errno['EPERM']! ? { path, hint } : { path });
+  check(result, 'msgctl', result === EPERM ? { path, hint } : { path });
 }
 /** IPC_RMID: the queue is gone at once, with its messages; who waits on it fails with EIDRM. */
 export function msgRemove(id: number): void {

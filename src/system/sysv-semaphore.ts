@@ -1,7 +1,9 @@
 /** System V semaphores, svipc(7): semget(2), semop(2) as semtimedop(2), semctl(2). */
+
 import { readFileSync } from 'node:fs';
 import { checkInteger, checkMode } from './arguments.js';
-import { errno, errnoName, SystemError } from './errors.js';
+import { EACCES, EIDRM, EINVAL, EPERM } from './errno.js';
+import { errnoName, SystemError } from './errors.js';
 import { constants, native } from './native.js';
 import { checkKey, type SysVKey } from './sysv-key.js';
 
@@ -20,8 +22,6 @@ declare module './native.js' {
 
 /** The largest value of a semaphore, and the largest adjustment that `undo` keeps: SEMVMX, SEMAEM. */
 export const SEM_VALUE_LIMIT = 32767;
-const EINVAL = -errno['EINVAL']!;
-const EIDRM = -errno['EIDRM']!;
 
 /** The limits of kernel.sem, proc(5). */
 export interface SemaphoreLimits {
@@ -130,7 +130,7 @@ function checked(result: number, id: number): number {
   if (result >= 0) return result;
   if (result === EINVAL || result === EIDRM) throw removed(id, 'semctl');
   const path = label(id);
-  if (result === -errno['EACCES']! || result === -errno['EPERM']!) {
+  if (result === EACCES || result === EPERM) {
     throw new SystemError(result, 'semctl', { path, hint: "The set's mode or owner does not allow it to this user" });
   }
   throw new SystemError(result, 'semctl', { path });

@@ -1,9 +1,9 @@
 /** read(2), write(2), sendfile(2), splice(2), copy_file_range(2). EINTR is retried; short counts are the caller's business. */
-import { checkBytes, checkDescriptor, checkFlags, checkInteger } from './arguments.js';
-import { check, errno } from './errors.js';
-import { native } from './native.js';
 
-const EINTR = -errno['EINTR']!;
+import { checkBytes, checkDescriptor, checkFlags, checkInteger } from './arguments.js';
+import { EINTR } from './errno.js';
+import { check } from './errors.js';
+import { native } from './native.js';
 
 /** Reads into `bytes[offset…offset+length)`. 0 at the end of the file. Blocks if the descriptor does. */
 export function read(fd: number, bytes: Uint8Array, offset = 0, length: number = bytes.length - offset): number {

@@ -4,6 +4,7 @@
  *
  * `VECINO_WORDS=ring|thread|look` forbids the better ways, for tests and for finding out.
  */
+import { EAGAIN, EBUSY, ENOSYS, EPERM } from './errno.js';
 import { errno } from './errors.js';
 import { native } from './native.js';
 
@@ -43,8 +44,6 @@ export interface WordKernel {
 }
 
 const COMPLETIONS = 1024;
-const EAGAIN = -errno['EAGAIN']!;
-const EBUSY = -errno['EBUSY']!;
 
 let best: Way | undefined;
 
@@ -78,7 +77,7 @@ export function openWordKernel(): WordKernel | undefined {
         close: () => void native.waiterClose(),
       };
     }
-    if (fd === -errno['ENOSYS']! || fd === -errno['EPERM']!) best = 'look';
+    if (fd === ENOSYS || fd === EPERM) best = 'look';
   }
   return undefined;
 }

@@ -9,9 +9,11 @@
  * lock. Nothing in the kernel tells the others. So words are looked at again once in a {@link LOOK_AGAIN}, and a wait whose word
  * has changed ends. It is the backstop for such deaths, not the mechanism.
  */
+
 import { checkInteger } from './arguments.js';
 import { Deadline } from './deadline.js';
-import { check, errno, invalidArgument } from './errors.js';
+import { EAGAIN, ECANCELED, EINTR, ENOSPC, ENOSYS, ETIMEDOUT } from './errno.js';
+import { check, invalidArgument } from './errors.js';
 import { KeepAlive, program } from './keep-alive.js';
 import { native } from './native.js';
 import { Readiness } from './readiness.js';
@@ -23,12 +25,6 @@ export const LOOK_AGAIN = 1000;
 const LOOK_OFTEN = 4;
 /** Milliseconds that the descriptor is kept for the next wait. */
 const LINGER = 20;
-const EINTR = -errno['EINTR']!;
-const EAGAIN = -errno['EAGAIN']!;
-const ETIMEDOUT = -errno['ETIMEDOUT']!;
-const ENOSYS = -errno['ENOSYS']!;
-const ECANCELED = -errno['ECANCELED']!;
-const ENOSPC = -errno['ENOSPC']!;
 
 /** A word and the value that it has while there is a reason to wait. */
 export interface AwaitedWord {

@@ -4,17 +4,16 @@
  * A byte says "look at the memory". The end of the stream says that the peer has closed, or that the kernel has closed for it: nobody
  * else can hold the other end, so its death is known at once, and from nothing else.
  */
+
 import type { Deadline } from '../../system/deadline.js';
-import { errno } from '../../system/errors.js';
+import { EAGAIN, EINTR, ENOBUFS, ENOMEM } from '../../system/errno.js';
 import { fcntl } from '../../system/file.js';
 import { constants, native } from '../../system/native.js';
 import { pollOne } from '../../system/poll.js';
 
 const { read } = native;
-const EAGAIN = -errno['EAGAIN']!;
-const EINTR = -errno['EINTR']!;
 /** For want of memory: it passes. */
-const SHORT = [-errno['ENOBUFS']!, -errno['ENOMEM']!];
+const SHORT = [ENOBUFS, ENOMEM];
 const FLAGS = constants['MSG_DONTWAIT']! | constants['MSG_NOSIGNAL']!;
 const stroke = new Uint8Array(1);
 const POLLIN = constants['POLLIN']!;

@@ -7,13 +7,15 @@
  * JSON, at most 4 KiB. Before anything is shared each side looks at who the other is, by the kernel's word. Nothing that comes is
  * believed: the connector checks that the memory is sealed and as large as the terms say.
  */
+
 import { AsyncResource } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SharedMemory } from '../../memory/index.js';
 import type { UnixSocket } from '../../socket/index.js';
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type WaitOptions } from '../../system/deadline.js';
-import { CorruptError, errno, IpcError, MismatchError, PeerDiedError, SystemError } from '../../system/errors.js';
+import { EACCES, EAGAIN } from '../../system/errno.js';
+import { CorruptError, IpcError, MismatchError, PeerDiedError, SystemError } from '../../system/errors.js';
 import { close } from '../../system/file.js';
 import { barriersReachUs } from '../../system/membarrier.js';
 import { mmap } from '../../system/memory.js';
@@ -166,7 +168,7 @@ async function share(
     try {
       // The first thing that goes through this socket: there is room for it.
       if (socket.trySend(answer, { descriptors: [memory.fd] }) === false)
-        throw new SystemError(errno['EAGAIN']!, 'sendmsg', { path: name });
+        throw new SystemError(EAGAIN, 'sendmsg', { path: name });
       return attach(socket, 'listener', name, memory, terms, peer);
     } finally {
       memory.close();
@@ -221,7 +223,7 @@ export async function introduce(
   let memory: SharedMemory | undefined;
   try {
     if (settings.allow(peer) !== true) {
-      throw new SystemError(errno['EACCES']!, 'connect', {
+      throw new SystemError(EACCES, 'connect', {
         path: name,
         hint: `It belongs to user ${peer.uid}: see the option allow`,
       });

@@ -9,16 +9,17 @@
  *
  * Nothing is done by those who send, and nobody is woken while nobody leaves.
  */
+
 import { LITTLE_ENDIAN } from '../../memory/layout-memory.js';
 import type { Deadline } from '../../system/deadline.js';
-import { check, errno, IpcError } from '../../system/errors.js';
+import { EINTR } from '../../system/errno.js';
+import { check, IpcError } from '../../system/errors.js';
 import { inotifyAddWatch, inotifyInit, inotifyRmWatch } from '../../system/inotify.js';
 import { constants, native } from '../../system/native.js';
 import { READABLE, Readiness, type Waiter } from '../../system/readiness.js';
 import type { Place } from './place.js';
 
 const { read } = native;
-const EINTR = -errno['EINTR']!;
 const POLLIN = constants['POLLIN']!;
 /** IN_ATTRIB: its name was removed, say. */
 const EVENTS = constants['IN_CLOSE_WRITE']! | constants['IN_ATTRIB']!;

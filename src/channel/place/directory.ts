@@ -10,9 +10,11 @@
  *     …/NAME               0700                2750; of topics and queues 2770: all who take part make files there
  *     …/NAME/control, …    0600                0660, 0640 what only the owner writes
  */
+
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { checkInteger, checkPath, type OptionNames } from '../../system/arguments.js';
-import { errno, invalidArgument, SystemError } from '../../system/errors.js';
+import { EACCES } from '../../system/errno.js';
+import { invalidArgument, SystemError } from '../../system/errors.js';
 import { withHeld } from '../../system/open-existing.js';
 import { type BigIntStats, chmod, chown, lstat, mkdir, realpath } from '../../system/path.js';
 import { pause } from './pause.js';
@@ -132,5 +134,5 @@ function inspectAbove(folder: string, trusted: ReadonlySet<number>, path: string
 }
 function refused(path: string, why: string): SystemError {
   const hint = `${why}. A folder for channels between users must be its owner's, and nobody else's to change`;
-  return new SystemError(errno['EACCES']!, 'open', { path, hint });
+  return new SystemError(EACCES, 'open', { path, hint });
 }

@@ -9,7 +9,7 @@
  * (closings.ts): that event needs none, as the kernel keeps one in reserve for those that it drops. Where that fails too, {@link
  * Doorbell.ring} says so, and the sleeper must still count as asleep, to be rung again.
  */
-import { errno } from '../../system/errors.js';
+import { EAGAIN, ECONNREFUSED, EINTR, EMFILE, ENOENT } from '../../system/errno.js';
 import { close } from '../../system/file.js';
 import { constants, native } from '../../system/native.js';
 import { unlink } from '../../system/path.js';
@@ -21,11 +21,7 @@ import { SEAT_WAKE_TIME } from './control-file.js';
 import type { Place } from './place.js';
 
 const { read } = native;
-const EINTR = -errno['EINTR']!;
-const EAGAIN = -errno['EAGAIN']!;
-const ECONNREFUSED = -errno['ECONNREFUSED']!;
-const ENOENT = -errno['ENOENT']!;
-const NOT_RUNG = -errno['EMFILE']!;
+const NOT_RUNG = EMFILE;
 const FLAGS = constants['MSG_DONTWAIT']! | constants['MSG_NOSIGNAL']!;
 const stroke = new Uint8Array(1);
 

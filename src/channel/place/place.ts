@@ -4,8 +4,10 @@
  * Crash guarantee: a seat belongs to whoever holds its lock, so it is free when its owner dies, at whichever instruction. Whether the
  * channel is there still is decided in life.ts; killed or stopped in the middle of opening or closing, nobody is in anybody's way.
  */
+
 import { checkName } from '../../system/arguments.js';
-import { ClosedError, errno, MismatchError, RemovedError, SystemError } from '../../system/errors.js';
+import { EADDRINUSE, EAGAIN, ENOENT } from '../../system/errno.js';
+import { ClosedError, MismatchError, RemovedError, SystemError } from '../../system/errors.js';
 import { fstat } from '../../system/file.js';
 import { setFileLock, testFileLock } from '../../system/file-lock.js';
 import { constants, native } from '../../system/native.js';
@@ -102,7 +104,7 @@ export class Place implements Disposable {
       if (place !== undefined) return place;
       if (performance.now() > end && attempt >= MIN_ATTEMPTS) {
         const hint = 'Others keep making and removing it. Try again';
-        throw new SystemError(errno['EAGAIN']!, 'rename', { path: `${directory.path}/${plain}`, hint });
+        throw new SystemError(EAGAIN, 'rename', { path: `${directory.path}/${plain}`, hint });
       }
       pause();
     }
@@ -245,12 +247,12 @@ function refuseMismatch(name: string, found: Description, wanted: Description, i
 }
 function notOurs({ owner }: ChannelDirectory, path: string): SystemError {
   const hint = `Nobody has it open, and only user ${owner} can make it, whose folder it is`;
-  return new SystemError(errno['ENOENT']!, 'open', { path, hint });
+  return new SystemError(ENOENT, 'open', { path, hint });
 }
 function full(folder: string, { kind }: Description, from: number, to: number): SystemError {
   const hint =
     to - from === 1
       ? `A living process has this ${kind} open already`
       : `All ${to - from} places of this ${kind} are taken`;
-  return new SystemError(errno['EADDRINUSE']!, 'fcntl', { path: folder, hint });
+  return new SystemError(EADDRINUSE, 'fcntl', { path: folder, hint });
 }

@@ -1,11 +1,12 @@
 /** One to many: what one process publishes all that subscribe get. */
+
 import { checkInteger, checkOptions, type OptionNames } from '../../system/arguments.js';
 import { Deadline, type WaitOptions } from '../../system/deadline.js';
 import { closed, whenDropped } from '../../system/dropped.js';
+import { EBUSY } from '../../system/errno.js';
 import {
   ClosedError,
   CorruptError,
-  errno,
   invalidArgument,
   MessageTooLargeError,
   type RemovedError,
@@ -191,7 +192,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     if (length > this.longest) throw this.#tooLarge(length);
     if (this.#loan !== undefined) {
       const hint = 'A loan of this object is not ended yet: commit or discard it first';
-      throw new SystemError(errno['EBUSY']!, 'reserve', { path: this.name, hint });
+      throw new SystemError(EBUSY, 'reserve', { path: this.name, hint });
     }
     const offset = writer.reserve(length);
     this.#loan = new Loan(writer.buffer, offset, length, (loan, used) => this.#endLoan(writer, loan, used));

@@ -1,7 +1,9 @@
 /** poll(2): any descriptor, any number of them, handed to the kernel anew with each call. */
+
 import { checkDescriptor } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
-import { check, errno, invalidArgument } from '../../system/errors.js';
+import { EINTR } from '../../system/errno.js';
+import { check, invalidArgument } from '../../system/errors.js';
 import { native } from '../../system/native.js';
 import { decodeEvents, type Events, INTERESTS, type Interest, interestBits } from './events.js';
 import { lookUntil } from './many.js';
@@ -18,7 +20,6 @@ export interface PollResult<Entry extends PollEntry = PollEntry> {
   entry: Entry;
 }
 
-const EINTR = -errno['EINTR']!;
 const { poll: pollCall } = native;
 
 class Polling<Entry extends PollEntry> {

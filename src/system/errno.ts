@@ -1,0 +1,37 @@
+/** What native calls return when they fail: the numbers of errno(3), negative. */
+import { errno } from './errors.js';
+
+export const E2BIG: number = -errno['E2BIG']!;
+export const EACCES: number = -errno['EACCES']!;
+export const EADDRINUSE: number = -errno['EADDRINUSE']!;
+export const EAGAIN: number = -errno['EAGAIN']!;
+export const EBADF: number = -errno['EBADF']!;
+export const EBUSY: number = -errno['EBUSY']!;
+export const ECANCELED: number = -errno['ECANCELED']!;
+export const ECONNREFUSED: number = -errno['ECONNREFUSED']!;
+export const ECONNRESET: number = -errno['ECONNRESET']!;
+export const EDEADLK: number = -errno['EDEADLK']!;
+export const EEXIST: number = -errno['EEXIST']!;
+export const EFBIG: number = -errno['EFBIG']!;
+export const EIDRM: number = -errno['EIDRM']!;
+export const EILSEQ: number = -errno['EILSEQ']!;
+export const EINPROGRESS: number = -errno['EINPROGRESS']!;
+export const EINTR: number = -errno['EINTR']!;
+export const EINVAL: number = -errno['EINVAL']!;
+export const EMFILE: number = -errno['EMFILE']!;
+export const EMSGSIZE: number = -errno['EMSGSIZE']!;
+export const ENOBUFS: number = -errno['ENOBUFS']!;
+export const ENOENT: number = -errno['ENOENT']!;
+export const ENOMEM: number = -errno['ENOMEM']!;
+export const ENOMSG: number = -errno['ENOMSG']!;
+export const ENOSPC: number = -errno['ENOSPC']!;
+export const ENOSYS: number = -errno['ENOSYS']!;
+export const ENOTCONN: number = -errno['ENOTCONN']!;
+export const ENOTRECOVERABLE: number = -errno['ENOTRECOVERABLE']!;
+export const ENXIO: number = -errno['ENXIO']!;
+export const EOPNOTSUPP: number = -errno['EOPNOTSUPP']!;
+export const EOVERFLOW: number = -errno['EOVERFLOW']!;
+export const EOWNERDEAD: number = -errno['EOWNERDEAD']!;
+export const EPERM: number = -errno['EPERM']!;
+export const EPIPE: number = -errno['EPIPE']!;
+export const ETIMEDOUT: number = -errno['ETIMEDOUT']!;
