@@ -22,7 +22,7 @@ void export_inotify(napi_env env, napi_value exports, struct instance *instance)
   static const struct method methods[] = {
     {"inotifyInit", call_inotify_init}, {"inotifyAddWatch", call_inotify_add_watch}, {"inotifyRmWatch", call_inotify_rm_watch},
   };
-  static const struct constant constants[] = {{"IN_CLOEXEC", IN_CLOEXEC}, {"IN_NONBLOCK", IN_NONBLOCK}, {"IN_CLOSE_WRITE", IN_CLOSE_WRITE}, {"IN_ATTRIB", IN_ATTRIB}};
+  static const struct constant constants[] = {{"IN_CLOEXEC", IN_CLOEXEC}, {"IN_NONBLOCK", IN_NONBLOCK}, {"IN_CLOSE_WRITE", IN_CLOSE_WRITE}, {"IN_ATTRIB", IN_ATTRIB}, {"IN_CREATE", IN_CREATE}, {"IN_DELETE", IN_DELETE}, {"IN_MOVED_TO", IN_MOVED_TO}};
   EXPORT_METHODS(methods);
   EXPORT_CONSTANTS(constants);
 }

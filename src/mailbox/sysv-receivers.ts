@@ -15,9 +15,10 @@ import { TimeoutError } from '../system/errors.js';
 import { checkStarted, HelperWait } from '../system/helper-wait.js';
 import type { KeepAlive } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
+import { Pending } from '../system/pending.js';
 import type { SysVMessage } from '../system/sysv-message.js';
-import { Pending, Turn } from './pending.js';
 import type { Selection } from './selection.js';
+import { Turn } from './turn.js';
 
 const IPC_NOWAIT = constants['IPC_NOWAIT']!;
 const typeOut = new Float64Array(1);

@@ -9,7 +9,8 @@ import { TimeoutError } from '../system/errors.js';
 import { checkStarted, HelperWait } from '../system/helper-wait.js';
 import type { KeepAlive } from '../system/keep-alive.js';
 import { native } from '../system/native.js';
-import { Pending, Turn } from './pending.js';
+import { Pending } from '../system/pending.js';
+import { Turn } from './turn.js';
 
 /** Starts a helper thread that sends a message. Its eventfd. */
 export function startSend(id: number, type: number, bytes: Uint8Array): number {

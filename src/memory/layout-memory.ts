@@ -6,9 +6,6 @@ import { ClosedError, invalidArgument } from '../system/errors.js';
 /** Memory that a layout can lie in: a `SharedMemory` (anything with a `buffer`), a buffer, or a part of one. */
 export type LayoutMemory = { readonly buffer: ArrayBufferLike } | ArrayBufferLike | Uint8Array;
 
-/** The order of bytes in a C struct is the machine's. */
-export const LITTLE_ENDIAN: boolean = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
-
 /**
  * The views of one buffer. Numbers go through the `DataView`: V8 compiles it to a plain load or store, and unlike a
  * typed array it throws once the buffer is detached. The others are for text and for `Atomics`.

@@ -1,6 +1,8 @@
 /** Numbers and bool: C's fixed-width types, one class each, so that V8 compiles every access to one load or store. */
+
+import { LITTLE_ENDIAN } from '../system/bytes.js';
 import { Field } from './layout-field.js';
-import { LITTLE_ENDIAN, type Memory } from './layout-memory.js';
+import type { Memory } from './layout-memory.js';
 
 abstract class WholeNumber extends Field {
   readonly min: number;

@@ -6,9 +6,11 @@
  * The only names that go into the code are those of fields, which are C identifiers, and none of them `__proto__` (layout.ts).
  * Where code may not be made from strings (`--disallow-code-generation-from-strings`) there is no program, and the record does it.
  */
+
+import { LITTLE_ENDIAN } from '../system/bytes.js';
 import { ArrayField } from './layout-array.js';
 import type { Field } from './layout-field.js';
-import { LITTLE_ENDIAN, type Memory } from './layout-memory.js';
+import type { Memory } from './layout-memory.js';
 import { NestedField, RecordField } from './layout-record.js';
 import { TextField } from './layout-text.js';
 import { FACTOR, LONGEST, SHIFT, SLOTS, TextCache } from './layout-text-cache.js';

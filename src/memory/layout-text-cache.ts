@@ -2,7 +2,8 @@
  * Texts that were seen lately, beside their bytes: in messages the same few come again and again, and finding one costs a
  * tenth of decoding or encoding it. The generated code of layout-program.ts computes the slots and looks; this is what it does not find.
  */
-import { LITTLE_ENDIAN, Memory } from './layout-memory.js';
+import { LITTLE_ENDIAN } from '../system/bytes.js';
+import { Memory } from './layout-memory.js';
 import type { TextField } from './layout-text.js';
 
 /** Slots: a power of two. The index is the upper bits of a product. */

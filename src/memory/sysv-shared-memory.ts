@@ -118,10 +118,6 @@ function attempt(key: SysVKey, call: () => number): number {
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const hint = hints[error.code];
-    throw new SystemError(
-      error.errno,
-      error.syscall,
-      hint === undefined ? { path: `key ${key}` } : { path: `key ${key}`, hint },
-    );
+    throw new SystemError(error.errno, error.syscall, { path: `key ${key}`, hint });
   }
 }

@@ -1,16 +1,28 @@
 /** The ends of a pipe as Node streams. */
 import { Readable, Writable } from 'node:stream';
-import type { PipeReader } from './reader.js';
-import type { PipeWriter } from './writer.js';
 
 /** As much as a pipe holds by default, and one read gives. */
 const highWaterMark = 65536;
+
+/** An end, as far as a stream needs it. */
+interface End {
+  readonly fd: number;
+  close(): void;
+}
+/** {@link PipeReader} */
+interface ReadingEnd extends End {
+  read(): Promise<Uint8Array | null>;
+}
+/** {@link PipeWriter} */
+interface WritingEnd extends End {
+  write(bytes: Uint8Array): Promise<void>;
+}
 
 // What streams are told, they are told in a tick of its own: a listener that throws is an uncaught exception, as with any
 // stream, and not the rejection of a promise of ours.
 
 /** Reads only when the stream asks for more, one chunk at a time. */
-export function readableOf(reader: PipeReader): Readable {
+export function readableOf(reader: ReadingEnd): Readable {
   void reader.fd; // ClosedError now, not later
   const stream: Readable = new Readable({
     highWaterMark,
@@ -28,7 +40,7 @@ export function readableOf(reader: PipeReader): Readable {
   return stream;
 }
 /** Writes one chunk at a time, and asks for the next when it is in the pipe. */
-export function writableOf(writer: PipeWriter): Writable {
+export function writableOf(writer: WritingEnd): Writable {
   void writer.fd;
   return new Writable({
     highWaterMark,

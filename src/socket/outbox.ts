@@ -299,7 +299,7 @@ export class Outbox {
     }
     const hint = HINTS[code];
     const path = this.#handle.what;
-    return new SystemError(result, syscall, hint === undefined ? { path } : { path, hint });
+    return new SystemError(result, syscall, { path, hint });
   }
 }
 

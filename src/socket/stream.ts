@@ -1,12 +1,21 @@
 /** A socket as a Node stream. */
 import { Duplex } from 'node:stream';
-import type { Socket } from './socket.js';
+import type { SocketMessage } from './message.js';
+
+/** A {@link Socket}, as far as a stream needs it. */
+interface StreamedSocket {
+  readonly type: string;
+  send(bytes: Uint8Array): Promise<void>;
+  receive(): Promise<SocketMessage | null>;
+  end(): Promise<void>;
+  close(): void;
+}
 
 // What a stream is told, it is told in a tick of its own: a listener that throws is an uncaught exception, as with any stream, and not
 // the rejection of a promise of ours.
 
 /** @see Socket.toStream */
-export function duplex(socket: Socket): Duplex {
+export function duplex(socket: StreamedSocket): Duplex {
   const messages = socket.type !== 'stream';
   const stream: Duplex = new Duplex({
     allowHalfOpen: true,

@@ -156,7 +156,7 @@ function bindOrListen(call: () => void, host: string, port: number): void {
     if (!(error instanceof SystemError)) throw error;
     const hint = hints[error.code];
     const path = at(host, port);
-    throw new SystemError(error.errno, error.syscall, hint === undefined ? { path } : { path, hint });
+    throw new SystemError(error.errno, error.syscall, { path, hint });
   }
 }
 
@@ -201,7 +201,7 @@ function refusal(result: number, host: string, port: number): SystemError {
   };
   const hint = hints[errnoName(result)];
   const path = at(host, port);
-  return new SystemError(result, 'connect', hint === undefined ? { path } : { path, hint });
+  return new SystemError(result, 'connect', { path, hint });
 }
 /** Once the socket is writable: whether it is connected. */
 function finish(fd: number, host: string, port: number): void {

@@ -14,6 +14,7 @@ import { close, fchmod, flock, open } from '../system/file.js';
 import { constants, native } from '../system/native.js';
 import { withHeld } from '../system/open-existing.js';
 import { chmod, link, lstat, rename, unlink } from '../system/path.js';
+import { pause } from '../system/pause.js';
 import { socket } from '../system/socket.js';
 import { isAbstract, unixAddress } from '../system/socket-address.js';
 
@@ -47,11 +48,10 @@ export function bindName(fd: number, name: string, mode: number, address: Uint8A
   if (isAbstract(name)) {
     const result = native.bind(fd, address);
     if (result < 0) {
-      throw new SystemError(
-        result,
-        'bind',
-        hinted(name, result === EADDRINUSE ? 'Another socket has this name' : undefined),
-      );
+      throw new SystemError(result, 'bind', {
+        path: name,
+        hint: result === EADDRINUSE ? 'Another socket has this name' : undefined,
+      });
     }
     return new UnixName(name);
   }
@@ -59,7 +59,7 @@ export function bindName(fd: number, name: string, mode: number, address: Uint8A
   fchmod(fd, mode);
   const result = native.bind(fd, address);
   if (result === EADDRINUSE) takeOver(fd, name, address);
-  else if (result < 0) throw new SystemError(result, 'bind', hinted(name, bindHint(result)));
+  else if (result < 0) throw new SystemError(result, 'bind', { path: name, hint: bindHint(result) });
   const file = lstat(name);
   if ((Number(file.mode) & 0o7777) !== mode) withHeld(name, 'S_IFSOCK', (held) => chmod(held, mode));
   return new UnixName(name, file);
@@ -108,19 +108,21 @@ function refuseUnlessStale(name: string): void {
     throw error;
   }
   if (!isSocket)
-    throw new SystemError(EADDRINUSE, 'bind', hinted(name, 'There is a file that is no socket; it was left alone'));
+    throw new SystemError(EADDRINUSE, 'bind', {
+      path: name,
+      hint: 'There is a file that is no socket; it was left alone',
+    });
   const found = probe(name);
   if (found === 'ECONNREFUSED' || found === 'ENOENT') return;
   throw found === 'EACCES'
-    ? new SystemError(
-        EADDRINUSE,
-        'bind',
-        hinted(name, 'Whether its owner lives cannot be told: no permission to connect'),
-      )
+    ? new SystemError(EADDRINUSE, 'bind', {
+        path: name,
+        hint: 'Whether its owner lives cannot be told: no permission to connect',
+      })
     : inUse(name);
 }
 function inUse(name: string): SystemError {
-  return new SystemError(EADDRINUSE, 'bind', hinted(name, 'A living process has a socket there'));
+  return new SystemError(EADDRINUSE, 'bind', { path: name, hint: 'A living process has a socket there' });
 }
 /** How a connection to the file goes: `ECONNREFUSED` if nobody has the socket open. */
 function probe(path: string): string {
@@ -139,7 +141,6 @@ function probe(path: string): string {
     if (file >= 0) close(file);
   }
 }
-const sleeper = new Int32Array(new SharedArrayBuffer(4));
 function lockFolder(name: string): number {
   const path = dirname(name);
   let folder: number;
@@ -153,18 +154,14 @@ function lockFolder(name: string): number {
   while (!flock(folder, constants['LOCK_EX']! | constants['LOCK_NB']!)) {
     if (performance.now() > end) {
       close(folder);
-      throw new SystemError(
-        EADDRINUSE,
-        'bind',
-        hinted(name, `Somebody holds a lock (flock) on its folder, so the dead socket there was left`),
-      );
+      throw new SystemError(EADDRINUSE, 'bind', {
+        path: name,
+        hint: `Somebody holds a lock (flock) on its folder, so the dead socket there was left`,
+      });
     }
-    Atomics.wait(sleeper, 0, 0, 1);
+    pause(1);
   }
   return folder;
-}
-function hinted(path: string, hint: string | undefined): { path: string; hint?: string } {
-  return hint === undefined ? { path } : { path, hint };
 }
 function bindHint(result: number): string | undefined {
   const code = errnoName(result);

@@ -7,6 +7,7 @@ import { errnoName, invalidArgument, SystemError, UnsupportedError } from '../sy
 import { close, fcntl } from '../system/file.js';
 import { type KeepAlive, program } from '../system/keep-alive.js';
 import { constants, native } from '../system/native.js';
+import { pause } from '../system/pause.js';
 import { readOnly } from '../system/read-only.js';
 import { getpeername, getsockname, listen, type SocketType, socket, socketpair } from '../system/socket.js';
 import { shownName, unixAddress, unixName } from '../system/socket-address.js';
@@ -196,7 +197,7 @@ class Connecting {
       EPERM: 'The receiver takes datagrams from one other socket only',
     };
     const hint = hints[errnoName(result)];
-    return new SystemError(result, 'connect', hint === undefined ? { path: this.#path } : { path: this.#path, hint });
+    return new SystemError(result, 'connect', { path: this.#path, hint });
   }
 }
 /** A full backlog cannot be waited on; looking again after these milliseconds, twice as long each time. */
@@ -214,11 +215,11 @@ export async function connectUnix(
   deadline.signal?.throwIfAborted();
   const connecting = new Connecting(path, address, options);
   try {
-    for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    for (let interval = FIRST_PAUSE; ; interval = Math.min(2 * interval, LONGEST_PAUSE)) {
       const connected = connecting.attempt();
       if (connected !== undefined) return connected;
       if (deadline.expired) throw deadline.error();
-      await keepAlive.during(() => sleep(Math.min(pause, deadline.remaining()), deadline.signal));
+      await keepAlive.during(() => sleep(Math.min(interval, deadline.remaining()), deadline.signal));
     }
   } catch (error) {
     connecting.abandon();
@@ -238,18 +239,17 @@ function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<v
     signal?.addEventListener('abort', abort, { once: true });
   });
 }
-const sleeper = new Int32Array(new SharedArrayBuffer(4));
 function connectUnixSync(path: string, options: UnixConnectSyncOptions = {}): UnixSocket {
   checkOptions('options', options, CONNECT_OPTIONS);
   const address = unixAddress('path', path);
   const deadline = new Deadline(`connect to ${shownName(path)}`, { timeout: options.timeout });
   const connecting = new Connecting(path, address, options);
   try {
-    for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    for (let interval = FIRST_PAUSE; ; interval = Math.min(2 * interval, LONGEST_PAUSE)) {
       const connected = connecting.attempt();
       if (connected !== undefined) return connected;
       if (deadline.expired) throw deadline.error();
-      Atomics.wait(sleeper, 0, 0, Math.min(pause, deadline.remaining()));
+      pause(Math.min(interval, deadline.remaining()));
     }
   } catch (error) {
     connecting.abandon();

@@ -9,7 +9,7 @@
 import { SharedMemory } from '../memory/index.js';
 import { checkMode, checkName, checkOptions, type OptionNames } from '../system/arguments.js';
 import { CorruptError, invalidArgument, SystemError } from '../system/errors.js';
-import { futexWait } from '../system/futex.js';
+import { pause } from '../system/pause.js';
 
 const MAGIC = 0x76656369; // 'veci'
 const VERSION = 1;
@@ -51,7 +51,7 @@ export function openNamed(
     } catch (error) {
       const waiting = error instanceof CorruptError && performance.now() < end;
       if (!waiting && !(error instanceof SystemError && error.code === 'ENOENT')) throw error;
-      if (waiting) pause();
+      if (waiting) pause(1);
     }
     try {
       const memory = SharedMemory.create(full, NAMED_OFFSET + bytes, {
@@ -88,7 +88,7 @@ function isWhole(memory: SharedMemory, kind: NamedKind, bytes: number, end: numb
   const words = memory.size < NAMED_OFFSET ? new Int32Array(4) : new Int32Array(memory.buffer, 0, 4);
   const magic = Atomics.load(words, 0);
   if (magic === 0 && performance.now() < end) {
-    pause();
+    pause(1);
     return false;
   }
   if (
@@ -103,11 +103,4 @@ function isWhole(memory: SharedMemory, kind: NamedKind, bytes: number, end: numb
   throw new CorruptError(
     `shared memory '${name}' holds no ${kind} of this version of vecino. Unlink it if nobody uses it, or take another name`,
   );
-}
-function pause(): void {
-  try {
-    futexWait(new Int32Array(1), 0, 0, { timeout: 1 });
-  } catch {
-    // The time is over: that was the point.
-  }
 }

@@ -118,7 +118,7 @@ export class Semaphore implements Disposable {
     } catch (error) {
       mapping?.unmap();
       file?.withdraw();
-      throw hinted(error, plain);
+      throw namedSemaphoreError(error, plain);
     } finally {
       if (file !== undefined) close(file.fd);
     }
@@ -134,7 +134,7 @@ export class Semaphore implements Disposable {
     try {
       fd = open(semaphorePath(plain), constants['O_RDWR']! | constants['O_NOFOLLOW']! | constants['O_NONBLOCK']!);
     } catch (error) {
-      throw hinted(error, plain);
+      throw namedSemaphoreError(error, plain);
     }
     try {
       const status = fstat(fd);
@@ -156,7 +156,7 @@ export class Semaphore implements Disposable {
     const path = semaphorePath(plain);
     const result = native.shmUnlink(path.slice('/dev/shm'.length));
     if (result === ENOENT) return false;
-    if (result < 0) throw hinted(new SystemError(result, 'sem_unlink'), plain);
+    if (result < 0) throw namedSemaphoreError(new SystemError(result, 'sem_unlink'), plain);
     return true;
   }
   /**
@@ -312,7 +312,7 @@ function checkValue(value: number): void {
 function noSemaphore(what: string, hint = 'Unlink it, and create it anew'): CorruptError {
   return new CorruptError(`${what} holds no semaphore that processes share. ${hint}`);
 }
-function hinted(error: unknown, name: string): unknown {
+function namedSemaphoreError(error: unknown, name: string): unknown {
   if (!(error instanceof SystemError)) return error;
   const hints: Record<string, string> = {
     EEXIST: 'Open it, or unlink it if what made it is gone',
@@ -324,5 +324,5 @@ function hinted(error: unknown, name: string): unknown {
   };
   const hint = hints[errnoName(error.errno)];
   const syscall = { open: 'sem_open', link: 'sem_open', linkat: 'sem_open' }[error.syscall] ?? error.syscall;
-  return new SystemError(error.errno, syscall, hint === undefined ? { path: name } : { path: name, hint });
+  return new SystemError(error.errno, syscall, { path: name, hint });
 }

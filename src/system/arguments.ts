@@ -119,3 +119,8 @@ function editDistance(a: string, b: string): number {
   }
   return row[b.length]!;
 }
+/** A word of a futex. */
+export function checkWord(words: Int32Array, index: number): void {
+  if (!(words instanceof Int32Array)) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'words', 'an Int32Array', words);
+  checkInteger('index', index, 0, words.length - 1);
+}

@@ -38,7 +38,7 @@ export interface SystemErrorContext {
   /** The path, name or descriptor that the call was about. */
   path?: string;
   /** What to do about it, as a sentence. */
-  hint?: string;
+  hint?: string | undefined;
   cause?: unknown;
 }
 

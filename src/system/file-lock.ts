@@ -106,7 +106,7 @@ const hints: Record<string, string> = {
 /** The error of a lock that was refused for another reason than somebody else's lock. */
 export function lockError(result: number, path: string): SystemError {
   const hint = hints[errnoName(result)];
-  return new SystemError(result, 'fcntl', hint === undefined ? { path } : { path, hint });
+  return new SystemError(result, 'fcntl', { path, hint });
 }
 function check(fd: number, kind: unknown, start: number, length: number): void {
   checkDescriptor('fd', fd);

@@ -1,9 +1,9 @@
 /** futex(2) on a word of shared memory. */
 
-import { checkFlags, checkInteger } from './arguments.js';
+import { checkFlags, checkInteger, checkWord } from './arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from './deadline.js';
 import { EAGAIN, EINTR, ETIMEDOUT } from './errno.js';
-import { check, invalidArgument } from './errors.js';
+import { check } from './errors.js';
 import { native } from './native.js';
 import { waitWord } from './word-wait.js';
 
@@ -55,8 +55,4 @@ export async function futexWaitAsync(
 export function futexWake(words: Int32Array, index: number, count = 1): number {
   checkWord(words, index);
   return check(native.futexWake(words, index * 4, checkInteger('count', count, 0, 0x7fffffff)), 'futex');
-}
-function checkWord(words: Int32Array, index: number): void {
-  if (!(words instanceof Int32Array)) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'words', 'an Int32Array', words);
-  checkInteger('index', index, 0, words.length - 1);
 }

@@ -76,7 +76,7 @@ export function mqOpen(
   const fd = native.mqOpen(name, flags, mode, maxMessages, messageSize);
   if (fd >= 0) return fd;
   const hint = whyNot(-fd, maxMessages, messageSize);
-  throw new SystemError(fd, 'mq_open', hint === undefined ? { path: `/${name}` } : { path: `/${name}`, hint });
+  throw new SystemError(fd, 'mq_open', { path: `/${name}`, hint });
 }
 function whyNot(number: number, maxMessages: number, messageSize: number): string | undefined {
   switch (number) {

@@ -21,7 +21,7 @@ const HINTS: Record<number, string> = {
 /** The descriptor that open(2) gave, or a `SystemError`. */
 export function checkOpen(result: number, path: string): number {
   const hint = HINTS[result];
-  return check(result, 'open', hint === undefined ? { path } : { path, hint });
+  return check(result, 'open', { path, hint });
 }
 
 /** Opens `path` without blocking the event loop, however long open(2) waits. The caller has looked at `deadline.signal`. */

@@ -16,5 +16,5 @@ export function mkfifo(path: string, mode = 0o600): void {
   const result = native.mkfifo(checkPath('path', path), checkMode('mode', mode));
   if (result === 0) return;
   const hint = result === EEXIST ? 'Something has that name already; remove it, or open it' : undefined;
-  check(result, 'mkfifo', hint === undefined ? { path } : { path, hint });
+  check(result, 'mkfifo', { path, hint });
 }

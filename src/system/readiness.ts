@@ -43,11 +43,7 @@ class Watch {
       if (this.#own !== undefined) close(this.#own);
       const hint =
         errnoName(handle) === 'EPERM' ? 'Regular files are always ready; they cannot be waited for' : undefined;
-      throw new SystemError(
-        handle,
-        'uv_poll_init',
-        hint === undefined ? { path: `fd ${fd}` } : { path: `fd ${fd}`, hint },
-      );
+      throw new SystemError(handle, 'uv_poll_init', { path: `fd ${fd}`, hint });
     }
     this.#handle = handle;
     native.watchKeepAlive(handle, false);

@@ -33,7 +33,7 @@ const HINTS: Readonly<Record<string, string>> = {
 function checkSent(result: number, syscall: string, about: string): void {
   if (result >= 0) return;
   const hint = HINTS[errnoName(result)];
-  throw new SystemError(result, syscall, hint === undefined ? { path: about } : { path: about, hint });
+  throw new SystemError(result, syscall, { path: about, hint });
 }
 
 /** Sends a signal to a process (`pid` > 0) or to a process group (`pid` < -1). */

@@ -65,7 +65,7 @@ export function msgget(key: SysVKey, flags = 0, mode = 0o600): number {
   if (id >= 0) return id;
   const path = key === 'private' ? 'private' : `key 0x${(number >>> 0).toString(16)}`;
   const hint = whyNot(-id);
-  throw new SystemError(id, 'msgget', hint === undefined ? { path } : { path, hint });
+  throw new SystemError(id, 'msgget', { path, hint });
 }
 function whyNot(number: number): string | undefined {
   switch (number) {

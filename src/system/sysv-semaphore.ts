@@ -68,7 +68,7 @@ export function semget(key: SysVKey, count: number, flags = 0, mode = 0o600): nu
   if (id >= 0) return id;
   const path = key === 'private' ? 'private' : `key 0x${(number >>> 0).toString(16)}`;
   const hint = whyNotGot(id, count);
-  throw new SystemError(id, 'semget', hint === undefined ? { path } : { path, hint });
+  throw new SystemError(id, 'semget', { path, hint });
 }
 function whyNotGot(result: number, count: number): string | undefined {
   switch (errnoName(result)) {

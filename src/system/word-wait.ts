@@ -10,10 +10,10 @@
  * has changed ends. It is the backstop for such deaths, not the mechanism.
  */
 
-import { checkInteger } from './arguments.js';
+import { checkWord } from './arguments.js';
 import { Deadline } from './deadline.js';
 import { EAGAIN, ECANCELED, EINTR, ENOSPC, ENOSYS, ETIMEDOUT } from './errno.js';
-import { check, invalidArgument } from './errors.js';
+import { check } from './errors.js';
 import { KeepAlive, program } from './keep-alive.js';
 import { native } from './native.js';
 import { Readiness } from './readiness.js';
@@ -307,8 +307,4 @@ function shut(): void {
 /** Whether the word is no longer what was expected, or its memory is gone. */
 export function hasChanged({ words, index, expected }: AwaitedWord): boolean {
   return index >= words.length || Atomics.load(words, index) !== expected >> 0;
-}
-function checkWord(words: Int32Array, index: number): void {
-  if (!(words instanceof Int32Array)) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'words', 'an Int32Array', words);
-  checkInteger('index', index, 0, words.length - 1);
 }

@@ -1,13 +1,20 @@
 /** A connection as two Node streams. */
 import { Readable, Writable } from 'node:stream';
 import { ClosedError, invalidArgument } from '../../system/errors.js';
-import type { Connection } from './connection.js';
+
+/** A {@link Connection}, as far as streams need it. */
+interface StreamedConnection<T> {
+  send(value: T): Promise<void>;
+  receive(options: { signal: AbortSignal }): Promise<unknown>;
+  end(): Promise<void>;
+  close(): void;
+}
 
 /**
  * In object mode, one chunk a message; `null`, which is a stream's end, is an error. The end of `writable` is the peer's end of
  * `readable`; the connection closes when both are over, or one of them fails.
  */
-export function streams<T>(connection: Connection<T, unknown>): { readable: Readable; writable: Writable } {
+export function streams<T>(connection: StreamedConnection<T>): { readable: Readable; writable: Writable } {
   const aborted = new AbortController();
   let ends = 2;
   const over = () => {

@@ -17,7 +17,7 @@ import { EACCES } from '../../system/errno.js';
 import { invalidArgument, SystemError } from '../../system/errors.js';
 import { withHeld } from '../../system/open-existing.js';
 import { type BigIntStats, chmod, chown, lstat, mkdir, realpath } from '../../system/path.js';
-import { pause } from './pause.js';
+import { pause } from '../../system/pause.js';
 import { runtimeDirectory } from './runtime-directory.js';
 
 /** Where a channel is, if not among this user's own. */
@@ -102,7 +102,7 @@ function inspect(directory: ChannelDirectory): void {
     if (why === undefined) break;
     // Its maker has not given it away yet.
     if (attempt > MAKING_MS || Number(status.ctimeMs) < Date.now() - MAKING_MS) throw refused(path, why);
-    pause();
+    pause(1);
   }
   const trusted = new Set([0, directory.owner, process.geteuid!()]);
   for (const above of [dirname(path), realpath(dirname(path))]) inspectAbove(above, trusted, path);

@@ -13,6 +13,7 @@ import { setFileLock, testFileLock } from '../../system/file-lock.js';
 import { constants, native } from '../../system/native.js';
 import { NEVER_WAITS, withHeld } from '../../system/open-existing.js';
 import { chmod } from '../../system/path.js';
+import { pause } from '../../system/pause.js';
 import { type Description, SEAT_PID, SEAT_ROLE, SEAT_SIZE, SEATS, SEATS_OFFSET } from './control-file.js';
 import { type ChannelDirectory, directoryOf, giveToOwner, isGiven, isOwners } from './directory.js';
 import {
@@ -27,7 +28,6 @@ import {
   removeIfEmpty,
 } from './folder.js';
 import { isRemoved, stay } from './life.js';
-import { pause } from './pause.js';
 
 const { O_CLOEXEC, O_RDWR } = constants as Record<string, number>;
 /** Milliseconds for which others may go on making and removing what we open; and how often it is tried at least, where one try takes seconds. */
@@ -106,7 +106,7 @@ export class Place implements Disposable {
         const hint = 'Others keep making and removing it. Try again';
         throw new SystemError(EAGAIN, 'rename', { path: `${directory.path}/${plain}`, hint });
       }
-      pause();
+      pause(1);
     }
   }
   /** Undefined: somebody has made or removed it just now; again. */

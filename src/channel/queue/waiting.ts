@@ -5,12 +5,13 @@
  * Each in order of arrival tries again when something may have changed. A receiver that wants certain types does not hold up those
  * behind it. Whoever runs out of time steps out with nothing done, because an attempt is one synchronous call.
  */
-import { Pending } from '../../mailbox/pending.js';
+
 import type { Deadline } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
 import type { KeepAlive } from '../../system/keep-alive.js';
 import { loopTurned, mayGoOn } from '../../system/loop-budget.js';
 import { monotonicMicroseconds } from '../../system/monotonic.js';
+import { Pending } from '../../system/pending.js';
 import { READABLE, type Waiter } from '../../system/readiness.js';
 import type { Spin } from '../../system/spin.js';
 import type { Decoder } from '../codec/coder.js';

@@ -5,12 +5,27 @@
  * from the handler only once the one before is in the ring, and only while the client has given credit.
  */
 import { CorruptError, type IpcError, MessageTooLargeError } from '../../system/errors.js';
+import type { Credentials } from '../../system/socket-option.js';
 import { notEncodable } from './call-errors.js';
 import { CallContext } from './context.js';
-import { CREDIT, END, FAILURE, ITEM, ITEM_COST, RESULT, STREAM } from './frame.js';
+import { CREDIT, END, FAILURE, type FrameWriter, ITEM, ITEM_COST, RESULT, STREAM } from './frame.js';
 import type { Handler } from './names.js';
 import { encodeError } from './remote-error.js';
-import type { Session } from './session.js';
+
+/** Where the call came from, and where its frames go: the {@link Session}. */
+interface Caller {
+  readonly peer: Credentials;
+  readonly writer: FrameWriter;
+  /** Its name. */
+  readonly codec: string;
+  /** True: the frame is in the ring. Otherwise it will be. */
+  post(frame: Uint8Array): true | Promise<void>;
+  /** Nothing but its last frame is to come. */
+  ending(): void;
+  /** Its last frame is in the ring. */
+  done(answer: Answer): void;
+  fail(error: unknown): void;
+}
 
 /** Bytes that a client may have asked for ahead. */
 const MOST_CREDIT = 2 ** 31;
@@ -18,7 +33,7 @@ const MOST_CREDIT = 2 ** 31;
 export class Answer {
   readonly id: number;
   readonly context: CallContext;
-  readonly #session: Session;
+  readonly #caller: Caller;
   #cancelled = false;
   #ended = false;
   /** Of a stream. */
@@ -26,10 +41,10 @@ export class Answer {
   #credit = 0;
   #wake: (() => void) | undefined;
 
-  constructor(session: Session, id: number, method: string) {
-    this.#session = session;
+  constructor(caller: Caller, id: number, method: string) {
+    this.#caller = caller;
     this.id = id;
-    this.context = new CallContext(method, session.peer);
+    this.context = new CallContext(method, caller.peer);
   }
   run(handler: Handler, args: unknown[]): void {
     let result: unknown;
@@ -80,7 +95,7 @@ export class Answer {
     }
     let frame: Uint8Array;
     try {
-      frame = this.#session.writer.value(RESULT, this.id, value);
+      frame = this.#caller.writer.value(RESULT, this.id, value);
     } catch (error) {
       this.#fail(this.#unfit('the result', error));
       return;
@@ -90,34 +105,34 @@ export class Answer {
   #fail(error: unknown): void {
     if (this.#ended) return;
     const { method } = this.context;
-    this.#end(this.#session.writer.text(FAILURE, this.id, encodeError(error, `${method}()`)));
+    this.#end(this.#caller.writer.text(FAILURE, this.id, encodeError(error, `${method}()`)));
   }
   #unfit(what: string, cause: unknown): IpcError {
-    return notEncodable(`${what} of ${this.context.method}()`, this.#session.codec, cause);
+    return notEncodable(`${what} of ${this.context.method}()`, this.#caller.codec, cause);
   }
   /** Sends the last frame. The call counts until that is in the ring, so that a client that does not read cannot pile them up. */
   #end(frame: Uint8Array): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#session.ending();
-    const sent = this.#session.post(frame);
-    if (sent === true) this.#session.done(this);
+    this.#caller.ending();
+    const sent = this.#caller.post(frame);
+    if (sent === true) this.#caller.done(this);
     else {
       sent.then(
-        () => this.#session.done(this),
+        () => this.#caller.done(this),
         (error) => this.#notSent(error),
       );
     }
   }
   #notSent(error: unknown): void {
     if (!(error instanceof MessageTooLargeError)) {
-      this.#session.fail(error);
+      this.#caller.fail(error);
       return;
     }
-    const frame = this.#session.writer.text(FAILURE, this.id, encodeError(error, ''));
-    Promise.resolve(this.#session.post(frame)).then(
-      () => this.#session.done(this),
-      (reason) => this.#session.fail(reason),
+    const frame = this.#caller.writer.text(FAILURE, this.id, encodeError(error, ''));
+    Promise.resolve(this.#caller.post(frame)).then(
+      () => this.#caller.done(this),
+      (reason) => this.#caller.fail(reason),
     );
   }
 
@@ -127,7 +142,7 @@ export class Answer {
       const iterator = make();
       this.#iterator = iterator;
       if (this.#cancelled) this.#stopIterator();
-      else await this.#session.post(this.#session.writer.bare(STREAM, this.id));
+      else await this.#caller.post(this.#caller.writer.bare(STREAM, this.id));
       while (!this.#cancelled) {
         if (this.#credit <= 0) {
           await new Promise<void>((resolve) => {
@@ -153,18 +168,18 @@ export class Answer {
         }
         let frame: Uint8Array;
         try {
-          frame = this.#session.writer.value(ITEM, this.id, step.value);
+          frame = this.#caller.writer.value(ITEM, this.id, step.value);
         } catch (error) {
           throw this.#unfit('a value', error);
         }
         this.#credit -= frame.length + ITEM_COST;
-        const sent = this.#session.post(frame);
+        const sent = this.#caller.post(frame);
         if (sent !== true) await sent;
       }
       await this.#stopped;
       let frame: Uint8Array;
       try {
-        frame = this.#session.writer.value(END, this.id, this.#cancelled ? undefined : last);
+        frame = this.#caller.writer.value(END, this.id, this.#cancelled ? undefined : last);
       } catch (error) {
         throw this.#unfit('what the stream returns', error);
       }

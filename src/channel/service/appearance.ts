@@ -5,17 +5,20 @@
  * look several times, at growing distance. Where the kernel cannot tell (no watches left), and for whatever it might have
  * missed, we look once a second. Nothing of it keeps the program running.
  */
-import { type FSWatcher, watch } from 'node:fs';
+import { FileWatch } from '../../system/file-watch.js';
+import { constants } from '../../system/native.js';
 
 /** Milliseconds between the looks after an event, then in general. */
 const SOON = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 const LATER = 1000;
+/** A name appears in a folder, changes its mode or goes. */
+const EVENTS = constants['IN_CREATE']! | constants['IN_MOVED_TO']! | constants['IN_ATTRIB']! | constants['IN_DELETE']!;
 
 export class Appearance {
   readonly #root: string;
   readonly #name: string;
-  #parent: FSWatcher | undefined;
-  #folder: FSWatcher | undefined;
+  #parent: FileWatch | undefined;
+  #folder: FileWatch | undefined;
   #timer: NodeJS.Timeout | undefined;
   #look: (() => void) | undefined;
   #soon = 0;
@@ -25,7 +28,7 @@ export class Appearance {
   constructor(root: string, name: string) {
     this.#root = root;
     this.#name = name;
-    this.#parent = this.#watch(root, (file) => file === null || file === name);
+    this.#parent = this.#watch(root, (file) => file === undefined || file === name);
     this.#enter();
   }
   /** Resolves when it is worth looking, or `signal` aborts. */
@@ -60,18 +63,16 @@ export class Appearance {
     this.#folder?.close();
     this.#folder = this.#watch(`${this.#root}/${this.#name}`, () => true);
   }
-  #watch(path: string, concerns: (file: string | null) => boolean): FSWatcher | undefined {
-    try {
-      const watcher = watch(path, { persistent: false }, (_event, file) => {
-        if (!concerns(file)) return;
+  #watch(path: string, concerns: (file: string | undefined) => boolean): FileWatch | undefined {
+    return FileWatch.open(path, EVENTS, {
+      note: (file) => {
+        if (concerns(file)) this.#news = true;
+      },
+      tell: () => {
+        if (!this.#news) return;
         this.#soon = 0;
-        this.#news = true;
         this.#look?.();
-      });
-      watcher.on('error', () => watcher.close());
-      return watcher;
-    } catch {
-      return undefined; // not there, or no watches left
-    }
+      },
+    });
   }
 }
