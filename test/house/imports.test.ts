@@ -38,7 +38,7 @@ const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
 const imports = new Map(files.map((file) => [file, importsOf(file)]));
 
 function importsOf(file: string): string[] {
-  const text = readFileSync(join(source, file), 'utf8').replace(/\/\*[^]*?\*\//g, '');
+  const text = readFileSync(join(source, file), 'utf8').replace(/\/\*.*?\*\//gs, '');
   const found = text.matchAll(/(?:from |import\(|^import )'(\.[^']+)'/gm);
   return [...found].map(([, path]) => relative(source, join(source, dirname(file), path!)).replace(/\.js$/, '.ts'));
 }
