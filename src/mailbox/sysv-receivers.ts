@@ -9,6 +9,7 @@
  * into the queue (to its end) if that one has just given up.
  */
 
+import { afterTurn, budgetIsSpent, mayGoOn } from '../system/cooperative-budget.js';
 import type { Deadline } from '../system/deadline.js';
 import { E2BIG, EAGAIN, EINTR } from '../system/errno.js';
 import { TimeoutError } from '../system/errors.js';
@@ -18,7 +19,6 @@ import { constants, native } from '../system/native.js';
 import { Pending } from '../system/pending.js';
 import type { SysVMessage } from '../system/sysv-message.js';
 import type { Selection } from './selection.js';
-import { Turn } from './turn.js';
 
 const IPC_NOWAIT = constants['IPC_NOWAIT']!;
 const typeOut = new Float64Array(1);
@@ -52,7 +52,8 @@ export class SysVReceivers {
   readonly #take: (selection: Selection) => SysVMessage | undefined;
   readonly #failed: (result: number) => Error;
   readonly #keepAlive: KeepAlive;
-  readonly #turn = new Turn();
+  /** The next turn of the event loop will serve. */
+  #resuming = false;
   readonly #waits = new Map<string, HelperWait>();
   /** Threads that have ended their wait in this turn of the event loop: who receives again at once needs no other. */
   readonly #resting = new Map<string, HelperWait>();
@@ -79,7 +80,7 @@ export class SysVReceivers {
   }
   /** Whether a receive may be tried at once: nobody came before, and it is not to wait for the event loop. */
   enter(): boolean {
-    return this.#receivers.length === 0 && this.#held.length === 0 && this.#turn.take();
+    return this.#receivers.length === 0 && this.#held.length === 0 && mayGoOn();
   }
   /** An empty message that could not be put back when it was to be. */
   takeHeld(selection: Selection): SysVMessage | undefined {
@@ -116,11 +117,18 @@ export class SysVReceivers {
     this.#receivers.push(receiver);
     const { key } = selection;
     this.#wanted.set(key, (this.#wanted.get(key) ?? 0) + 1);
-    if (this.#turn.over) {
-      if (this.#receivers.length === 1) this.#turn.next(() => this.serve());
-    } else if (this.#held.length > 0) this.serve();
+    if (budgetIsSpent()) this.#serveLater();
+    else if (this.#held.length > 0) this.serve();
     else this.#watch(receiver);
     return receiver.pending.promise;
+  }
+  #serveLater(): void {
+    if (this.#resuming) return;
+    this.#resuming = true;
+    afterTurn(() => {
+      this.#resuming = false;
+      this.serve();
+    });
   }
   /** Gives what is there to who waits, and has threads wait for the rest. */
   serve(): void {

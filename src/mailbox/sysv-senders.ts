@@ -3,6 +3,7 @@
  * interrupted it has not sent (native/sysv_message.c).
  */
 
+import { afterTurn, budgetIsSpent, mayGoOn } from '../system/cooperative-budget.js';
 import type { Deadline } from '../system/deadline.js';
 import { EINTR } from '../system/errno.js';
 import { TimeoutError } from '../system/errors.js';
@@ -10,7 +11,6 @@ import { checkStarted, HelperWait } from '../system/helper-wait.js';
 import type { KeepAlive } from '../system/keep-alive.js';
 import { native } from '../system/native.js';
 import { Pending } from '../system/pending.js';
-import { Turn } from './turn.js';
 
 /** Starts a helper thread that sends a message. Its eventfd. */
 export function startSend(id: number, type: number, bytes: Uint8Array): number {
@@ -33,7 +33,6 @@ export class SysVSenders {
   readonly #put: (type: number, bytes: Uint8Array) => boolean;
   readonly #failed: (result: number, length: number) => Error;
   readonly #keepAlive: KeepAlive;
-  readonly #turn = new Turn();
   #senders: Sender[] = [];
   /** The next turn of the event loop will serve. */
   #resuming = false;
@@ -57,7 +56,7 @@ export class SysVSenders {
   }
   /** Whether a send may be tried at once: nobody came before, and it is not to wait for the event loop. */
   enter(): boolean {
-    return this.#senders.length === 0 && this.#turn.take();
+    return this.#senders.length === 0 && mayGoOn();
   }
   /** Whether nobody waits, as far as can be seen now. */
   settled(): boolean {
@@ -71,8 +70,8 @@ export class SysVSenders {
       pending: new Pending(deadline, (error) => this.#giveUp(sender, error), this.#keepAlive),
     };
     this.#senders.push(sender);
-    if (!this.#turn.over) this.serve();
-    else if (this.#senders.length === 1) this.#turn.next(() => this.serve());
+    if (budgetIsSpent()) this.#serveLater();
+    else this.serve();
     return sender.pending.promise;
   }
   /** Sends what there is room for, oldest first, and has a thread wait to send the next. */
@@ -117,9 +116,13 @@ export class SysVSenders {
     if (error instanceof TimeoutError) this.serve(); // it may not have had its one try yet, or the event loop is late
     this.#interrupt(sender, error);
     if (this.#wait !== undefined || this.#senders.length === 0 || this.#resuming) return;
-    // In the next turn: when many give up at once, there is no thread to be started for each that was about to be first.
+    // When many give up at once, there is no thread to be started for each that was about to be first.
+    this.#serveLater();
+  }
+  #serveLater(): void {
+    if (this.#resuming) return;
     this.#resuming = true;
-    setImmediate(() => {
+    afterTurn(() => {
       this.#resuming = false;
       this.serve();
     });

@@ -1,6 +1,7 @@
 /** Signals, with what the kernel tells about each: see signal(7), sigaction(2), sigqueue(3), sigwaitinfo(2). */
 import { AsyncResource } from 'node:async_hooks';
 import { checkInteger } from '../system/arguments.js';
+import { mayGoOn, nextTurn } from '../system/cooperative-budget.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { check, errnoName, invalidArgument } from '../system/errors.js';
 import { KeepAlive } from '../system/keep-alive.js';
@@ -91,9 +92,6 @@ function sendToGroup(group: number, name: SignalName | number): void {
   kill(-group, name === 0 ? 0 : parseSignal('name', name).number);
 }
 
-/** How many waits in a row may find their signal there already, without the event loop having its turn. */
-const CREDIT = 64;
-let credit = CREDIT;
 /**
  * Resolves with the next of these signals. Handlers for it are called too, unless it is blocked. Of several waits in this thread each
  * signal ends one, the oldest. A pending wait keeps the program running.
@@ -114,12 +112,13 @@ async function wait(names: SignalNames, options?: WaitOptions): Promise<SignalIn
   const set = parseSet('names', names);
   const deadline = new Deadline(`wait for ${[...set.values()].join(', ')}`, options);
   if (deadline.signal?.aborted) throw deadline.signal.reason;
-  if (--credit > 0 || deadline.expired) {
-    const info = listener.tryWait(set);
-    if (info !== undefined) return info;
-    if (deadline.expired) throw deadline.error();
+  if (!mayGoOn() && !deadline.expired) {
+    await nextTurn();
+    if (deadline.signal?.aborted) throw deadline.signal.reason;
   }
-  credit = CREDIT;
+  const info = listener.tryWait(set);
+  if (info !== undefined) return info;
+  if (deadline.expired) throw deadline.error();
   return listener.wait(set, deadline);
 }
 /** Takes one of these signals if one is there, which takes a signal that was blocked; `undefined` if none is. */

@@ -7,6 +7,7 @@
  * guards in `#held` cover, and what a helper thread has been granted whose end was not seen yet.
  */
 
+import { mayGoOn, nextTurn } from '../system/cooperative-budget.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { closed, closeIfOwned, type Remains, whenDropped } from '../system/dropped.js';
 import { EDEADLK, EINTR } from '../system/errno.js';
@@ -29,7 +30,6 @@ import { FileGuard } from './file-guard.js';
 import { notHeld } from './guard.js';
 import { type FileLockOpenOptions, openLockFile } from './lock-file.js';
 import { checkRange, LOCK_OPTIONS, lengthOf, overlap, type Range, type RangeOptions, without } from './range.js';
-import { Turn } from './turn.js';
 
 export type { FileLockKind };
 
@@ -76,7 +76,6 @@ export class FileLock implements Disposable {
   readonly #fd: number;
   readonly #held = new Set<FileGuard>();
   #requests: Request[] = [];
-  readonly #turn = new Turn();
   readonly #keepAlive = new KeepAlive();
   readonly #remains: Remains;
   #closed = false;
@@ -171,7 +170,7 @@ export class FileLock implements Disposable {
     const deadline = new Deadline(`${kind} lock of '${this.path}'`, options, LOCK_OPTIONS);
     if (deadline.signal?.aborted) throw deadline.signal.reason;
     this.#checkOpen();
-    if (this.#turn.over) await this.#turn.next();
+    if (!mayGoOn()) await nextTurn();
     this.#checkOpen();
     if (!this.#inTheWay(range, kind) && this.#attempt(kind, range)) return this.#grant(kind, range);
     if (deadline.signal?.aborted) throw deadline.signal.reason;

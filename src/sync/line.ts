@@ -4,12 +4,10 @@
  * So a thread is one sleeper for the other processes, however many of its tasks wait, and a release that wakes all sleepers
  * wakes one for each thread. Whoever times out or is aborted steps out with nothing done, since an attempt is synchronous.
  */
+import { afterTurn, loopTurned, mayGoOn } from '../system/cooperative-budget.js';
 import type { Deadline } from '../system/deadline.js';
 import type { KeepAlive } from '../system/keep-alive.js';
 import { type AwaitedWord, hasChanged, waitWordsSync, watchWords } from '../system/word-wait.js';
-
-/** How many attempts may be made in a row before the event loop gets its turn. */
-const CREDIT = 64;
 
 /** What stands in the way. */
 export interface Obstacle {
@@ -67,7 +65,6 @@ export function finishSync<T>(
 export class Line {
   readonly #keepAlive: KeepAlive;
   readonly #entries: Entry[] = [];
-  #credit = CREDIT;
   /** Set while {@link Line.#serve} runs or is about to. */
   #serving = false;
   /** Ends the wait of the first one; undefined while it does not wait. */
@@ -81,9 +78,7 @@ export class Line {
    * always free would keep the program in its microtasks, and no timer or socket would ever be served.
    */
   mayTry(): boolean {
-    if (this.#entries.length !== 0 || this.#credit === 0) return false;
-    this.#credit--;
-    return true;
+    return this.#entries.length === 0 && mayGoOn();
   }
   /** Resolves with what the attempt gets, or rejects with what it throws. */
   join<T>(attempt: Attempt<T>, deadline: Deadline): Promise<T> {
@@ -135,15 +130,13 @@ export class Line {
     if (this.#serving || this.#stop !== undefined) return;
     this.#serving = true;
     for (let entry = this.#entries[0]; entry !== undefined; entry = this.#entries[0]) {
-      if (this.#credit === 0) {
-        setImmediate(() => {
-          this.#credit = CREDIT;
+      if (!mayGoOn()) {
+        afterTurn(() => {
           this.#serving = false;
           this.#serve();
         });
         return;
       }
-      this.#credit--;
       try {
         const value = entry.attempt.try();
         if (value === undefined) {
@@ -162,7 +155,7 @@ export class Line {
   }
   #sleep(entry: Entry, places: readonly AwaitedWord[], limit: number | undefined): void {
     const wake = (error?: unknown) => {
-      this.#credit = CREDIT; // the event loop has had its turn
+      loopTurned();
       this.#stop?.();
       if (error !== undefined) this.#leave(entry, error);
       this.#serve();

@@ -2,6 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { checkOptions } from '../system/arguments.js';
+import { mayGoOn, nextTurn } from '../system/cooperative-budget.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { EINTR, ETIMEDOUT } from '../system/errno.js';
 import { check } from '../system/errors.js';
@@ -9,7 +10,6 @@ import type { KeepAlive } from '../system/keep-alive.js';
 import { native } from '../system/native.js';
 import { layout, VALUE } from '../system/semaphore.js';
 import { hasChanged, waitWordSync, watchWords } from '../system/word-wait.js';
-import { Turn } from './turn.js';
 
 /** Milliseconds between looks where the C library's layout is not known, so that nothing can be waited for. */
 const LOOK_OFTEN = 5;
@@ -25,7 +25,6 @@ export class Permits {
   readonly #words: Int32Array;
   readonly #take: () => boolean;
   readonly #keepAlive: KeepAlive;
-  readonly #turn = new Turn();
   readonly #line: Waiter[] = [];
   /** Ends the wait of those in the line; undefined while nobody waits. */
   #stop: AbortController | undefined;
@@ -44,8 +43,8 @@ export class Permits {
   async acquire(options: WaitOptions | undefined, what: string): Promise<void> {
     const deadline = new Deadline(`acquire a permit of ${what}`, options);
     if (deadline.signal?.aborted) throw deadline.signal.reason;
-    if (this.#turn.over) {
-      await this.#turn.next();
+    if (!mayGoOn()) {
+      await nextTurn();
       if (deadline.signal?.aborted) throw deadline.signal.reason;
     }
     if (this.#line.length === 0 && this.#take()) return;

@@ -1,6 +1,7 @@
 /** System V semaphores: sets of counters that the kernel keeps under a number, and changes several of in one step; svipc(7), semop(2). */
 
 import { checkInteger, checkMode, checkOptions } from '../system/arguments.js';
+import { mayGoOn, nextTurn } from '../system/cooperative-budget.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { EAGAIN, EINTR, EINVAL } from '../system/errno.js';
 import { ClosedError, invalidArgument, SystemError } from '../system/errors.js';
@@ -22,7 +23,6 @@ import {
 } from '../system/sysv-semaphore.js';
 import { pack, patient, type SemaphoreOperation } from './sysv-operations.js';
 import { Waits } from './sysv-waits.js';
-import { Turn } from './turn.js';
 
 export type { SemaphoreOperation, SysVSemaphoreStatus };
 
@@ -71,7 +71,6 @@ export class SysVSemaphore implements Disposable {
   readonly count: number;
   readonly #waits: Waits;
   readonly #keepAlive = new KeepAlive();
-  readonly #turn = new Turn();
   #closed = false;
 
   private constructor(id: number, count: number) {
@@ -149,8 +148,8 @@ export class SysVSemaphore implements Disposable {
     const words = pack(operations, this.count);
     if (deadline.signal?.aborted) throw deadline.signal.reason;
     this.#checkOpen();
-    if (this.#turn.over) {
-      await this.#turn.next();
+    if (!mayGoOn()) {
+      await nextTurn();
       this.#checkOpen();
       if (deadline.signal?.aborted) throw deadline.signal.reason;
     }

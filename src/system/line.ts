@@ -5,11 +5,11 @@
  * or is aborted steps out of the line with nothing done, because an attempt is one synchronous call: it has its result, which
  * is handed over at once, or it has touched nothing.
  */
+
+import { afterTurn, loopTurned, mayGoOn } from './cooperative-budget.js';
 import type { Deadline } from './deadline.js';
 import { ClosedError, TimeoutError } from './errors.js';
 import type { KeepAlive } from './keep-alive.js';
-import { loopTurned, mayGoOn } from './loop-budget.js';
-import { monotonicMicroseconds } from './monotonic.js';
 import { constants } from './native.js';
 import { pollOne } from './poll.js';
 import { READABLE, Readiness, type Waiter, WRITABLE } from './readiness.js';
@@ -140,7 +140,7 @@ export class Line implements Waiter {
   /** @internal The descriptor is ready, or the event loop has turned. */
   settle(error?: unknown): void {
     this.#waiting = undefined;
-    loopTurned(monotonicMicroseconds());
+    loopTurned();
     if (error !== undefined) this.#fail(error);
     this.#serve();
     this.#wait();
@@ -208,9 +208,8 @@ export class Line implements Waiter {
    * before it wanted was not. A bell, unlike a pipe, would not say so.
    */
   #tryNext(): void {
-    this.#waiting = setImmediate(() => {
+    this.#waiting = afterTurn(() => {
       this.#waiting = undefined;
-      loopTurned(monotonicMicroseconds());
       this.#serve(true);
       this.#wait();
     });

@@ -19,7 +19,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { checkInteger } from './arguments.js';
-import { noteTime } from './loop-budget.js';
+import { noteTime } from './cooperative-budget.js';
 import { monotonicMicroseconds } from './monotonic.js';
 import { processorsAreScarce, suspectScarcity } from './processors.js';
 

@@ -6,11 +6,10 @@
  * behind it. Whoever runs out of time steps out with nothing done, because an attempt is one synchronous call.
  */
 
+import { afterTurn, loopTurned, mayGoOn } from '../../system/cooperative-budget.js';
 import type { Deadline } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
 import type { KeepAlive } from '../../system/keep-alive.js';
-import { loopTurned, mayGoOn } from '../../system/loop-budget.js';
-import { monotonicMicroseconds } from '../../system/monotonic.js';
 import { Pending } from '../../system/pending.js';
 import { READABLE, type Waiter } from '../../system/readiness.js';
 import type { Spin } from '../../system/spin.js';
@@ -228,9 +227,8 @@ export class Waiting<T> {
   #hasCredit(): boolean {
     if (this.#rest !== undefined) return false;
     if (mayGoOn()) return true;
-    this.#rest = setImmediate(() => {
+    this.#rest = afterTurn(() => {
       this.#rest = undefined;
-      loopTurned(monotonicMicroseconds());
       if (this.#receivers.size > 0) this.looksReady(); // nobody has looked for them yet
       this.#settle();
     });
@@ -294,7 +292,7 @@ export class Waiting<T> {
   }
   #bellRung(): void {
     this.#rungArmed = false;
-    loopTurned(monotonicMicroseconds());
+    loopTurned();
     this.#spin.woken(this.#bell.wakeTime);
     this.#spinForRoom.woken(this.#bell.wakeTime);
     this.#bell.quiet();

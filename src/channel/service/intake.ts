@@ -2,11 +2,9 @@
  * Reads frames from a connection, as long as somebody wants them: takes what is there, looks for a while, then sleeps.
  *
  * While it looks, what the frames have set in motion goes on: between looks promises get their turn, and now and then the event loop
- * does (system/loop-budget.ts), so that timers and sockets are served under any load.
+ * does (system/cooperative-budget.ts), so that timers and sockets are served under any load.
  */
-import { setImmediate as turn } from 'node:timers/promises';
-import { loopTurned, mayGoOn } from '../../system/loop-budget.js';
-import { monotonicMicroseconds } from '../../system/monotonic.js';
+import { mayGoOn, nextTurn } from '../../system/cooperative-budget.js';
 import type { Connection } from '../connection/index.js';
 import type { Frame } from './frame.js';
 
@@ -90,8 +88,7 @@ export class Intake {
         }
         reader.received(frame);
         if (!mayGoOn() && !this.#stopped) {
-          await turn();
-          loopTurned(monotonicMicroseconds());
+          await nextTurn();
         }
       }
     } catch (error) {

@@ -1,5 +1,7 @@
 /** epoll(7): a set of descriptors that stays in the kernel, so that waiting costs by what is ready, not by what is watched. */
+
 import { checkDescriptor, checkInteger, type OptionNames } from '../../system/arguments.js';
+import { mayGoOn, nextTurn } from '../../system/cooperative-budget.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../../system/deadline.js';
 import { closed, closeIfOwned, type Remains, whenDropped } from '../../system/dropped.js';
 import { epollCreate, epollCtl, epollRoom, epollWait } from '../../system/epoll.js';
@@ -10,7 +12,6 @@ import { constants } from '../../system/native.js';
 import { own } from '../../system/owned-descriptor.js';
 import { Readiness } from '../../system/readiness.js';
 import { decodeEvents, type Events, INTERESTS, type Interest, interestBits } from './events.js';
-import { beFair } from './many.js';
 import { type Timeout, timeoutOptions } from './timeout.js';
 
 /** What an epoll watches a descriptor for, and how it tells. Without a flag it tells as long as the state lasts (level-triggered). */
@@ -125,7 +126,7 @@ export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>,
     const me = {};
     let mayLook = this.#waiting.push(me) === 1;
     try {
-      await beFair();
+      if (!mayGoOn()) await nextTurn();
       for (;;) {
         this.#use();
         // One is served each time that the set becomes ready, and no `Line` serves: what the first is told of lasts until it has

@@ -4,23 +4,13 @@
  * select and poll are made with time-out 0, so that each answer is really theirs. While they find nothing, the descriptors
  * are in an epoll, which has a descriptor of its own, and the event loop waits for that one: no thread is blocked.
  */
-import { setImmediate } from 'node:timers/promises';
+import { mayGoOn, nextTurn } from '../../system/cooperative-budget.js';
 import type { Deadline } from '../../system/deadline.js';
 import { epollCreate, epollRoom, epollWait } from '../../system/epoll.js';
 import { check, errnoName } from '../../system/errors.js';
 import { close } from '../../system/file.js';
 import { constants, native } from '../../system/native.js';
 import { Readiness } from '../../system/readiness.js';
-
-/** How many answers in a row may be given without the event loop having its turn, so that timers and sockets are served. */
-const CREDIT = 64;
-let credit = CREDIT;
-/** Before an asynchronous operation tries at once: now and then it lets the event loop run. */
-export async function beFair(): Promise<void> {
-  if (--credit > 0) return;
-  credit = CREDIT;
-  await setImmediate();
-}
 
 const DRAIN = 64;
 /** What `look` gives, once it gives something. `bits` are what each descriptor is watched for. */
@@ -31,7 +21,7 @@ export async function lookUntil<T>(
   what: string,
 ): Promise<T> {
   if (deadline.signal?.aborted) throw deadline.signal.reason;
-  await beFair();
+  if (!mayGoOn()) await nextTurn();
   let found = look();
   if (found !== undefined) return found;
   if (deadline.expired) throw deadline.error();

@@ -1,0 +1,51 @@
+/**
+ * How much a thread may do at once before its event loop gets a turn: its cooperative budget.
+ *
+ * Promises that are kept at once are kept in microtasks: a program that awaits nothing else would never serve a timer or a socket. So
+ * whatever succeeds without waiting counts here, of whichever kind, and whoever reads the clock anyway tells how long it has been.
+ */
+import { monotonicMicroseconds } from './monotonic.js';
+
+/** Kept, for whoever tests with timers of his own: they may never call back. */
+const immediately = setImmediate;
+const MAX_OPERATIONS = 256;
+const MAX_US = 1_000;
+
+let left = MAX_OPERATIONS;
+let turnedAt = 0;
+let turn: Promise<void> | undefined;
+
+/** Counts an operation that succeeds at once. False: let the event loop turn first, by {@link nextTurn} or {@link afterTurn}. */
+export function mayGoOn(): boolean {
+  return --left > 0;
+}
+/** Whether {@link mayGoOn} would be false. */
+export function budgetIsSpent(): boolean {
+  return left <= 1;
+}
+/** @param now by monotonicMicroseconds */
+export function noteTime(now: number): void {
+  if (now - turnedAt > MAX_US) left = 0;
+}
+/** The event loop has just called us: as much may be done again. */
+export function loopTurned(): void {
+  left = MAX_OPERATIONS;
+  turnedAt = monotonicMicroseconds();
+}
+/** Calls back in the event loop's next turn, with a fresh budget. */
+export function afterTurn(callback: () => void): NodeJS.Immediate {
+  return immediately(() => {
+    loopTurned();
+    callback();
+  });
+}
+/** Resolves in the event loop's next turn, with a fresh budget. */
+export function nextTurn(): Promise<void> {
+  turn ??= new Promise((resolve) => {
+    afterTurn(() => {
+      turn = undefined;
+      resolve();
+    });
+  });
+  return turn;
+}
