@@ -3,6 +3,7 @@ import { DefaultSerializer, deserialize } from 'node:v8';
 import { checkBytes } from '../../system/arguments.js';
 import { checkJson, StructuredCheck } from './check.js';
 import type { Coder } from './coder.js';
+import { Pool } from './pool.js';
 import { parts, Refusal } from './refusal.js';
 import { Scratch } from './scratch.js';
 import { isWellFormed, utf8Slice } from './utf8.js';
@@ -11,6 +12,7 @@ import { isWellFormed, utf8Slice } from './utf8.js';
 export class BytesCoder implements Coder<Uint8Array> {
   readonly name = 'bytes';
   readonly shared = true;
+  readonly #pool = new Pool();
   encode(value: Uint8Array): Uint8Array {
     // The short way first: the check is a call or two.
     return value instanceof Uint8Array && value.length > 0 ? value : this.#checked(value);
@@ -23,7 +25,7 @@ export class BytesCoder implements Coder<Uint8Array> {
     }
   }
   decode(memory: Uint8Array, offset: number, length: number): Uint8Array {
-    return memory.slice(offset, offset + length);
+    return this.#pool.copy(memory, offset, length);
   }
 }
 /** Strings, as UTF-8. */
