@@ -5,7 +5,7 @@
  *
  * @typedef {import('./row.js').Row} Row
  * @typedef {{ file: string, row: string, role: 'ask' | 'answer', kind: import('./row.js').Kind, size: number, smoke: boolean,
- *   warmUp: number, duration: number, cpus: number[], place: import('./row.js').Place, arguments?: string[],
+ *   warmUp: number, duration: number, peerCpus: number[], place: import('./row.js').Place, arguments?: string[],
  *   descriptors?: number[] }} Assignment
  */
 import { spawn } from 'node:child_process';
@@ -45,7 +45,7 @@ async function ask() {
     const descriptors = stdio.map((_, index) => READY + 1 + index);
     /** @type {Assignment} */
     const theirs = { ...assignment, role: 'answer', arguments: given, descriptors };
-    const [command, ...args] = pinned([assignment.cpus[1]], process.execPath, me, JSON.stringify(theirs));
+    const [command, ...args] = pinned(assignment.peerCpus, process.execPath, me, JSON.stringify(theirs));
     peer = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...stdio], serialization });
     // If it fails it has said why, and whatever we wait for will not come.
     peer.once('exit', (code) => code !== 0 && process.exit(1));

@@ -34,6 +34,8 @@ export interface Row {
 
   /** Its figures do not depend on how far the cores are from each other: no runs of it are told apart by that. */
   anywhere?: boolean;
+  /** Both processes may use both cores, as a user's may, instead of one each: with one core the default options never spin. */
+  bothCores?: boolean;
   /** `round-trip` of an `async` port: after so many, a pause of so many milliseconds. */
   burst?: { length: number; pause: number };
 

@@ -122,10 +122,10 @@ async function runOnce(session, { row, kind, size }, { warmUp, duration, smoke }
       smoke,
       warmUp,
       duration,
-      cpus,
+      peerCpus: row.bothCores ? cpus : [cpus[1]],
       place: session.place,
     };
-    const own = kind === 'measure' ? cpus : [cpus[0]];
+    const own = kind === 'measure' || row.bothCores ? cpus : [cpus[0]];
     line = await session.run(own, limit, process.execPath, participant, JSON.stringify(assignment));
   }
   /** @type {import('./row.js').Outcome} */

@@ -27,6 +27,7 @@ const pingPong = (name, spin, more) => ({
   about: `await send and await receive, ${spin === 'default' ? 'default options' : spin.replace('-', ': ')}`,
   kinds: ['round-trip'],
   sizes: [64],
+  bothCores: true,
   async ask(side) {
     process.env['VECINO_RUNTIME_DIR'] = side.folder;
     const listener = await listen(`adaptive-${process.pid}`, { codec: 'bytes', ...options(spin) });

@@ -161,21 +161,23 @@ export default [
     targets: [{ kind: 'round-trip', against: 'connection-sleep', againstAt: 64, atMost: 1.3 }],
   }),
   unary('service-default', 'a call with a number, default options', undefined, {
+    bothCores: true,
     against: ['service-spin-50', 'service-sleep'],
     targets: [
       { metric: 'p50', atMost: 2500, inRuns: 0.95 },
       { metric: 'p99', atMost: 20e3, inRuns: 0.95 },
     ],
   }),
-  unary('service-spin-50', 'a call with a number, spin: 50', 50, {}),
+  unary('service-spin-50', 'a call with a number, spin: 50', 50, { bothCores: true }),
   unary('service-burst-default', 'calls in bursts of 20, 2 ms between them, default options', undefined, {
+    bothCores: true,
     burst,
     targets: [
       { against: 'service-burst-spin-50', atMost: 1.2 },
       { metric: 'p99', against: 'service-burst-spin-50', atMost: 1 },
     ],
   }),
-  unary('service-burst-spin-50', 'calls in bursts of 20, 2 ms between them, spin: 50', 50, { burst }),
+  unary('service-burst-spin-50', 'calls in bursts of 20, 2 ms between them, spin: 50', 50, { bothCores: true, burst }),
   unary('service-text', 'a call with a text, both sides looking', ALWAYS, {
     sizes: [64],
     against: ['connection-spin', 'process-send-json'],
