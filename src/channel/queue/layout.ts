@@ -17,6 +17,8 @@
  *                  rings    for each priority the ready index (ready-index.ts): at least twice as many words as slots
  *                  slots    each of 32 bytes and the payload, to multiples of 64:
  *                           0 length  4 priority  8 type  12 attempts  16 position in the order of commit  20 … unused  32 payload
+ *                           All but the attempts is written by whoever sends it, before it is committed: the position too, anew for
+ *                           each place that it tries. So whoever has it later, or finds it with somebody dead, knows where it belongs.
  *
  * The state word is the only truth about a slot:
  *
@@ -27,7 +29,7 @@
  *                         give back  v  │  take
  *                                  RETURNED
  *
- * Every change of hands is one compare-and-exchange on it, which records the seat of the new owner. The generation makes each word of a
+ * Every change of hands is one compare-and-exchange on it, which records the seat of the new owner; to free it is a store of its owner. The generation makes each word of a
  * seat differ from all that stand in a slot or that somebody is about to exchange, so that a word that was read is never taken for a
  * later one, however long ago it was read (generations.ts). Only a slot's owner writes to the slot: SENT, until its entry is in the ready index, the seat that
  * sent it; TAKEN the seat that took it. FREE is 0.
@@ -44,7 +46,7 @@ import { CorruptError, invalidArgument } from '../../system/errors.js';
 import { SEATS } from '../place/control-file.js';
 
 export const MAGIC = 0x76637175;
-export const VERSION = 3;
+export const VERSION = 4;
 
 /** Words of the beginning. */
 export const HIGHEST_SEAT = 2;

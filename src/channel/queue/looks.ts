@@ -34,10 +34,14 @@ export class Looks {
     this.#own = LOOKS + seat * LOOK_STRIDE;
     if (!barriersReachUs) Atomics.store(words, FENCES, 1);
   }
+  /** Whether everybody makes barriers himself. */
+  get fences(): boolean {
+    return this.#words[FENCES] !== 0 || !barriersReachUs;
+  }
   /** We are about to exchange `word`. Load it once more before. What was said stays: it keeps one generation from being used. */
   say(which: number, word: number): void {
     const words = this.#words;
-    if (words[FENCES] !== 0 || !barriersReachUs) Atomics.store(words, this.#own + which, word);
+    if (this.fences) Atomics.store(words, this.#own + which, word);
     else words[this.#own + which] = word; // pairs with the barrier in Generations
   }
 }

@@ -5,7 +5,7 @@
  * and bounded before.
  */
 import { CorruptError } from '../../system/errors.js';
-import { loadAfterStore as loadInOrder } from '../ring/ordering.js';
+import { loadAfterStore as loadInOrder, publish } from '../ring/ordering.js';
 import { Generations } from './generations.js';
 import {
   ATTEMPTS,
@@ -13,7 +13,6 @@ import {
   HEADER,
   LENGTH,
   type Plan,
-  POSITION,
   PRIORITY,
   RETURNED,
   SENT,
@@ -132,10 +131,14 @@ export class Messages {
     }
     return -1;
   }
-  /** Frees a slot that we took. */
+  /** Frees a slot that we took. Nobody else changes its word, so it is a store; it pairs with the exchange in #allocate. */
   acknowledge(slot: number, word: number): void {
-    // Pairs with the exchange in #allocate. It would be ours to store, but an exchange is the faster call of V8's.
-    if (Atomics.compareExchange(this.words, this.#states + slot, word, FREE) !== word) throw notOurs();
+    const { words } = this;
+    const at = this.#states + slot;
+    if (words[at] !== word) throw notOurs();
+    // Whoever has announced a sleep before it looks for a free slot makes the barrier for us (sleepers.ts).
+    if (this.#looks.fences) Atomics.store(words, at, FREE);
+    else publish(words, at, FREE);
   }
   /** Gives a message back that we took, to be taken again in its place. */
   giveBack(slot: number, word: number): void {
@@ -233,20 +236,9 @@ export class Messages {
   /** What follows when a message of the index was claimed. */
   #taken(index: ReadyIndex, priority: number): number {
     const { slot, position } = index;
-    this.settle(slot, index, position, index.entry);
+    index.clear(position, index.entry);
     this.#read(slot, priority);
     return slot;
-  }
-  /**
-   * Of a slot that we own: writes the order of commit into it, and clears the entry. In this order: once the entry is gone nobody else
-   * can tell where the message belongs, should we be killed.
-   */
-  settle(slot: number, index: ReadyIndex, position: number, entry: number): void {
-    this.words[this.#positionOf(slot)] = position;
-    index.clear(position, entry);
-  }
-  #positionOf(slot: number): number {
-    return this.#slots + slot * this.#stride + POSITION;
   }
   #read(slot: number, priority: number): void {
     const { words } = this;
@@ -265,22 +257,15 @@ export class Messages {
   #evict(index: ReadyIndex): void {
     const { words } = this;
     const { slot, position, entry } = index;
-    const at = this.#positionOf(slot);
-    const before = Atomics.load(words, at);
     const word = Atomics.load(words, this.#states + slot);
     this.#looks.say(LOOK_INDEX, word);
     if (Atomics.load(words, this.#states + slot) !== word) return;
     if (!index.isNear(position) || !index.has(position, entry)) return;
     if ((word & STATE) === SENT) {
       if (!this.#claim(slot, word)) return;
-      this.settle(slot, index, position, entry);
+      index.clear(position, entry);
       this.giveBack(slot, this.word);
-      return;
-    }
-    // Its owner may be stopped before having written the position, or killed: we do it for him. If the slot has other messages by now,
-    // it has another position too, as none comes twice.
-    Atomics.compareExchange(words, at, before, position);
-    index.clear(position, entry);
+    } else index.clear(position, entry); // for its owner, who may be stopped or killed before doing it
   }
 }
 function notOurs(): CorruptError {

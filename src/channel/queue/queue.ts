@@ -120,7 +120,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     const { words } = this.#messages;
     const ring = (seat: number) => bell.ring(seat);
     this.#consumers = new Sleepers(words, CONSUMERS, CONSUMER_TICKETS, place.seat, ring);
-    this.#producers = new Sleepers(words, PRODUCERS, PRODUCER_TICKETS, place.seat, ring);
+    this.#producers = new Sleepers(words, PRODUCERS, PRODUCER_TICKETS, place.seat, ring, true);
     this.#waker = new Waker(place, this.#messages, this.#consumers, this.#producers);
     this.#keeper = {
       what: this.#what,

@@ -14,7 +14,7 @@
  */
 import { CorruptError } from '../../system/errors.js';
 import { loadAfterStore as loadInOrder } from '../ring/ordering.js';
-import { HINT_STRIDE, HINTS, type Plan, SENT, STATE, TAIL_HINT, TYPE } from './layout.js';
+import { HINT_STRIDE, HINTS, type Plan, POSITION, SENT, STATE, TAIL_HINT, TYPE } from './layout.js';
 import { LOOK_INDEX, type Looks } from './looks.js';
 
 /** No position in use is so far from a hint. */
@@ -38,6 +38,7 @@ export class ReadyIndex {
   readonly #behind: number;
   readonly #states: number;
   readonly #types: number;
+  readonly #positions: number;
   readonly #stride: number;
   readonly #capacity: number;
   readonly #patience: number;
@@ -69,6 +70,7 @@ export class ReadyIndex {
     this.#behind = 2 ** (31 - this.#shift);
     this.#states = plan.states;
     this.#types = plan.slots + TYPE;
+    this.#positions = plan.slots + POSITION;
     this.#stride = plan.stride;
     this.#capacity = plan.capacity;
     this.#patience = 4 * plan.ringSize + 1000;
@@ -76,9 +78,10 @@ export class ReadyIndex {
     this.#ownTail = this.#tailSeen = words[this.#tail]!;
   }
 
-  /** Commits the message in a slot. False: the oldest entry is in the way, with {@link position}, {@link entry} and {@link slot}. */
+  /** Commits the message in a slot, and writes its position there before. False: the oldest entry is in the way, with {@link position}, {@link entry} and {@link slot}. */
   put(slot: number): boolean {
     const words = this.#words;
+    const positionAt = this.#positions + slot * this.#stride;
     let position = this.#end();
     for (let steps = this.#patience; steps > 0; steps--) {
       const index = this.#ring + (position & this.#mask);
@@ -86,6 +89,7 @@ export class ReadyIndex {
       const free = round << this.#shift;
       let found = words[index]!;
       if (found === free) {
+        words[positionAt] = position;
         found = Atomics.compareExchange(words, index, free, free | this.#filled | slot); // pairs with the load in find
         if (found === free) {
           const next = (position + 1) | 0;
@@ -128,7 +132,7 @@ export class ReadyIndex {
         if ((word & STATE) === SENT) {
           // Both still there, the entry after the word: so that is the state of this entry's message, until it is exchanged.
           this.#looks.say(LOOK_INDEX, word);
-          if (Atomics.load(words, this.#states + slot) !== word || loadInOrder(words, index) !== entry) continue;
+          if (loadInOrder(words, this.#states + slot) !== word || loadInOrder(words, index) !== entry) continue;
           if (!this.isNear(position)) {
             position = this.#start();
             continue;

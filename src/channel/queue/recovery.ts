@@ -5,7 +5,7 @@
  * all that he had; then the lock is looked at again, and each word exchanged, if it and the incarnation are what they were. A word that
  * was noted before the lock was free belongs to somebody dead; whoever has the seat by now has changed the incarnation before it took or
  * sent anything, and writes no word that somebody is about to exchange (looks.ts). So any number of processes may do this at once, and each may be
- * stopped or killed at any instruction: what it has adopted by then is in its hands, with its position or its entry, as with any consumer.
+ * stopped or killed at any instruction: what it has adopted by then is in its hands, as with any consumer.
  */
 import { SEATS } from '../place/control-file.js';
 import type { Place } from '../place/place.js';
@@ -73,19 +73,19 @@ function recoverSeat(
   // The dead put no more entries in; one that goes while we look goes after the state of its slot has changed.
   const entries = new Map<number, () => void>();
   for (const index of messages.indexes) {
-    index.each((slot, position, entry) => entries.set(slot, () => messages.settle(slot, index, position, entry)));
+    index.each((slot, position, entry) => entries.set(slot, () => index.clear(position, entry)));
   }
   for (const [slot, word] of noted) {
     if (!messages.expects(slot, word) || !isSame()) continue;
-    const settle = entries.get(slot);
+    const clear = entries.get(slot);
     if ((word & STATE) === SENT) {
       // With an entry it is committed, and anybody's.
-      if (settle === undefined && messages.free(slot, word)) sum.freed++;
+      if (clear === undefined && messages.free(slot, word)) sum.freed++;
       continue;
     }
     const mine = messages.adopt(slot, word);
     if (mine === 0) continue;
-    settle?.(); // without an entry its position stands in it already
+    clear?.();
     messages.giveBack(slot, mine);
     sum.returned++;
   }

@@ -8,9 +8,14 @@
  * A ticket is a number of the whole queue, given to one sleep: the exchange may come late, when the seat belongs to somebody else, and
  * then it must find another ticket there. It would cancel a sleep that nobody has rung for.
  *
+ * A message is published by an exchange. Room is published by a plain store (Messages.acknowledge), which would need a barrier before the
+ * look, for each message: whoever sleeps for room makes it for both, by membarrier(2), before it looks once more. Where the kernel has none,
+ * `FENCES` (looks.ts) makes each do it for himself.
+ *
  * The summary's bit 0 says that somebody may sleep; whoever finds nobody clears it, if the word has not changed since: each who lies
  * down changes it, after his ticket.
  */
+import { barrier } from '../../system/membarrier.js';
 import { SEATS } from '../place/control-file.js';
 import { loadAfterStore } from '../ring/ordering.js';
 import { HIGHEST_SEAT, LAST_TICKET } from './layout.js';
@@ -29,6 +34,7 @@ export class Sleepers {
   readonly #tickets: number;
   readonly #seat: number;
   readonly #ring: (seat: number) => boolean | undefined;
+  readonly #barrier: boolean;
   #announced = false;
   /** Where the search for a sleeper begins, so that each has his turn. */
   #turn = 0;
@@ -36,19 +42,24 @@ export class Sleepers {
   /** A bell could not be rung in the last {@link wake}: call it again soon. */
   unheard = false;
 
-  /** @param ring wakes a seat; false if nobody is there, undefined if it could not be done now */
+  /**
+   * @param ring wakes a seat; false if nobody is there, undefined if it could not be done now
+   * @param barrier what they wait for is published by a plain store
+   */
   constructor(
     words: Int32Array,
     summary: number,
     tickets: number,
     seat: number,
     ring: (seat: number) => boolean | undefined,
+    barrier = false,
   ) {
     this.#words = words;
     this.#summary = summary;
     this.#tickets = tickets;
     this.#seat = seat;
     this.#ring = ring;
+    this.#barrier = barrier;
     Atomics.store(words, tickets + seat, 0); // of a predecessor
   }
   /** Announces that we are about to sleep. Look once more before sleeping. */
@@ -60,9 +71,10 @@ export class Sleepers {
     for (;;) {
       const next = (summary + CHANGE) | SOME | (eager ? EAGER : 0);
       const found = Atomics.compareExchange(words, this.#summary, summary, next); // pairs with the look of the waker
-      if (found === summary) return;
+      if (found === summary) break;
       summary = found;
     }
+    if (this.#barrier) barrier(); // pairs with the store in Messages.acknowledge
   }
   /** We are awake. True: we were woken, or are about to be, so the bell was rung. */
   withdraw(): boolean {
@@ -72,7 +84,7 @@ export class Sleepers {
     Atomics.store(this.#words, this.#tickets + this.#seat, 0);
     return false;
   }
-  /** The summary; ask it after an atomic store or exchange. Not 0 in bit 0: there may be somebody to {@link wake}. */
+  /** The summary; ask it after an atomic store or exchange, unless those who sleep make a barrier. Not 0 in bit 0: there may be somebody to {@link wake}. */
   get summary(): number {
     return loadAfterStore(this.#words, this.#summary);
   }

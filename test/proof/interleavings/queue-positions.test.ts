@@ -2,10 +2,9 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HINTS, TAIL_HINT } from '#src/channel/queue/layout.js';
+import { HINTS, POSITION, TAIL_HINT } from '#src/channel/queue/layout.js';
 import { Messages } from '#src/channel/queue/messages.js';
-import type { ReadyIndex } from '#src/channel/queue/ready-index.js';
-import { play } from './queue-scene.js';
+import { play, type Role } from './queue-scene.js';
 
 for (const [name, edge] of [
   ['2^31', 2 ** 31],
@@ -24,23 +23,22 @@ for (const [name, edge] of [
     }
   });
 }
-test('Queue positions: the explorer finds whoever begins at a position of its own', () => {
+test('Queue positions: the explorer finds a producer that writes a position of its own', () => {
   const position = 2 ** 31 + 5;
   class Own extends Messages {
-    override settle(slot: number, index: ReadyIndex, at: number, entry: number): void {
-      super.settle(slot, index, (at - 2 ** 31) | 0, entry);
+    override put(payload: Uint8Array, priority: number, type: number): boolean {
+      if (!super.put(payload, priority, type)) return false;
+      const { slots, stride } = this.plan;
+      this.indexes[0]!.each((slot, at) => {
+        if (at === (position | 0)) this.words[slots + slot * stride + POSITION] = (at - 2 ** 31) | 0;
+      });
+      return true;
     }
   }
-  /** Has claimed the first message, of which the index has the entry still. */
-  const left = (messages: Messages) => {
-    const index = messages.indexes[0]!;
-    assert.ok(index.find(undefined));
-    assert.notEqual(messages.adopt(index.slot, index.word), 0);
-  };
-  const about = { interruptions: 1, position, present: 3, left };
-  play(4, ['recovers'], about);
+  const roles: Role[] = [{ puts: 2 }, { looks: 2, gives: 2 }];
+  play(4, roles, { interruptions: 1, position });
   assert.throws(
-    () => play(4, ['recovers'], { ...about, kind: Own }),
+    () => play(4, roles, { interruptions: 1, position, kind: Own }),
     (error: Error) => /out of order/.test(error.message),
   );
 });

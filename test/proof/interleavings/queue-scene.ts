@@ -1,7 +1,14 @@
 /** What producers, consumers and those who recover do in scenes of a queue, and what must have come of it. */
 import assert from 'node:assert/strict';
 import type { Place } from '#src/channel/place/place.js';
-import { CONSUMER_TICKETS, CONSUMERS, type Plan, planOf } from '#src/channel/queue/layout.js';
+import {
+  CONSUMER_TICKETS,
+  CONSUMERS,
+  type Plan,
+  PRODUCER_TICKETS,
+  PRODUCERS,
+  planOf,
+} from '#src/channel/queue/layout.js';
 import { Messages } from '#src/channel/queue/messages.js';
 import { enter, leave, recover } from '#src/channel/queue/recovery.js';
 import { Sleepers } from '#src/channel/queue/sleepers.js';
@@ -20,6 +27,8 @@ export type Role =
   | { readonly looks: number; readonly gives?: number }
   /** Sleeps until it has had so many, or somebody dies. */
   | { readonly waitsFor: number }
+  /** Sleeps, while there is no room, until it has put so many, or somebody dies. */
+  | { readonly putsAsleep: number }
   /** Recovers, and looks once. */
   | 'recovers'
   | 'only recovers'
@@ -98,9 +107,11 @@ class Scene {
     }
     const messages = this.sit(seat);
     const { machine } = this;
+    const others = Array.from({ length: seats }, (_, other) => other).filter((other) => other !== seat);
     const sleepers = machine.construct(
       () => new Sleepers(machine.words, CONSUMERS, CONSUMER_TICKETS, seat, (other) => machine.ring(other)),
     );
+    const producers = this.#producersOf(seat);
     if (typeof role === 'string') {
       this.recover(seat, messages);
       if (role === 'recovers') this.take(messages, report, false);
@@ -116,17 +127,33 @@ class Scene {
     } else if ('looks' in role) {
       let gives = role.gives ?? 0;
       for (let look = 0; look < role.looks; look++) {
-        if (this.take(messages, report, gives > 0)) gives--;
+        if (this.take(messages, report, gives > 0, producers)) gives--;
+      }
+    } else if ('putsAsleep' in role) {
+      const put = (number: number) => {
+        if (!messages.put(payload(seat * 100 + number), 0, 0)) return false;
+        report.push({ put: seat * 100 + number });
+        if (sleepers.some) sleepers.wake(2);
+        return true;
+      };
+      for (let number = 0; number < role.putsAsleep; ) {
+        if (put(number)) {
+          number++;
+          continue;
+        }
+        producers.announce();
+        if (put(number)) number++;
+        else if (!machine.sleep(others)) return;
+        producers.withdraw();
       }
     } else if ('waitsFor' in role) {
-      const others = Array.from({ length: seats }, (_, other) => other).filter((other) => other !== seat);
       for (let had = 0; had < role.waitsFor; ) {
-        if (this.take(messages, report, false)) {
+        if (this.take(messages, report, false, producers)) {
           had++;
           continue;
         }
         sleepers.announce();
-        const found = this.take(messages, report, false);
+        const found = this.take(messages, report, false, producers);
         if (found) had++;
         else if (!machine.sleep(others)) return;
         sleepers.withdraw();
@@ -142,6 +169,12 @@ class Scene {
       return messages;
     });
   }
+  #producersOf(seat: number): Sleepers {
+    const { machine } = this;
+    return machine.construct(
+      () => new Sleepers(machine.words, PRODUCERS, PRODUCER_TICKETS, seat, (other) => machine.ring(other), true),
+    );
+  }
   recover(seat: number, messages: Messages): void {
     recover(
       this.place(seat, (other) => this.machine.call(() => this.#isTaken(other))),
@@ -151,7 +184,8 @@ class Scene {
   place(seat: number, isTaken: (seat: number) => boolean): Place {
     return { seat, isTaken } as unknown as Place;
   }
-  take(messages: Messages, report: Event[], give: boolean): boolean {
+  /** Takes one. `producers` are woken if there is room then. */
+  take(messages: Messages, report: Event[], give: boolean, producers?: Sleepers): boolean {
     const slot = messages.take(undefined);
     if (slot < 0) return false;
     const { word } = messages;
@@ -163,6 +197,8 @@ class Scene {
     if (give) messages.giveBack(slot, word);
     else {
       messages.acknowledge(slot, word);
+      if (producers?.some) producers.wake(2);
+      this.machine.call(() => {}); // whoever is killed before has not come to say so, with its last stores or without
       report.push({ over: id });
     }
     return true;

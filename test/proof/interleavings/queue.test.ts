@@ -3,6 +3,7 @@
  * them killed anywhere: each message is delivered to one of them, or is still there, once.
  */
 import '../../support/leaks.js';
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { play, type Role } from './queue-scene.js';
 
@@ -20,6 +21,18 @@ test('what is given back is taken again, in one place', (t) => {
 test('no wake-up is lost', (t) => {
   t.diagnostic(`${play(4, [{ puts: 2 }, { waitsFor: 2 }], { interruptions: 3 })} orders`);
   t.diagnostic(`${play(4, [{ puts: 1 }, { puts: 1 }, { waitsFor: 1 }, { waitsFor: 1 }], { interruptions: 2 })} orders`);
+});
+test('nor one of a producer that waits for room', (t) => {
+  t.diagnostic(`${play(1, [{ putsAsleep: 2 }, { waitsFor: 2 }], { interruptions: 3 })} orders`);
+  t.diagnostic(`${play(1, [{ putsAsleep: 1 }, { putsAsleep: 1 }, { waitsFor: 2 }], { interruptions: 2 })} orders`);
+  const kills = { most: 1, of: [1] };
+  t.diagnostic(`${play(1, [{ putsAsleep: 3 }, { waitsFor: 3 }], { interruptions: 2, kills })} orders`);
+});
+test('the explorer finds a producer that sleeps without a barrier that reaches who acknowledges', () => {
+  assert.throws(
+    () => play(1, [{ putsAsleep: 3 }, { waitsFor: 3 }], { interruptions: 2, barriers: false }),
+    (error: Error) => /sleeps for ever/.test(error.message),
+  );
 });
 test('a producer or a consumer is killed anywhere, and what it had in hand is recovered, once', (t) => {
   const kills = { most: 1, of: [0, 1] };
