@@ -1,6 +1,7 @@
 // Runs the compiled tests (build/test) with node:test, in a temporary folder of their own, and then looks whether they
 // left anything behind: processes, shared memory, message queues, SysV objects, files.
-//   node test/run.mjs [part of a file name | -part of one to leave out …]      NODE=/path/to/another/node to run them with
+//   node test/run.mjs [part of a file name | -part of one to leave out …] [--test-name-pattern=…, or another option of node's]
+//   NODE=/path/to/another/node to run them with
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -10,7 +11,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const compiled = join(root, 'build', 'test');
-const [wanted, unwanted] = parts(process.argv.slice(2));
+const options = process.argv.slice(2).filter((word) => word.startsWith('--'));
+const [wanted, unwanted] = parts(process.argv.slice(2).filter((word) => !word.startsWith('--')));
 const files = readdirSync(compiled, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.js') && (wanted.length === 0 || wanted.some((part) => name.includes(part))))
   .filter((name) => !unwanted.some((part) => name.includes(part)))
@@ -85,7 +87,7 @@ const channels = mkdtempSync(join(tmpdir(), `vecino-test-channels-${run}-`));
 const before = census();
 const [key, value] = mark.split('=');
 // A watchdog for a test that hangs; no test is judged by its time.
-const args = ['--test', '--test-concurrency=2', '--test-timeout=1200000'];
+const args = ['--test', '--test-concurrency=2', '--test-timeout=1200000', ...options];
 const failures = join(root, 'test', 'failures-reporter.mjs');
 args.push('--test-reporter=spec', '--test-reporter-destination=stdout');
 args.push(`--test-reporter=${failures}`, `--test-reporter-destination=${join(root, 'build', 'test-failures.txt')}`);
