@@ -79,7 +79,8 @@ test('with no descriptor, one, two and more left each operation succeeds or fail
       }
     }
     console.log('done');`;
-  const args = ['--nofile=80', process.execPath, '--input-type=module', '--eval', source, '--', uniqueName('used-up')];
+  // Enough to load all modules at a time.
+  const args = ['--nofile=200', process.execPath, '--input-type=module', '--eval', source, '--', uniqueName('used-up')];
   const env = { ...process.env, VECINO_RUNTIME_DIR: join(folder, 'run') };
   const { stdout, stderr } = await start('prlimit', [...args, folder], { cwd: root, env }).ended;
   assert.equal(stdout, 'done\n', stderr);

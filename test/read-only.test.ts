@@ -11,8 +11,6 @@ import {
   Condition,
   client,
   connect,
-  Deadline,
-  DescriptorSets,
   Fifo,
   FileLock,
   layout,
@@ -21,7 +19,6 @@ import {
   Mutex,
   pipe,
   Queue,
-  Readiness,
   RwLock,
   readiness,
   Semaphore,
@@ -34,6 +31,7 @@ import {
   tcp,
   unix,
 } from 'vecino';
+import { Deadline, DescriptorSets, Readiness } from 'vecino/system';
 import { temporaryFolder, uniqueName } from './support/processes.js';
 
 const folder = temporaryFolder();

@@ -44,13 +44,14 @@ export { pollNow, readableSync, writableSync } from './poll.js';
 export { Readiness, readable, writable } from './readiness.js';
 export { DescriptorSets, FD_SETSIZE, select } from './select.js';
 export { kill, sigqueue } from './signal.js';
-// Not connect and listen: those names are the channels'.
 export { MESSAGE_HEADER } from './slab.js';
 export {
   accept4,
   bind,
+  connect,
   getpeername,
   getsockname,
+  listen,
   MAX_DESCRIPTORS,
   recvmsg,
   type SocketType,

@@ -2,7 +2,8 @@ import '../support/leaks.js';
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { test } from 'node:test';
-import { ClosedError, fstat, MessageQueue, TimeoutError } from 'vecino';
+import { ClosedError, MessageQueue, TimeoutError } from 'vecino';
+import { fstat } from 'vecino/system';
 import { uniqueName } from '../support/processes.js';
 import { closed, code, posix, refuses, text } from './support.js';
 

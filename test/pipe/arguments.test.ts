@@ -4,7 +4,8 @@ import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { dup, eventfd, Fifo, IpcError, PipeReader, PipeWriter, pipe } from 'vecino';
+import { Fifo, IpcError, PipeReader, PipeWriter, pipe } from 'vecino';
+import { dup, eventfd } from 'vecino/system';
 import { temporaryFolder } from '../support/processes.js';
 
 const limit = { timeout: 60_000 };

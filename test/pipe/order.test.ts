@@ -1,7 +1,8 @@
 import '../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pipe, tally } from 'vecino';
+import { pipe } from 'vecino';
+import { tally } from 'vecino/system';
 
 const limit = { timeout: 60_000 };
 const turn = () => new Promise((resolve) => setImmediate(resolve));

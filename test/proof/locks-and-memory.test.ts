@@ -16,7 +16,8 @@ const limit = { timeout: 120_000 };
 function worker(source: string, workerData: unknown): Worker {
   const text = `
     import { parentPort, workerData } from 'node:worker_threads';
-    import { close, Mutex, RwLock, SharedMemory } from ${JSON.stringify(import.meta.resolve('vecino'))};
+    import { Mutex, RwLock, SharedMemory } from ${JSON.stringify(import.meta.resolve('vecino'))};
+    import { close } from ${JSON.stringify(import.meta.resolve('vecino/system'))};
     ${source}`;
   return new Worker(new URL(`data:text/javascript,${encodeURIComponent(text)}`), { workerData });
 }

@@ -2,22 +2,8 @@ import '../support/leaks.js';
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import {
-  ClosedError,
-  close,
-  constants,
-  DescriptorsLostError,
-  dup,
-  eventfd,
-  fcntl,
-  pipe2,
-  read,
-  SharedMemory,
-  SystemError,
-  type UnixSocket,
-  unix,
-  write,
-} from 'vecino';
+import { ClosedError, DescriptorsLostError, SharedMemory, SystemError, type UnixSocket, unix } from 'vecino';
+import { close, constants, dup, eventfd, fcntl, pipe2, read, write } from 'vecino/system';
 import { descriptors as openDescriptors } from '../support/leaks.js';
 import { compile, start, startScript, temporaryFolder } from '../support/processes.js';
 
@@ -151,7 +137,8 @@ for (const type of ['stream', 'seqpacket', 'datagram'] as const) {
     const program = `
       import { execFileSync } from 'node:child_process';
       import { readdirSync } from 'node:fs';
-      import { DescriptorsLostError, close, dup, eventfd, unix } from 'vecino';
+      import { DescriptorsLostError, unix } from 'vecino';
+      import { close, dup, eventfd } from 'vecino/system';
       const [a, b] = unix.pair('${type}');
       a.sendSync(new Uint8Array(0 + 1), { descriptors: [a.fd] });
       close(b.receiveSync().descriptors[0]);

@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { close, read, type TcpServer, tcp, type UnixServer, unix } from 'vecino';
+import { type TcpServer, tcp, type UnixServer, unix } from 'vecino';
+import { close, read } from 'vecino/system';
 import { compile, start, temporaryFolder, uniqueName } from '../support/processes.js';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -168,7 +169,7 @@ os.write(fds[0], data)`,
   const peer = await server.accept();
   const message = (await peer.receive())!;
   assert.equal(text(message), 'a pipe');
-  const { write } = await import('vecino');
+  const { write } = await import('vecino/system');
   write(message.descriptors[0]!, bytes('written by vecino'));
   close(message.descriptors[0]!);
   assert.equal(await pass.line(), 'written by vecino');

@@ -1,7 +1,8 @@
 import '../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MessageTooLargeError, SystemError, tally, unix } from 'vecino';
+import { MessageTooLargeError, SystemError, unix } from 'vecino';
+import { tally } from 'vecino/system';
 import { compile, start, startScript, temporaryFolder, uniqueName } from '../support/processes.js';
 
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -14,7 +14,8 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { close, constants, flock, open, SystemError, unix } from 'vecino';
+import { SystemError, unix } from 'vecino';
+import { close, constants, flock, open } from 'vecino/system';
 import { compile, type Running, start, startScript, temporaryFolder, uniqueName } from '../support/processes.js';
 
 const types = ['stream', 'seqpacket', 'datagram'] as const;
@@ -332,7 +333,8 @@ test('accept has three voices, takes connections in order, and ends with its ser
 
 test('when descriptors run out, accept fails with a hint instead of spinning, and the connection is not lost', async () => {
   const program = `
-    import { close, dup, tally, unix } from 'vecino';
+    import { unix } from 'vecino';
+    import { close, dup, tally } from 'vecino/system';
     const server = unix.listen('@${uniqueName('emfile')}');
     const client = await unix.connect(server.address);
     client.sendSync(Buffer.from('still here'));

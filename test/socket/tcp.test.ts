@@ -2,7 +2,8 @@ import '../support/leaks.js';
 import assert from 'node:assert/strict';
 import { connect as netConnect } from 'node:net';
 import { test } from 'node:test';
-import { constants, getsockopt, HostError, SystemError, tcp, unix } from 'vecino';
+import { HostError, SystemError, tcp, unix } from 'vecino';
+import { constants, getsockopt } from 'vecino/system';
 import { compile, start, startScript, temporaryFolder } from '../support/processes.js';
 
 const bytes = (text: string) => new TextEncoder().encode(text);

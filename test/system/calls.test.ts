@@ -3,22 +3,19 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { errno, errnoName, futexWait, futexWake, readable, SharedMemory, SystemError, TimeoutError } from 'vecino';
 import {
   close,
   constants,
   copyFileRange,
   dup,
   dup3,
-  errno,
-  errnoName,
   eventfd,
   fallocate,
   fchmod,
   fcntl,
   fstat,
   ftruncate,
-  futexWait,
-  futexWake,
   isKind,
   linkDescriptor,
   memfdCreate,
@@ -28,21 +25,17 @@ import {
   pipe2,
   pollNow,
   read,
-  readable,
   readableSync,
   recvmsg,
-  SharedMemory,
-  SystemError,
   sendfile,
   sendmsg,
   shmOpen,
   socketpair,
   splice,
-  TimeoutError,
   tally,
   writableSync,
   write,
-} from 'vecino';
+} from 'vecino/system';
 import { startScript, temporaryFolder } from '../support/processes.js';
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -172,7 +165,7 @@ test('descriptors go over a Unix socket, 253 at the most', () => {
 test('the tally agrees with the kernel, which counts reads and writes of a process itself', async () => {
   const program = `
     import { readFileSync } from 'node:fs';
-    import { close, open, pipe2, read, tally, write, constants } from 'vecino';
+    import { close, open, pipe2, read, tally, write, constants } from 'vecino/system';
     const kernel = () => Object.fromEntries(readFileSync('/proc/thread-self/io', 'utf8').trim().split('\\n').map((row) => [row.split(': ')[0], Number(row.split(': ')[1])]));
     const [reader, writer] = pipe2();
     const source = open('/proc/self/exe', 0);
@@ -200,7 +193,7 @@ test('the tally agrees with the kernel, which counts reads and writes of a proce
 
 test('a blocking wait that signals interrupt goes on for the time that remains', async () => {
   const program = `
-    import { eventfd, readableSync } from 'vecino';
+    import { eventfd, readableSync } from 'vecino/system';
     let handled = 0;
     process.on('SIGUSR1', () => handled++);
     const fd = eventfd();
@@ -280,7 +273,7 @@ test('a thread blocked in a system call does not keep a worker from being ended'
   const { Worker } = await import('node:worker_threads');
   const source = `
     import { parentPort } from 'node:worker_threads';
-    import { eventfd, readableSync } from ${JSON.stringify(import.meta.resolve('vecino'))};
+    import { eventfd, readableSync } from ${JSON.stringify(import.meta.resolve('vecino/system'))};
     const fd = eventfd();
     parentPort.postMessage(fd);
     readableSync(fd);`;

@@ -91,6 +91,7 @@ for (const [kind, [make, warning, count = 1]] of Object.entries(kinds)) {
 test('Dropped: what is pending keeps its object, and what it needs', limit, async () => {
   const output = await runScript(
     `import * as v from 'vecino';
+    import { pipe2, write } from 'vecino/system';
     const warned = [];
     process.on('warning', ({ message }) => warned.push(message));
     const collect = async () => { for (let i = 0; i < 20; i++) { gc(); await new Promise((resolve) => setTimeout(resolve, 1)); } };
@@ -110,7 +111,7 @@ test('Dropped: what is pending keeps its object, and what it needs', limit, asyn
     // A queue, and a set of descriptors, that something waits for.
     let queue = v.MessageQueue.create('${name}');
     const message = queue.receive();
-    const [reader, writer] = v.pipe2();
+    const [reader, writer] = pipe2();
     let epoll = new v.readiness.Epoll();
     epoll.add(reader, { read: true });
     const events = epoll.wait();
@@ -118,7 +119,7 @@ test('Dropped: what is pending keeps its object, and what it needs', limit, asyn
     await collect();
     const other = v.MessageQueue.open('${name}');
     other.sendSync('three');
-    v.write(writer, new Uint8Array(1));
+    write(writer, new Uint8Array(1));
     heard.push(Buffer.from((await message).content).toString(), (await events).length);
     other.unlink();
     other.close();

@@ -52,7 +52,8 @@ test('on another system than Linux it says so', async () => {
 test('workers load it at the same time, use it, and go, some of them by force, while others go on', async () => {
   const source = `
     import { parentPort } from 'node:worker_threads';
-    import { SharedMemory, pipe2, read, write, close } from ${JSON.stringify(import.meta.resolve('vecino'))};
+    import { SharedMemory } from ${JSON.stringify(import.meta.resolve('vecino'))};
+    import { pipe2, read, write, close } from ${JSON.stringify(import.meta.resolve('vecino/system'))};
     parentPort.postMessage('ready');
     for (let round = 0; ; round++) {
       const memory = SharedMemory.anonymous(65536);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import * as vecino from 'vecino';
+import { mmap, readableSync } from 'vecino/system';
 import { temporaryFolder, uniqueName } from '../support/processes.js';
 
 /** Options that exist nowhere, for whatever is called with them. */
@@ -44,7 +45,7 @@ test('Options: a name that no option has is refused by whatever opens something,
     [(o) => vecino.SharedMemory.create(name, 1, o), 'initialise', 'initialize'],
     [(o) => vecino.SharedMemory.open(name, o), 'readonly', 'readOnly'],
     [(o) => vecino.SharedMemory.fromFd(0, o), 'sise', 'size'],
-    [(o) => vecino.mmap(0, 1, o), 'offest', 'offset'],
+    [(o) => mmap(0, 1, o), 'offest', 'offset'],
     [(o) => vecino.Semaphore.create(name, 1, o), 'mod', 'mode'],
     [(o) => vecino.Mutex.named(name, o), 'mod', 'mode'],
     [(o) => vecino.RwLock.named(name, o), 'mod', 'mode'],
@@ -156,7 +157,7 @@ test('Options: so it is refused by whatever sends, receives and locks, with or w
     [(o) => vecino.readiness.poll([], o), 'timout', 'timeout'],
     [(o) => vecino.readiness.pollSync([], o), 'timout', 'timeout'],
     [(o) => vecino.readable(left.fd, o), 'timout', 'timeout'],
-    [(o) => vecino.readableSync(left.fd, o), 'timout', 'timeout'],
+    [(o) => readableSync(left.fd, o), 'timout', 'timeout'],
   ];
   for (const each of cases) await refuses(each);
   const guard = mutex.lockSync();

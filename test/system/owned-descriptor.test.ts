@@ -11,11 +11,12 @@ const folder = temporaryFolder();
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
 const limit = { timeout: 60_000 };
 
-/** A thread that ran `source`, with all that 'vecino' exports as `v`, and posted what that returned. */
+/** A thread that ran `source`, with all that 'vecino' and 'vecino/system' export as `v`, and posted what that returned. */
 async function thread(source: string): Promise<[Worker, unknown]> {
   const worker = new Worker(
     `const { parentPort } = require('node:worker_threads');
-     import('vecino').then(async (v) => {
+     Promise.all([import('vecino'), import('vecino/system')]).then(async ([vecino, system]) => {
+       const v = { ...system, ...vecino };
        parentPort.on('message', () => process.exit(0));
        parentPort.postMessage(await (async () => { ${source} })());
      });`,
@@ -160,7 +161,8 @@ test('Descriptors: names and seats of threads that are terminated while they ope
 }, async () => {
   const source = (name: string) => `
     const { parentPort } = require('node:worker_threads');
-    import('vecino').then(async (v) => {
+    Promise.all([import('vecino'), import('vecino/system')]).then(async ([vecino, system]) => {
+       const v = { ...system, ...vecino };
       parentPort.postMessage('begun');
       for (;;) {
         const listener = await v.listen('${name}');

@@ -53,7 +53,8 @@ const BITS: Readonly<Record<string, number>> = {
  * Its own descriptor is readable while something is ready: another `Epoll`, `poll`, `select` or `readable()` can wait for it.
  * @example
  * ```ts
- * import { pipe2, readiness, write } from 'vecino';
+ * import { readiness } from 'vecino';
+ * import { pipe2, write } from 'vecino/system';
  *
  * const [reader, writer] = pipe2();
  * using epoll = new readiness.Epoll<string>();

@@ -75,7 +75,8 @@ class Polling<Entry extends PollEntry> {
  * @param timeout milliseconds, or {@link WaitOptions}; {@link TimeoutError} when it runs out
  * @example
  * ```ts
- * import { close, pipe2, readiness } from 'vecino';
+ * import { readiness } from 'vecino';
+ * import { close, pipe2 } from 'vecino/system';
  *
  * const [reader, writer] = pipe2();
  * setTimeout(() => close(writer), 10);

@@ -106,7 +106,8 @@ function checkSelectable(argument: string, fd: unknown): void {
  * @param timeout milliseconds, or {@link WaitOptions}; {@link TimeoutError} when it runs out
  * @example
  * ```ts
- * import { pipe2, readiness, write } from 'vecino';
+ * import { readiness } from 'vecino';
+ * import { pipe2, write } from 'vecino/system';
  *
  * const [reader, writer] = pipe2();
  * setTimeout(() => write(writer, new Uint8Array(1)), 10);

@@ -150,7 +150,8 @@ test('many answers in a row leave room for timers', async () => {
 
 test('select: a descriptor that is not open is EBADF also where its number is beyond the table of the process', async () => {
   const program = `
-    import { readiness, dup3, close, eventfd, DescriptorSets, select } from 'vecino';
+    import { readiness } from 'vecino';
+    import { dup3, close, eventfd, DescriptorSets, select } from 'vecino/system';
     const say = (error) => error.code + ' ' + error.path;
     for (const fd of [40, 200, 256, 600, 1023]) {
       const sets = { read: [fd] };
