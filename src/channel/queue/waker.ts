@@ -11,8 +11,8 @@ import { type Choose, Sleepers } from './sleepers.js';
 const WAKES = 2;
 /** Milliseconds after which all are woken if those two have not taken it: both may be stopped. */
 const PATIENCE = 50;
-/** Freed slots that a consumer gathers before it wakes a producer, at most. */
-const MOST_GATHERED = 64;
+/** Freed slots that a consumer gathers before it wakes a producer, at most: fewer cost a wake-up more often, and a barrier (sleepers.ts). */
+const MOST_GATHERED = 256;
 const ALL = Number.POSITIVE_INFINITY;
 
 export class Waker {
