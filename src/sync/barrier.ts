@@ -18,6 +18,7 @@ import { readOnly } from '../system/read-only.js';
 import { FUTEX_OWNER_DIED } from '../system/robust.js';
 import type { AwaitedWord } from '../system/word-wait.js';
 import { type Attempt, finishSync, Line } from './line.js';
+import { Looking } from './looking.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
 import { checkPlace, type LockMemory, place, RobustLock } from './robust-lock.js';
 
@@ -72,6 +73,7 @@ export class Barrier implements Disposable {
   readonly #slots: (RobustLock | undefined)[] = [];
   readonly #lines = new Set<Line>();
   readonly #keepAlive = new KeepAlive();
+  readonly #looking = new Looking();
   readonly #own: Disposable | undefined;
   #closed = false;
 
@@ -163,7 +165,7 @@ export class Barrier implements Disposable {
   waitSync(options?: SyncWaitOptions): boolean {
     const deadline = new Deadline(`wait at ${this.#what}`, options);
     this.#use();
-    return finishSync(this.#attempt(), deadline, () => undefined);
+    return finishSync(this.#attempt(), deadline, this.#looking, () => undefined);
   }
   /** Makes a broken barrier whole again. Whoever waits meanwhile fails with {@link PeerDiedError}. */
   reset(): void {

@@ -14,6 +14,7 @@ import { KeepAlive } from '../system/keep-alive.js';
 import { readOnly } from '../system/read-only.js';
 import { waitWord, waitWordSync } from '../system/word-wait.js';
 import { type Guard, type Guarded, LockGuard, notHeld } from './guard.js';
+import { Looking } from './looking.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
 import { checkPlace, type LockMemory, place } from './robust-lock.js';
 
@@ -65,6 +66,7 @@ export class Condition implements Disposable {
   readonly #index: number;
   readonly #own: Disposable | undefined;
   readonly #keepAlive = new KeepAlive();
+  readonly #looking = new Looking();
   #closed = false;
 
   private constructor(memory: LockMemory, offset: number, what: string, own?: Disposable) {
@@ -144,6 +146,8 @@ export class Condition implements Disposable {
     const lock = giveUp(held);
     let failure: { error: unknown } | undefined;
     try {
+      const found = !deadline.expired && this.#looking.until(() => !this.#is(expected));
+      this.#looking.ended(found);
       while (this.#is(expected)) waitWordSync(this.#words, this.#index, expected, deadline);
       held.renew(lock, lock.relockSync!(deadline));
     } catch (error) {

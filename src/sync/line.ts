@@ -8,6 +8,7 @@ import { afterTurn, loopTurned, mayGoOn } from '../system/cooperative-budget.js'
 import type { Deadline } from '../system/deadline.js';
 import type { KeepAlive } from '../system/keep-alive.js';
 import { type AwaitedWord, hasChanged, waitWordsSync, watchWords } from '../system/word-wait.js';
+import type { Looking } from './looking.js';
 
 /** What stands in the way. */
 export interface Obstacle {
@@ -40,12 +41,16 @@ interface Entry {
 export function finishSync<T>(
   attempt: Attempt<T>,
   deadline: Deadline,
+  looking: Looking,
   deadlock: (places: readonly AwaitedWord[]) => unknown,
 ): T {
   try {
     for (;;) {
       const value = attempt.try();
-      if (value !== undefined) return value;
+      if (value !== undefined) {
+        looking.ended(true);
+        return value;
+      }
       const { places, limit } = attempt.obstacle();
       if (places.some(hasChanged)) {
         if (deadline.expired) throw deadline.error(); // somebody keeps changing it
@@ -53,9 +58,12 @@ export function finishSync<T>(
       }
       const error = deadlock(places);
       if (error !== undefined) throw error;
+      if (!deadline.expired && looking.until(() => places.some(hasChanged))) continue;
+      looking.sleeps();
       waitWordsSync(places, deadline, limit);
     }
   } catch (error) {
+    looking.ended(false);
     const value = attempt.abandon();
     if (value !== undefined) return value;
     throw error;

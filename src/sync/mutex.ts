@@ -232,12 +232,14 @@ export class Mutex implements Disposable {
         const result = contender.try();
         if (result === 0 || result === EOWNERDEAD) {
           this.#held = true;
+          this.#lock.looking.ended(true);
           return result === EOWNERDEAD;
         }
         if (result !== EBUSY) throw this.#lock.error(result);
         if (!contender.block(deadline) && deadline.expired) throw deadline.error();
       }
     } finally {
+      this.#lock.looking.ended(false);
       contender.leave();
     }
   }

@@ -10,6 +10,7 @@ import type { KeepAlive } from '../system/keep-alive.js';
 import { native } from '../system/native.js';
 import { layout, VALUE } from '../system/semaphore.js';
 import { hasChanged, waitWordSync, watchWords } from '../system/word-wait.js';
+import { Looking } from './looking.js';
 
 /** Milliseconds between looks where the C library's layout is not known, so that nothing can be waited for. */
 const LOOK_OFTEN = 5;
@@ -26,6 +27,7 @@ export class Permits {
   readonly #take: () => boolean;
   readonly #keepAlive: KeepAlive;
   readonly #line: Waiter[] = [];
+  readonly #looking = new Looking();
   /** Ends the wait of those in the line; undefined while nobody waits. */
   #stop: AbortController | undefined;
 
@@ -83,10 +85,15 @@ export class Permits {
       this.#blockInLibrary(deadline);
       return;
     }
-    this.#register(1);
+    const looking = this.#looking;
+    const words = this.#words;
     let taken = false;
+    while (!taken && looking.until(() => Atomics.load(words, VALUE) !== 0)) taken = this.#take();
+    looking.ended(taken);
+    if (taken) return;
+    this.#register(1);
     try {
-      while (!(taken = this.#take())) waitWordSync(this.#words, VALUE, 0, deadline);
+      while (!(taken = this.#take())) waitWordSync(words, VALUE, 0, deadline);
     } finally {
       this.#register(-1);
       if (!taken) this.#passOn();

@@ -7,7 +7,6 @@
  * {@link COURTESY}: it may be dead.
  */
 
-import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { SharedMemory, SysVSharedMemory } from '../memory/index.js';
 import { checkInteger } from '../system/arguments.js';
@@ -19,6 +18,7 @@ import { native } from '../system/native.js';
 import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, give, take, threadId } from '../system/robust.js';
 import { waitWordSync } from '../system/word-wait.js';
 import type { Obstacle } from './line.js';
+import { Looking } from './looking.js';
 
 const { lockTakeAwaited, lockForget } = native;
 
@@ -26,8 +26,6 @@ const { lockTakeAwaited, lockForget } = native;
 const PATIENCE = 2;
 /** Milliseconds. */
 const COURTESY = 5;
-/** How often a waiter looks before it sleeps: about two microseconds. Nobody can release while we look, on one processor. */
-const LOOKS = availableParallelism() > 1 ? 200 : 0;
 const EVERYBODY = 0x7fffffff;
 /** The spare word, in words from the lock word. */
 const SPARE = 5;
@@ -41,6 +39,8 @@ export class RobustLock {
   readonly memory: LockMemory;
   /** For errors: `"mutex 'refresh'"`. */
   readonly what: string;
+  /** For whoever blocks the thread. */
+  readonly looking = new Looking();
   readonly #words: Int32Array;
   readonly #word: number;
   readonly #spare: number;
@@ -193,7 +193,10 @@ export class Contender {
   block(deadline: Deadline): boolean {
     const { words, index } = this.#lock;
     if (words.length === 0) throw this.#lock.error(EBADF);
-    if (this.#letFirst === 0) for (let i = 0; i < LOOKS; i++) if (!isTaken(Atomics.load(words, index))) return false;
+    const { looking } = this.#lock;
+    if (this.#letFirst === 0 && !deadline.expired && looking.until(() => !isTaken(Atomics.load(words, index))))
+      return false;
+    looking.sleeps();
     const { places, limit } = this.obstacle();
     const place = places[0]!;
     waitWordSync(place.words, place.index, place.expected, deadline, limit);

@@ -20,6 +20,7 @@ import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, ROBUST_KIND, threadId 
 import { type AwaitedWord, hasChanged } from '../system/word-wait.js';
 import { type Guard, type Guarded, LockGuard } from './guard.js';
 import { type Attempt, finishSync, Line, type Obstacle } from './line.js';
+import { Looking } from './looking.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
 import { Contender, checkPlace, isTaken, type LockMemory, place, RobustLock } from './robust-lock.js';
 
@@ -79,6 +80,8 @@ export class RwLock implements Disposable {
   readonly #own: Disposable | undefined;
   readonly #keepAlive = new KeepAlive();
   readonly #line = new Line(this.#keepAlive);
+  readonly #readLooking = new Looking();
+  readonly #writeLooking = new Looking();
   readonly #readGuarded: Guarded = { release: () => this.#endRead(), markConsistent() {} };
   readonly #writeGuarded: Guarded = {
     release: () => this.#endWrite(),
@@ -172,7 +175,7 @@ export class RwLock implements Disposable {
     const guard = this.#quickRead();
     if (guard !== undefined) return guard;
     const deadline = given ?? new Deadline(`read-lock ${this.#what}`);
-    return this.#block(this.#readAttempt(deadline.remaining()), deadline);
+    return this.#block(this.#readAttempt(deadline.remaining()), deadline, this.#readLooking);
   }
   /**
    * Waits until nobody reads or writes, blocking the thread.
@@ -181,7 +184,7 @@ export class RwLock implements Disposable {
    */
   writeSync(options?: SyncWaitOptions): Guard {
     const deadline = new Deadline(`write-lock ${this.#what}`, options);
-    return this.#block(this.#writeAttempt(deadline.remaining()), deadline);
+    return this.#block(this.#writeAttempt(deadline.remaining()), deadline, this.#writeLooking);
   }
   /** What waits here keeps the program running: so it is unless {@link unref} was called. */
   ref(): this {
@@ -220,9 +223,9 @@ export class RwLock implements Disposable {
     if (guard === undefined) attempt.abandon();
     return guard ?? null;
   }
-  #block(attempt: Attempt<Guard>, deadline: Deadline): Guard {
+  #block(attempt: Attempt<Guard>, deadline: Deadline, looking: Looking): Guard {
     this.#use();
-    return finishSync(attempt, deadline, (places) => {
+    return finishSync(attempt, deadline, looking, (places) => {
       const own = threadId();
       const mine = places.length === 0 || places.some(({ expected }) => (expected & FUTEX_TID_MASK) === own);
       if (!mine) return undefined;

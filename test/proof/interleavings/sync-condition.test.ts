@@ -83,8 +83,7 @@ test('Condition: whoever is killed while it notifies keeps the mutex from nobody
 });
 test('Condition: the exploration finds a wait that gives the mutex back before it says that it waits, or says nothing', async () => {
   const announce = 'const expected = this.#announce();\n        const lock = giveUp(held);';
-  const wait =
-    '        let failure;\n        try {\n            while (this.#is(expected))\n                waitWordSync';
+  const wait = '        let failure;\n        try {\n            const found';
   const late = await faulty({
     of: `${announce}\n${wait}`,
     instead: `const lock = giveUp(held);\n        const expected = this.#announce();\n${wait}`,

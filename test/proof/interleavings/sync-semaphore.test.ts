@@ -72,7 +72,10 @@ test('Semaphore: one that is killed before it wakes anybody has given its permit
 });
 test('Semaphore: the exploration finds a waiter that is not registered, and a giver that looks for waiters too early', async () => {
   const asleep = (error: Error) => /sleeps for ever/.test(error.message);
-  const permits = plant('#src/sync/permits.js', { of: 'this.#register(1);\n        let taken', instead: 'let taken' });
+  const permits = plant('#src/sync/permits.js', {
+    of: 'return;\n        this.#register(1);\n        try',
+    instead: 'return;\n        try',
+  });
   const grafted = graft('#src/sync/semaphore.js', { './permits.js': permits });
   const unknown = (await load(() => import(grafted))) as Module;
   assert.throws(() => play(['takes', 'gives'], 0, { interruptions: 1 }, unknown), asleep);
