@@ -1,4 +1,8 @@
-/** vecino: inter-process communication for TypeScript on Linux. The system calls themselves are in `vecino/system`. */
+/**
+ * vecino: inter-process communication for TypeScript on Linux. The system calls themselves are in `vecino/system`.
+ *
+ * @module vecino
+ */
 export * from './channel/index.js';
 export * from './mailbox/index.js';
 export * from './memory/index.js';

@@ -8,6 +8,7 @@ import { listPlaces, type Participant, type Unreadable } from './place/list.js';
 
 /** Somebody who takes part in a channel. */
 export interface ChannelParticipant {
+  /** Its process. */
   pid: number;
   /** `listener` and `connection` (the process that has connected, as its listener counts), else `member`. */
   role: 'listener' | 'connection' | 'member';
@@ -16,12 +17,15 @@ export interface ChannelParticipant {
 }
 /** A channel that lives, or a queue, which lives until it is unlinked. */
 export interface ChannelInfo {
+  /** Its name, as `listen()` or `open()` takes it. */
   name: string;
   /** `'unknown'` if it cannot be read: then `error` says why, and the rest is empty. */
   kind: ChannelKind | 'unknown';
+  /** The name of its codec. */
   codec: string;
   /** Sizes in bytes and counts, by name. */
   geometry: Readonly<Record<string, number>>;
+  /** The processes that take part in it now; a process that opened it twice is there twice. */
   participants: ChannelParticipant[];
   /** Why it cannot be read: CorruptError for what is no channel or of another version of vecino; SystemError `EMFILE`, say. */
   error?: IpcError;

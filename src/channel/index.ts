@@ -1,8 +1,13 @@
-/** Shared-memory channels: as fast as memory between two processes, and safe against the death of anyone. */
+/**
+ * Shared-memory channels: as fast as memory between two processes, and safe against the death of anyone.
+ *
+ * @module vecino/channel
+ */
 export type { Codec, CodecName, CustomCodec, ValueOf } from './codec/index.js';
 export * from './connection/index.js';
 export { type ChannelInfo, type ChannelParticipant, listChannels } from './discovery.js';
 export { FullError } from './full-error.js';
+export type { ChannelKind } from './place/control-file.js';
 export type { DirectoryOptions } from './place/directory.js';
 export * from './queue/index.js';
 export * from './service/index.js';

@@ -1,4 +1,8 @@
-/** Mailboxes of the kernel, whose messages stay whole: POSIX and System V message queues. */
+/**
+ * Mailboxes of the kernel, whose messages stay whole: POSIX and System V message queues.
+ *
+ * @module vecino/mailbox
+ */
 
 export type { PosixMessage, QueueAttributes } from '../system/mqueue.js';
 export { ftok, type SysVKey } from '../system/sysv-key.js';

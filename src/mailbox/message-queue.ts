@@ -29,6 +29,7 @@ const { mqSend } = native;
 const POLLIN = constants['POLLIN']!;
 const POLLOUT = constants['POLLOUT']!;
 
+/** How a POSIX queue is made. */
 export interface MessageQueueOptions {
   /** The most messages that the queue holds; the kernel's default (usually 10), at most `fs.mqueue.msg_max` unless privileged. */
   maxMessages?: number;
@@ -37,7 +38,9 @@ export interface MessageQueueOptions {
   /** Permissions, exactly (no umask); 0600. */
   mode?: number;
 }
+/** What an opened queue is for: receiving, sending or both. */
 export type MessageQueueAccess = 'read' | 'write' | 'both';
+/** How a message of a POSIX queue is sent. */
 export interface PriorityOptions {
   /** 0 (the default) to 32767; higher is received first. */
   priority?: number | undefined;

@@ -3,6 +3,7 @@ import { checkInteger } from '../system/arguments.js';
 import { invalidArgument } from '../system/errors.js';
 import { constants } from '../system/native.js';
 
+/** Which message of a System V queue is received. */
 export interface SelectOptions {
   /**
    * 0 (the default): the first message. Above 0: the first of that type. Below 0: the first of the lowest type that is at most

@@ -31,12 +31,14 @@ const { msgsnd } = native;
 const IPC_NOWAIT = constants['IPC_NOWAIT']!;
 const POLLIN = constants['POLLIN']!;
 
+/** How a System V queue is made. */
 export interface SysVQueueOptions {
   /** Permissions, exactly (System V objects know no umask); 0600. */
   mode?: number;
   /** The most bytes of content (and the most messages) that the queue holds; `kernel.msgmnb` (usually 16384), more only if privileged. */
   limit?: number;
 }
+/** How a message of a System V queue is sent. */
 export interface TypeOptions {
   /** 1 to 2^53 - 1. The kernel's is a `long`: keep to 2^31 - 1 if a 32-bit program is to receive it. */
   type: number;

@@ -1,4 +1,8 @@
-/** Memory shared between processes, and typed records in it. */
+/**
+ * Memory shared between processes, and typed records in it.
+ *
+ * @module vecino/memory
+ */
 
 export type { SysVKey } from '../system/sysv-key.js';
 export {

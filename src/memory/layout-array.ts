@@ -9,6 +9,7 @@ import type { Memory } from './layout-memory.js';
  * without a word and give `undefined` once the memory is closed. This throws.
  */
 export interface ArrayView<Element = unknown, Value = Element, Input = Value> extends Iterable<Element> {
+  /** How many elements it has. */
   readonly length: number;
   /** The element at `index`: a number, a text, … or, if elements are records or arrays, a view of it. */
   get(index: number): Element;

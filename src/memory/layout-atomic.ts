@@ -4,6 +4,7 @@ import { Field } from './layout-field.js';
 import type { Memory } from './layout-memory.js';
 import { SCALARS } from './layout-numbers.js';
 
+/** What an atomic field can be: 32 or 64 bits, signed or not. */
 export type AtomicKind = 'i32' | 'u32' | 'i64' | 'u64';
 /** One of the four arrays over all of the memory. Its elements are what the kind says; the compiler cannot follow that. */
 type Cells = Int32Array;
@@ -39,10 +40,12 @@ export class AtomicInteger<Value extends number | bigint = number | bigint> {
     this.#memory.checkOpen();
     return this.#field.operand(value);
   }
+  /** What is there now. */
   load(): Value {
     this.#memory.checkOpen();
     return Atomics.load(this.#cells, this.#index) as Value;
   }
+  /** Stores `value`. */
   store(value: Value): void {
     Atomics.store(this.#cells, this.#index, this.#operand(value));
   }
@@ -75,6 +78,7 @@ export class AtomicInteger<Value extends number | bigint = number | bigint> {
   xor(value: Value): Value {
     return Atomics.xor(this.#cells, this.#index, this.#operand(value)) as Value;
   }
+  /** As {@link load}; a `bigint` is one that `JSON.stringify` refuses. */
   toJSON(): Value {
     return this.load();
   }

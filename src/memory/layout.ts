@@ -16,11 +16,13 @@ const MAX_SIZE = 0x7fffffff;
 
 /** Where a field lies. */
 export interface LayoutField {
+  /** As it was given to {@link layout}. */
   readonly name: string;
   /** Bytes from the start of the record. */
   readonly offset: number;
   /** Bytes. */
   readonly size: number;
+  /** It begins at a multiple of so many bytes. */
   readonly alignment: number;
   /** `'u32'` and its like, `'bool'`, `'utf8'`, `'bytes'`, `'atomic'`, `'array'` or `'layout'`. */
   readonly kind: string;
@@ -34,6 +36,7 @@ export class Layout<Fields extends LayoutFields = LayoutFields> {
   readonly byteLength: number;
   /** Records must begin at a multiple of this: C's `alignof`. */
   readonly alignment: number;
+  /** Its fields, in the order they were given in. */
   readonly fields: readonly LayoutField[];
   readonly #record: RecordField;
 

@@ -48,6 +48,7 @@ const { F_GETFL, F_SETFL, O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O
  * ```
  */
 export class Fifo implements Disposable {
+  /** The path that it was made with. */
   readonly path: string;
   readonly #keepAlive = new KeepAlive();
   private constructor(path: string) {
@@ -125,21 +126,27 @@ export class Fifo implements Disposable {
     return fd === ENXIO ? null : adopt(checkOpen(fd, path), path, PipeWriter.fromFd);
   }
 
+  /** As the static `openReader`, with this path. */
   openReader(options?: FifoReaderOptions & WaitOptions): Promise<PipeReader> {
     return openReader(this.path, options, this.#keepAlive);
   }
+  /** As the static `openReaderSync`, with this path. */
   openReaderSync(options?: FifoReaderOptions & SyncWaitOptions): PipeReader {
     return Fifo.openReaderSync(this.path, options);
   }
+  /** As the static `tryOpenReader`, with this path. */
   tryOpenReader(options?: FifoReaderOptions): PipeReader {
     return Fifo.tryOpenReader(this.path, options);
   }
+  /** As the static `openWriter`, with this path. */
   openWriter(options?: WaitOptions): Promise<PipeWriter> {
     return openWriter(this.path, options, this.#keepAlive);
   }
+  /** As the static `openWriterSync`, with this path. */
   openWriterSync(options?: SyncWaitOptions): PipeWriter {
     return Fifo.openWriterSync(this.path, options);
   }
+  /** As the static `tryOpenWriter`, with this path. */
   tryOpenWriter(): PipeWriter | null {
     return Fifo.tryOpenWriter(this.path);
   }
@@ -153,6 +160,7 @@ export class Fifo implements Disposable {
     this.#keepAlive.unref();
     return this;
   }
+  /** Removes the name, `false` if there is none. Who has it open is not disturbed. */
   unlink(): boolean {
     return Fifo.unlink(this.path);
   }

@@ -1,4 +1,8 @@
-/** Pipes, without a name and with one. */
+/**
+ * Pipes, without a name and with one.
+ *
+ * @module vecino/pipe
+ */
 export { Fifo, type FifoReaderOptions } from './fifo.js';
 export { type Pipe, type PipeOptions, pipe } from './pipe.js';
 export { PipeReader, type ReadSize } from './reader.js';

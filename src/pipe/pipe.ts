@@ -9,6 +9,7 @@ import { pipe2 } from '../system/pipe.js';
 import { PipeReader } from './reader.js';
 import { PipeWriter } from './writer.js';
 
+/** How a pipe is made. */
 export interface PipeOptions {
   /**
    * How many bytes the pipe holds before writes have to wait, 1 to 2**31 - 1; rounded up to a power of two of at least a page.
@@ -19,7 +20,9 @@ export interface PipeOptions {
 const OPTIONS: OptionNames<PipeOptions> = { capacity: true };
 /** The two ends of a new pipe. */
 export interface Pipe {
+  /** The end to read from. */
   readonly reader: PipeReader;
+  /** The end to write to. */
   readonly writer: PipeWriter;
 }
 

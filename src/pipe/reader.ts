@@ -67,6 +67,7 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<By
   get fd(): number {
     return this.#end.fd;
   }
+  /** Whether it was closed. */
   get closed(): boolean {
     return this.#end.closed;
   }
@@ -78,7 +79,7 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<By
   /**
    * The next bytes, or `null` at the end: every writer is gone and nothing is left. Waits in the event loop.
    *
-   * Several reads at once are served in the order they were asked. After a time-out ({@link TimeoutError}) or an abort (the
+   * Several reads at once are served in the order they were asked. After a time-out (`TimeoutError`) or an abort (the
    * signal's reason) no bytes are lost: the next read gets them. After the end of a FIFO a new writer may come, and then reads
    * give its bytes.
    */

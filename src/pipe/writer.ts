@@ -17,6 +17,7 @@ const STRETCH = 1024 * 1024;
 
 /** What the error of a failed write tells: how much of it is in the pipe all the same. */
 export interface PartialWrite {
+  /** Bytes of this write that are in the pipe. */
   bytesWritten: number;
 }
 
@@ -61,10 +62,11 @@ export class PipeWriter implements Disposable, AsyncDisposable {
   private constructor(fd: number) {
     this.#end = new End(this, fd, 'writer');
   }
-  /** The descriptor, for `stdio` and for `fs`; {@link ClosedError} after close(). */
+  /** The descriptor, for `stdio` and for `fs`; `ClosedError` after close(). */
   get fd(): number {
     return this.#end.fd;
   }
+  /** Whether it was closed. */
   get closed(): boolean {
     return this.#end.closed;
   }
@@ -136,11 +138,11 @@ export class PipeWriter implements Disposable, AsyncDisposable {
     this.#end.keepAlive.unref();
     return this;
   }
-  /** Gives up the descriptor without closing it, and tells its number. Writes that wait end with {@link ClosedError}. */
+  /** Gives up the descriptor without closing it, and tells its number. Writes that wait end with `ClosedError`. */
   detach(): number {
     return this.#end.detach();
   }
-  /** Closes the descriptor; writes that wait end with {@link ClosedError}. Readers get the end if it was the last writing end. */
+  /** Closes the descriptor; writes that wait end with `ClosedError`. Readers get the end if it was the last writing end. */
   close(): void {
     this.#end.close();
   }

@@ -1,4 +1,8 @@
-/** Signals that tell who sent them, and carry a value. */
+/**
+ * Signals that tell who sent them, and carry a value.
+ *
+ * @module vecino/signal
+ */
 export type { SignalCode, SignalInfo } from './info.js';
 export type { SignalName } from './names.js';
 export { type SignalNames, type SignalSubscription, signals } from './signals.js';

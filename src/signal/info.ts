@@ -21,11 +21,13 @@ export type SignalCode =
 export interface SignalInfo {
   /** The name that was subscribed to or waited for. */
   name: SignalName;
+  /** Its number on this machine. */
   number: number;
   /** The sender, or the child that `SIGCHLD` is about; 0 if it was no process, or one outside of our pid namespace. */
   pid: number;
   /** The sender's real user. */
   uid: number;
+  /** How it came: `SI_USER` by kill(2), `SI_QUEUE` with a value, `CLD_EXITED` for a child that ended, and so on; see sigaction(2). */
   code: SignalCode;
   /** What `sigqueue` was given: a 32-bit integer. Missing if the signal carried none. */
   value?: number;

@@ -16,6 +16,7 @@ export type SignalNames = SignalName | number | Iterable<SignalName | number>;
 
 /** A handler's place. Ending it twice does no harm. */
 export interface SignalSubscription extends Disposable {
+  /** Ends it: the handler is not called again. With the last one of the process, the signal has its former action again. */
   close(): void;
   /** From now on it keeps the program running until it ends. */
   ref(): this;
@@ -170,16 +171,59 @@ function unblock(names: SignalNames): void {
   check(native.signalHold(maskOf(parseSet('names', names).keys()), false), 'rt_sigprocmask');
 }
 
-/** Sending signals, and receiving them with the sender's pid and uid, the code and the value. */
+/**
+ * Sending signals, and receiving them with the sender's pid and uid, the code and the value.
+ * @namespace
+ */
 export const signals = {
+  /**
+   * Calls a handler for each of these signals, until the subscription ends.
+   * @function
+   */
   on,
+  /**
+   * Sends a signal to a process: kill(2), or sigqueue(3) with a value.
+   * @function
+   */
   send,
+  /**
+   * Sends a signal to a process group.
+   * @function
+   */
   sendToGroup,
+  /**
+   * Waits for one of these signals.
+   * @function
+   */
   wait,
+  /**
+   * A signal that has come, if there is one.
+   * @function
+   */
   tryWait,
+  /**
+   * Waits for one of these signals and blocks the thread.
+   * @function
+   */
   waitSync,
+  /**
+   * Ignores a signal.
+   * @function
+   */
   ignore,
+  /**
+   * Gives a signal its default action back.
+   * @function
+   */
   reset,
+  /**
+   * Holds these signals back.
+   * @function
+   */
   block,
+  /**
+   * Ends `block`.
+   * @function
+   */
   unblock,
 } as const;

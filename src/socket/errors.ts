@@ -7,6 +7,7 @@ import type { SocketMessage } from './message.js';
  * over. `received` is the message: its bytes, and the descriptors that did arrive.
  */
 export class DescriptorsLostError extends SystemError {
+  /** The message, with the descriptors that did arrive. */
   readonly received: SocketMessage;
   constructor(what: string, received: SocketMessage) {
     super(errno['EMFILE']!, 'recvmsg', {
@@ -22,8 +23,11 @@ export class DescriptorsLostError extends SystemError {
 
 /** A host name that the resolver does not know. `code` is its word for it: `ENOTFOUND`, or `EAI_AGAIN` if it cannot be asked. */
 export class HostError extends IpcError {
+  /** The resolver's number, negative. */
   readonly errno: number;
+  /** What failed: always `getaddrinfo`. */
   readonly syscall = 'getaddrinfo';
+  /** The name that was looked up. */
   readonly hostname: string;
   constructor(hostname: string, cause: NodeJS.ErrnoException | { code: string; errno: number }) {
     const code = cause.code ?? 'ENOTFOUND';

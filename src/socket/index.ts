@@ -1,4 +1,8 @@
-/** Unix and TCP sockets (three voices, descriptors, credentials, half-close, back-pressure), and readiness of many descriptors. */
+/**
+ * Unix and TCP sockets (three voices, descriptors, credentials, half-close, back-pressure), and readiness of many descriptors.
+ *
+ * @module vecino/socket
+ */
 
 export { DescriptorsLostError, HostError } from './errors.js';
 export { SocketMessage } from './message.js';

@@ -38,6 +38,7 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
   get fd(): number {
     return this.handle.open();
   }
+  /** Whether it was closed. */
   get closed(): boolean {
     return this.handle.fd < 0;
   }

@@ -16,6 +16,7 @@ import { duplex } from './stream.js';
 
 /** For the sends that wait. */
 export type SendOptions = Attachments & WaitOptions;
+/** For the sends that block the thread. */
 export type SyncSendOptions = Attachments & SyncWaitOptions;
 
 const SOL_SOCKET = constants['SOL_SOCKET']!;
@@ -51,13 +52,14 @@ export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable
   get fd(): number {
     return this.handle.open();
   }
+  /** Whether it was closed. */
   get closed(): boolean {
     return this.handle.fd < 0;
   }
 
   /**
    * Sends all of `bytes`: on a stream in as many pieces as the kernel likes, otherwise as one message, whole or not at all
-   * ({@link MessageTooLargeError} if it can never fit). Waits, without blocking, as long as the receiver is behind. Do not change
+   * (`MessageTooLargeError` if it can never fit). Waits, without blocking, as long as the receiver is behind. Do not change
    * `bytes` before it resolves.
    *
    * A time-out or abort before the first byte has gone leaves nothing half done. If some of a stream's bytes have gone, the
@@ -145,6 +147,7 @@ export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable
   get sendBufferSize(): number {
     return getsockopt(this.fd, SOL_SOCKET, constants['SO_SNDBUF']!);
   }
+  /** Asks the kernel for so many bytes, 0 to 2^30 - 1. */
   set sendBufferSize(bytes: number) {
     setsockopt(this.fd, SOL_SOCKET, constants['SO_SNDBUF']!, checkInteger('sendBufferSize', bytes, 0, 0x3fffffff));
   }

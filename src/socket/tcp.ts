@@ -18,6 +18,7 @@ import { Handle } from './handle.js';
 import { Server } from './server.js';
 import { Socket } from './socket.js';
 
+/** Where and how a TCP server listens. */
 export interface TcpListenOptions {
   /** A numeric address; `127.0.0.1` unless told otherwise: this machine only. `0.0.0.0` or `::` are every network. */
   host?: string;
@@ -30,15 +31,18 @@ export interface TcpListenOptions {
   /** As of {@link TcpConnectOptions}, for the accepted sockets. */
   noDelay?: boolean;
 }
+/** Where a TCP socket connects to, and how. */
 export interface TcpConnectOptions extends WaitOptions {
   /** A name or an address; `127.0.0.1` unless told otherwise. */
   host?: string;
+  /** 1 to 65535. */
   port: number;
   /** TCP_NODELAY: small messages go at once instead of waiting for the receipt of earlier ones. True unless told otherwise. */
   noDelay?: boolean;
   /** SO_KEEPALIVE: the kernel asks a silent peer now and then whether it is there. */
   keepAlive?: boolean;
 }
+/** As {@link TcpConnectOptions}; a call that blocks the thread cannot be aborted. */
 export type TcpConnectSyncOptions = Omit<TcpConnectOptions, 'signal'>;
 
 const LISTEN_OPTIONS: OptionNames<TcpListenOptions> = {
@@ -69,6 +73,7 @@ export class TcpSocket extends Socket {
   constructor(fd: number) {
     super(fd, 'stream', 'inet', 'TCP socket');
   }
+  /** Where this side is. */
   get localAddress(): InetAddress {
     return (this.#local ??= inetName(getsockname(this.fd)));
   }
@@ -80,6 +85,7 @@ export class TcpSocket extends Socket {
 
 /** A TCP socket that listens. */
 export class TcpServer extends Server<TcpSocket> {
+  /** Where it listens, with the port that the kernel chose. */
   readonly address: InetAddress;
   /** @internal */
   constructor(fd: number) {
@@ -89,6 +95,7 @@ export class TcpServer extends Server<TcpSocket> {
     readOnly(this, 'address');
     Object.freeze(address);
   }
+  /** The port of {@link address}. */
   get port(): number {
     return this.address.port;
   }
@@ -311,17 +318,28 @@ function adoptTcp(fd: number): TcpSocket {
  * const message = await peer.receive();
  * console.log(new TextDecoder().decode(message!.bytes)); // hello
  * ```
+ * @namespace
  */
 export const tcp = {
-  /** Listens, on this machine's loopback only unless `host` says otherwise. `EADDRINUSE`: the port is taken. */
+  /**
+   * Listens, on this machine's loopback only unless `host` says otherwise. `EADDRINUSE`: the port is taken.
+   * @function
+   */
   listen: listenTcp,
   /**
    * Connects, to each address of a name in turn until one answers. An unknown name is a {@link HostError} (`ENOTFOUND`). Names are
    * looked up as node:dns does, on a thread of libuv's pool: the only place in vecino that uses one.
+   * @function
    */
   connect: connectTcp,
-  /** As `connect`, blocking the thread; numeric addresses only, since a lookup cannot be limited in time. */
+  /**
+   * As `connect`, blocking the thread; numeric addresses only, since a lookup cannot be limited in time.
+   * @function
+   */
   connectSync: connectTcpSync,
-  /** A socket of a descriptor that was received or inherited; the descriptor is the socket's from then on. */
+  /**
+   * A socket of a descriptor that was received or inherited; the descriptor is the socket's from then on.
+   * @function
+   */
   fromFd: adoptTcp,
 } as const;

@@ -16,6 +16,7 @@ import { Server } from './server.js';
 import { Socket } from './socket.js';
 import { bindName, type UnixName } from './unix-name.js';
 
+/** How a Unix socket listens. */
 export interface UnixListenOptions {
   /** `stream` unless told otherwise. */
   type?: SocketType;
@@ -24,12 +25,14 @@ export interface UnixListenOptions {
   /** How many connections may wait to be accepted; 511. The kernel's limit is /proc/sys/net/core/somaxconn. */
   backlog?: number;
 }
+/** How a Unix socket connects. */
 export interface UnixConnectOptions extends WaitOptions {
   /** The listener's type; `stream` unless told otherwise. */
   type?: SocketType;
   /** This side's own name (a path or `@name`; `'@'` lets the kernel choose), which datagram receivers need to answer. */
   bind?: string;
 }
+/** As {@link UnixConnectOptions}; a call that blocks the thread cannot be aborted. */
 export type UnixConnectSyncOptions = Omit<UnixConnectOptions, 'signal'>;
 const LISTEN_OPTIONS: OptionNames<UnixListenOptions> = { type: true, mode: true, backlog: true };
 const CONNECT_OPTIONS: OptionNames<UnixConnectOptions> = { type: true, bind: true, ...WAIT_OPTIONS };
@@ -76,6 +79,7 @@ export class UnixSocket extends Socket {
 export class UnixServer extends Server<UnixSocket> {
   /** The path or `@name`. */
   readonly address: string;
+  /** What it accepts: stream or seqpacket. */
   readonly type: SocketType;
   /** @internal */
   constructor(fd: number, type: SocketType, name: UnixName) {
@@ -105,6 +109,7 @@ export class UnixDatagramServer extends UnixSocket {
     this.address = name.name;
     readOnly(this, 'address');
   }
+  /** This socket itself, the first time; `UnsupportedError` after that, as there is no connection to wait for. */
   async accept(options?: WaitOptions): Promise<UnixSocket> {
     const deadline = new Deadline(`accept on ${this.handle.what}`, options);
     deadline.signal?.throwIfAborted();
@@ -113,12 +118,14 @@ export class UnixDatagramServer extends UnixSocket {
     if (socket !== undefined) return socket;
     throw new UnsupportedError(`${this.handle.what} has no connections to wait for; it was accepted itself already`);
   }
+  /** This socket itself, the first time; `undefined` after that. */
   tryAccept(): UnixSocket | undefined {
     this.handle.open();
     if (this.#accepted) return undefined;
     this.#accepted = true;
     return this;
   }
+  /** As {@link accept}; it never blocks. */
   acceptSync(): UnixSocket {
     const socket = this.tryAccept();
     if (socket !== undefined) return socket;
@@ -300,21 +307,33 @@ const TYPES = {
  * const message = await peer.receive();
  * console.log(new TextDecoder().decode(message!.bytes)); // hello
  * ```
+ * @namespace
  */
 export const unix = {
   /**
    * Listens. A socket file that a dead process left is taken over; `EADDRINUSE` if its owner lives, or if the file is no socket.
    * A datagram name gives a {@link UnixDatagramServer}, which is itself the socket to receive from.
+   * @function
    */
   listen: listenUnix,
   /**
    * Connects. `ENOENT`, `ECONNREFUSED`: nobody listens; `EPROTOTYPE`: with another type. Waits while the listener's backlog is full.
+   * @function
    */
   connect: (path: string, options: UnixConnectOptions = {}): Promise<UnixSocket> => connectUnix(path, options, program),
-  /** As `connect`, blocking the thread. */
+  /**
+   * As `connect`, blocking the thread.
+   * @function
+   */
   connectSync: connectUnixSync,
-  /** Two connected sockets, socketpair(2). */
+  /**
+   * Two connected sockets, socketpair(2).
+   * @function
+   */
   pair: pairUnix,
-  /** A socket of a descriptor that was received or inherited; the descriptor is the socket's from then on. */
+  /**
+   * A socket of a descriptor that was received or inherited; the descriptor is the socket's from then on.
+   * @function
+   */
   fromFd: adoptUnix,
 } as const;

@@ -24,6 +24,7 @@ export class FileGuard implements Guard {
     this.#end = end;
     this.#holder = holder;
   }
+  /** How it is held now. */
   get kind(): FileLockKind {
     return this.#kind;
   }

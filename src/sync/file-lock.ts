@@ -72,6 +72,7 @@ const holders = new Set<FileLock>();
  * ```
  */
 export class FileLock implements Disposable {
+  /** The path that it was opened with. */
   readonly path: string;
   readonly #fd: number;
   readonly #held = new Set<FileGuard>();

@@ -1,6 +1,8 @@
 /**
  * What processes wait for each other with: locks and semaphores. Those in shared memory live at an offset of it or under a name;
  * file locks and System V semaphores are the kernel's.
+ *
+ * @module vecino/sync
  */
 export { Barrier } from './barrier.js';
 export { Condition } from './condition.js';

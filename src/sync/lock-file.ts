@@ -6,6 +6,7 @@ import { errnoName, invalidArgument, SystemError } from '../system/errors.js';
 import { close, fchmod, fstat, isKind, open } from '../system/file.js';
 import { constants } from '../system/native.js';
 
+/** How the file of a lock is opened. */
 export interface FileLockOpenOptions {
   /** Make the file if there is none. */
   create?: boolean;

@@ -28,6 +28,7 @@ export type { SemaphoreOperation, SysVSemaphoreStatus };
 
 /** What is known of one semaphore of a set. */
 export interface SysVSemaphoreState {
+  /** 0 to 32767. */
   value: number;
   /** The process that last changed it; 0 for none yet. */
   lastProcess: number;

@@ -78,6 +78,7 @@ export class Deadline {
     this.#end = timeout === Number.POSITIVE_INFINITY ? timeout : performance.now() + timeout;
     this.#signal = signal;
   }
+  /** The signal that may abort the wait. */
   get signal(): AbortSignal | undefined {
     return this.#signal;
   }
@@ -85,6 +86,7 @@ export class Deadline {
   remaining(): number {
     return this.#end === Number.POSITIVE_INFINITY ? this.#end : Math.max(0, this.#end - performance.now());
   }
+  /** Whether no time is left. */
   get expired(): boolean {
     return this.#end !== Number.POSITIVE_INFINITY && performance.now() >= this.#end;
   }
@@ -117,6 +119,7 @@ export class Deadline {
       forget();
     };
   }
+  /** The error for when no time is left. */
   error(): TimeoutError {
     return new TimeoutError(this.#what, this.#timeout);
   }

@@ -5,6 +5,7 @@ import { native } from './native.js';
 
 /** The base of vecino's errors; `code` is stable, the message is for people. */
 export class IpcError extends Error {
+  /** `ERR_VECINO_…`, or the kernel's name for it: `ENOENT`. */
   readonly code: string;
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
@@ -39,13 +40,17 @@ export interface SystemErrorContext {
   path?: string;
   /** What to do about it, as a sentence. */
   hint?: string | undefined;
+  /** An error that this one comes of. */
   cause?: unknown;
 }
 
 /** The kernel said no. `errno` is negative and `code` its name, as in Node's own errors; see errno(3). */
 export class SystemError extends IpcError {
+  /** The kernel's number, negative: `-2`. */
   readonly errno: number;
+  /** The call that failed: `shm_open`. */
   readonly syscall: string;
+  /** What the call was about: a path, a name, a descriptor. */
   readonly path?: string;
   constructor(number: number, syscall: string, context: SystemErrorContext = {}) {
     const code = errnoName(number);
@@ -121,6 +126,7 @@ export class MessageTooLargeError extends IpcError {
  * `value.items[3].when`.
  */
 export class NotEncodableError extends IpcError {
+  /** The part of the value that is at fault: `value.items[3].when`. */
   readonly path: string;
   /** @param reason what is wrong with that part and what to do, as a sentence that `path` begins */
   constructor(path: string, reason: string, options?: ErrorOptions) {

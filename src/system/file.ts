@@ -52,16 +52,25 @@ export function fcntl(fd: number, command: number, argument = 0): number {
 
 /** What fstat(2) tells, in bytes and 512-byte blocks. */
 export interface FileStatus {
+  /** The device that the file is on. */
   device: number;
+  /** Its number there. */
   inode: number;
+  /** Its type and permission bits. */
   mode: number;
+  /** Names that it has; 0 once it was removed. */
   links: number;
+  /** The user who owns it. */
   uid: number;
+  /** The group that owns it. */
   gid: number;
+  /** Bytes. */
   size: number;
+  /** Blocks of 512 bytes that it takes. */
   blocks: number;
 }
 const status = new Float64Array(8);
+/** fstat(2). */
 export function fstat(fd: number): FileStatus {
   check(native.fstat(checkDescriptor('fd', fd), status), 'fstat', { path: `fd ${fd}` });
   const [device, inode, mode, links, uid, gid, size, blocks] = status as unknown as number[];

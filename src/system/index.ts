@@ -1,4 +1,8 @@
-/** The system calls, typed: one function per call, named as its man page; errors; waiting for a descriptor. */
+/**
+ * The system calls, typed: one function per call, named as its man page; errors; waiting for a descriptor.
+ *
+ * @module vecino/system
+ */
 export type { Bytes } from './bytes.js';
 export { Deadline, type SyncWaitOptions, type WaitOptions } from './deadline.js';
 export { epollCreate, epollCtl, epollRoom, epollWait } from './epoll.js';

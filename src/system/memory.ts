@@ -20,6 +20,7 @@ const TRUNCATED = 1;
 
 /** A part of the address space: an `ArrayBuffer` until {@link Mapping.unmap}. */
 export interface Mapping {
+  /** The memory itself; length 0 once it is unmapped. */
   readonly buffer: ArrayBuffer;
   /**
    * Throws {@link CorruptError} if a fault in this mapping was caught: its file was truncated under it, or the process wrote to it

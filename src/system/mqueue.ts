@@ -45,6 +45,7 @@ export interface QueueAttributes {
 }
 /** A message of a POSIX queue. */
 export interface PosixMessage {
+  /** Its bytes, yours to keep. */
   content: Bytes;
   /** 0 (lowest) to 32767 */
   priority: number;
@@ -138,6 +139,7 @@ export function mqUnlink(name: string): boolean {
 }
 
 const attributes = new Float64Array(3);
+/** mq_getattr(3). */
 export function mqGetattr(fd: number): QueueAttributes {
   check(native.mqGetattr(checkDescriptor('fd', fd), attributes), 'mq_getattr', { path: `fd ${fd}` });
   const [maxMessages, messageSize, currentMessages] = attributes as unknown as [number, number, number];

@@ -13,7 +13,7 @@ const POLLNVAL = constants['POLLNVAL']!;
 /** poll(2) takes any number for a descriptor and says so among the events. */
 const notOpen = (fd: number) => new SystemError(EBADF, 'poll', { path: `fd ${fd}` });
 
-/** Blocks until one of `events` (or an error or hang-up) holds on `fd`; tells which. {@link TimeoutError} when time runs out. */
+/** Blocks until one of `events` (or an error or hang-up) holds on `fd`; tells which. `TimeoutError` when time runs out. */
 export function pollOne(fd: number, events: number, deadline: Deadline): number {
   for (;;) {
     const result = native.pollOne(fd, events, deadline.block());

@@ -146,9 +146,11 @@ export class Readiness {
     this.#what = what;
     this.#keepAlive = keepAlive;
   }
+  /** Waits until something can be read, or the other side is gone. */
   readable(deadline: Deadline): Promise<void> {
     return this.#wait(READABLE, deadline);
   }
+  /** Waits until something can be written, or the other side is gone. */
   writable(deadline: Deadline): Promise<void> {
     return this.#wait(WRITABLE, deadline);
   }
@@ -170,6 +172,7 @@ export class Readiness {
     if (this.#closed) throw new ClosedError(this.#what);
     return (this.#watch ??= acquire(this.#fd));
   }
+  /** Ends every wait with {@link ClosedError}; the descriptor stays open. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -21,6 +21,7 @@ const WORDS = FD_SETSIZE / 32;
 export class DescriptorSets {
   readonly #words = new Int32Array(3 * WORDS);
   #count = 0;
+  /** Their bits: the three sets one after another. */
   get words(): Int32Array {
     return this.#words;
   }
@@ -28,12 +29,16 @@ export class DescriptorSets {
   get count(): number {
     return this.#count;
   }
-  /** @param set 0 to be read, 1 to be written, 2 exceptional conditions */
+  /**
+   * Puts a descriptor, 0 to 1023, into a set.
+   * @param set 0 to be read, 1 to be written, 2 exceptional conditions
+   */
   add(set: 0 | 1 | 2, fd: number): void {
     checkInteger('fd', fd, 0, FD_SETSIZE - 1);
     this.#words[set * WORDS + (fd >> 5)]! |= 1 << (fd & 31);
     if (fd >= this.#count) this.#count = fd + 1;
   }
+  /** Whether a descriptor is in a set, numbered as for {@link add}. */
   has(set: 0 | 1 | 2, fd: number): boolean {
     return (this.#words[set * WORDS + (fd >> 5)]! & (1 << (fd & 31))) !== 0;
   }
@@ -41,6 +46,7 @@ export class DescriptorSets {
   *from(first: number): Generator<number> {
     for (let fd = first; fd < this.#count; fd++) if (this.has(0, fd) || this.has(1, fd) || this.has(2, fd)) yield fd;
   }
+  /** Takes over what another one holds. */
   copyFrom(other: DescriptorSets): void {
     this.#words.set(other.#words);
     this.#count = other.#count;

@@ -58,8 +58,11 @@ export function unixName(address: Uint8Array): string | undefined {
 
 /** Where a TCP socket is. */
 export interface InetAddress {
+  /** A numeric address. */
   host: string;
+  /** 0 to 65535. */
   port: number;
+  /** Which protocol it is of. */
   family: 'IPv4' | 'IPv6';
 }
 const space = new Uint8Array(128);

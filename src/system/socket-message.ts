@@ -37,7 +37,14 @@ export function recvmsg(
   fd: number,
   bytes: Uint8Array,
   flags = 0,
-): { length: number; descriptors: number[]; flags: number } {
+): {
+  /** Bytes that arrived. */
+  length: number;
+  /** Descriptors that came along. */
+  descriptors: number[];
+  /** What the kernel says of it: `MSG_TRUNC`, `MSG_CTRUNC`, `MSG_EOR`. */
+  flags: number;
+} {
   checkDescriptor('fd', fd);
   checkBytes('bytes', bytes);
   checkFlags('flags', flags);

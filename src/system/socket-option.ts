@@ -17,6 +17,7 @@ export function getsockopt(fd: number, level: number, option: number): number {
   check(native.getsockopt(checkDescriptor('fd', fd), level, option, value), 'getsockopt', { path: `fd ${fd}` });
   return value[0]!;
 }
+/** setsockopt(2), of an option that is an `int`. */
 export function setsockopt(fd: number, level: number, option: number, to: number): void {
   check(native.setsockopt(checkDescriptor('fd', fd), level, option, to), 'setsockopt', { path: `fd ${fd}` });
 }
@@ -25,7 +26,9 @@ export function setsockopt(fd: number, level: number, option: number, to: number
 export interface Credentials {
   /** 0: a process that this one's pid namespace cannot see. */
   pid: number;
+  /** Its effective user. */
   uid: number;
+  /** Its effective group. */
   gid: number;
 }
 const credentials = new Float64Array(3);

@@ -22,6 +22,7 @@ declare module './native.js' {
 }
 const CLOEXEC = constants['SOCK_CLOEXEC']!;
 
+/** Bytes in order; messages in order; messages without a connection. */
 export type SocketType = 'stream' | 'seqpacket' | 'datagram';
 const types: Record<SocketType, number> = {
   stream: constants['SOCK_STREAM']!,

@@ -21,7 +21,7 @@ const key = new Int32Array(1);
  * A key made of a file and a project number, as ftok(3) makes it in every language: of the low bits of the file's inode and
  * device numbers, so the file must exist, stay, and be the same file for all. Two files may give the same key.
  *
- * @param path an existing file or folder; {@link SystemError} `ENOENT`, `EACCES`, … if stat(2) cannot see it
+ * @param path an existing file or folder; `SystemError` `ENOENT`, `EACCES`, … if stat(2) cannot see it
  * @param project 1 to 255 (in C often a character, `'A'.charCodeAt(0)`)
  * @returns a key_t: -2147483648 to 2147483647
  * @example

@@ -32,11 +32,17 @@ export function shmRemove(id: number): number {
 }
 /** What shmctl(2) IPC_STAT tells. */
 export interface SysVMemoryStatus {
+  /** Bytes, as it was made. */
   size: number;
+  /** How often it is attached now. */
   attached: number;
+  /** The process that made it. */
   creator: number;
+  /** The process that last attached or detached it; 0 for none yet. */
   lastPid: number;
+  /** Permission bits. */
   mode: number;
+  /** The user who owns it. */
   uid: number;
 }
 const status = new Float64Array(6);

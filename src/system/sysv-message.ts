@@ -41,6 +41,7 @@ const { msgrcvSlab } = native;
 export interface SysVMessage {
   /** 1 or more. The kernel's is a `long`: of a type beyond 2^53 - 1, which only other programs can give, this is the nearest number. */
   type: number;
+  /** Its bytes, yours to keep. */
   content: Bytes;
 }
 /** What msgctl(2) tells of a queue. */

@@ -168,7 +168,9 @@ export interface SysVSemaphoreStatus {
   count: number;
   /** Permission bits. */
   mode: number;
+  /** The user who owns it. */
   uid: number;
+  /** The group that owns it. */
   gid: number;
   /** The user who made it. */
   creator: number;
@@ -180,6 +182,7 @@ export interface SysVSemaphoreStatus {
   key: number;
 }
 const status = new Float64Array(8);
+/** semctl(2) `IPC_STAT`. `EINVAL`, `EIDRM`: the set is gone; `EACCES`: it may not be read. */
 export function semStat(id: number): SysVSemaphoreStatus {
   checked(native.semStat(id, status), id);
   const [count, mode, uid, gid, creator, operated, changed, key] = [...status] as [

@@ -17,6 +17,7 @@ type AnyLayout = Layout<any>;
 export type CodecName = 'bytes' | 'text' | 'json' | 'structured' | 'msgpack';
 /** A codec of your own. `name` is recorded in the channel, so that two that differ are told apart; `'custom'` if not given. */
 export interface CustomCodec<T> {
+  /** Recorded in the channel: who opens it with a codec of another name is refused. */
   readonly name?: string;
   /** The bytes of a value. They are copied before the next call. */
   encode(value: T): Uint8Array;

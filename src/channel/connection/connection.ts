@@ -19,7 +19,7 @@ import { streams } from './streams.js';
  * A message is written to shared memory and read there: no system call, unless the other side sleeps. Messages arrive whole, in
  * order, once. One that is longer than the ring travels in parts, which nobody notices.
  *
- * When the peer is killed, at whichever instruction, all that it had sent is delivered, then whoever waits gets a {@link PeerDiedError};
+ * When the peer is killed, at whichever instruction, all that it had sent is delivered, then whoever waits gets a `PeerDiedError`;
  * a peer that closes, or exits with code 0, is a {@link ClosedError} instead, and the end of a `for await`.
  *
  * Belongs to the thread that made it. An open connection does not keep the program running, waiting does, unless {@link unref} was called.
@@ -54,6 +54,7 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
   get peer(): Credentials {
     return this.#link.peer;
   }
+  /** Whether {@link close} was called. */
   get closed(): boolean {
     return this.#link.closed;
   }
@@ -84,7 +85,16 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
     return over;
   }
   /** Messages and bytes (of payload) that this side has sent and received. */
-  get counters(): { sent: number; sentBytes: number; received: number; receivedBytes: number } {
+  get counters(): {
+    /** Messages that were sent. */
+    sent: number;
+    /** Bytes of those messages, encoded. */
+    sentBytes: number;
+    /** Messages that were received. */
+    received: number;
+    /** Bytes of those messages, encoded. */
+    receivedBytes: number;
+  } {
     const { messages: sent, bytes: sentBytes } = this.#sender;
     const { messages: received, bytes: receivedBytes } = this.#receiver;
     return { sent, sentBytes, received, receivedBytes };
@@ -170,7 +180,12 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
     return this.#sender.end(options);
   }
   /** Two Node streams in object mode, one chunk a message. Do not receive otherwise then. */
-  toStreams(): { readable: Readable; writable: Writable } {
+  toStreams(): {
+    /** What the peer sends; ends when the peer has. */
+    readable: Readable;
+    /** What is sent to the peer; its end is {@link end}. */
+    writable: Writable;
+  } {
     return streams(this);
   }
 

@@ -59,6 +59,7 @@ interface Waiter<T, R> {
  * If its process is killed, connections die with it, and the name is free for the next one at once.
  */
 export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disposable, AsyncDisposable {
+  /** The name that it listens at. */
   readonly name: string;
   readonly #makeCoder: () => Coder<T, R>;
   readonly #makeSpin: () => Spin;
@@ -111,6 +112,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     this.#remains = remainsOf(`listener '${this.name}'`, this.#ready, this.#lines, this.#spare, this.#present);
     whenDropped(this, this.#remains);
   }
+  /** Whether {@link close} was called. */
   get closed(): boolean {
     return this.#over.signal.aborted;
   }

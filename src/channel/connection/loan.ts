@@ -2,6 +2,10 @@
 import { checkInteger } from '../../system/arguments.js';
 import { ClosedError } from '../../system/errors.js';
 
+/**
+ * A message that is written in shared memory, where it will be read: commit it to send it, discard it (or leave `using`) to send
+ * nothing.
+ */
 export class Loan implements Disposable {
   readonly #offset: number;
   readonly #length: number;

@@ -43,6 +43,7 @@ export const COUNTERS = 6;
 export const SEAT_OWN = 16;
 export const SEAT_OWN_WORDS = 16;
 
+/** What a channel is. */
 export type ChannelKind = 'connection' | 'topic' | 'queue' | 'service';
 const KINDS: readonly ChannelKind[] = ['connection', 'topic', 'queue', 'service'];
 /** What all who open a channel must agree on. */

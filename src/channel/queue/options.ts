@@ -32,12 +32,17 @@ export interface QueueStats {
   capacity: number;
   /** Bytes that an encoded message may have. */
   messageSize: number;
+  /** How many priorities it knows: 0 to `priorities - 1`. */
   priorities: number;
   /** What this object did: `recovered` are messages of dead consumers that it has given back. */
   sent: number;
+  /** Messages that this object received. */
   received: number;
+  /** Messages that this object acknowledged. */
   acknowledged: number;
+  /** Messages that this object rejected. */
   returned: number;
+  /** Messages of dead consumers that this object has given back. */
   recovered: number;
 }
 const LARGEST_TYPE = 0x7fffffff;

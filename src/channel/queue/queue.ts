@@ -76,6 +76,7 @@ const MOST_UNTIMED = 256;
  * ```
  */
 export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, AsyncIterable<Delivery<R>> {
+  /** Its name. */
   readonly name: string;
   readonly #place: Place;
   readonly #mapping: Mapping;
@@ -292,6 +293,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   get codec(): string {
     return this.#coder.name;
   }
+  /** Whether {@link close} was called. */
   get closed(): boolean {
     return this.#closed;
   }

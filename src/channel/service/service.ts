@@ -31,6 +31,7 @@ const PAUSE = 100;
  * If its process is killed, every call in flight fails with PeerDiedError at once, and the name is free for the next one.
  */
 export class Service implements Disposable, AsyncDisposable {
+  /** The name that it serves at. */
   readonly name: string;
   readonly #listener: Listener<unknown>;
   readonly #sessions = new Set<Session>();
@@ -72,6 +73,7 @@ export class Service implements Disposable, AsyncDisposable {
     this.#keepAlive.begin();
     void this.#accept();
   }
+  /** Whether {@link close} was called. */
   get closed(): boolean {
     return this.#closed;
   }

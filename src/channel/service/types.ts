@@ -11,9 +11,11 @@ import { LISTEN_OPTIONS } from '../connection/listener.js';
  * way, so that one who is slow to ask stops the handler, not the memory from being free. Takes one iteration.
  */
 export interface RemoteStream<T> extends AsyncIterableIterator<T>, AsyncDisposable {
+  /** The next value; waits for it. Rejects with what the handler threw, or with `PeerDiedError` if the server died. */
   next(): Promise<IteratorResult<T, void>>;
   /** Cancels the handler: its `finally` blocks run there. Resolves at once. */
   return(): Promise<IteratorResult<T, void>>;
+  /** Cancels the handler, as `return()` does, and rejects with `error`. */
   throw(error?: unknown): Promise<IteratorResult<T, void>>;
 }
 type IsAny<T> = 0 extends T & 1 ? true : false;

@@ -38,6 +38,7 @@ export interface TopicOptions extends DirectoryOptions {
   /** Microseconds for which a subscription looks before it sleeps; by default it adapts, and is 0 on one core. */
   spin?: number;
 }
+/** Where a subscription begins. */
 export interface SubscribeOptions {
   /** Begin with what is published from now on (the default), or with the oldest message that is still there. */
   from?: 'now' | 'oldest';
@@ -78,6 +79,7 @@ const AT_ONCE = new Deadline('publish');
  * ```
  */
 export class Topic<T, R = T> implements Disposable, AsyncDisposable {
+  /** Its name. */
   readonly name: string;
   /** Bytes of each publisher's ring. */
   readonly capacity: number;

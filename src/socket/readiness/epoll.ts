@@ -25,16 +25,21 @@ export interface EpollInterest extends Interest {
 }
 /** A descriptor that is ready. */
 export interface EpollEvent<Data = unknown> {
+  /** Which one. */
   fd: number;
+  /** What was found. */
   events: Events;
   /** What was given to `add()` or `modify()`. */
   data: Data;
 }
 /** How many events one wait may give: 256 unless told, 65536 at most. The others come with the next. */
 interface MaxEvents {
+  /** 1 to 65536. */
   maxEvents?: number | undefined;
 }
+/** How long a wait may take, and how many events it may give. */
 export type EpollWaitOptions = WaitOptions & MaxEvents;
+/** As {@link EpollWaitOptions}, for a wait that blocks the thread. */
 export type EpollSyncWaitOptions = SyncWaitOptions & MaxEvents;
 
 const OPTIONS: OptionNames<EpollWaitOptions> = { maxEvents: true, ...WAIT_OPTIONS };
@@ -119,7 +124,7 @@ export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>,
   /**
    * Resolves with what is ready, once at least one descriptor is. Neither blocks the event loop nor uses a thread. Of several
    * waits the one that came first is served first.
-   * @param options milliseconds, or {@link EpollWaitOptions}; {@link TimeoutError} when time runs out
+   * @param options milliseconds, or {@link EpollWaitOptions}; `TimeoutError` when time runs out
    */
   async wait(options?: Timeout<EpollWaitOptions>): Promise<EpollEvent<Data>[]> {
     const { most, deadline } = this.#prepare(options);

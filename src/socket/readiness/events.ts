@@ -16,9 +16,13 @@ export interface Interest {
 
 /** What was found. */
 export interface Events {
+  /** Bytes, a connection or the end can be had without blocking (POLLIN). */
   readonly read: boolean;
+  /** Something can be written without blocking (POLLOUT). */
   readonly write: boolean;
+  /** An exceptional condition, such as out-of-band data of TCP (POLLPRI). */
   readonly priority: boolean;
+  /** The peer has closed its writing half (POLLRDHUP). */
   readonly peerClosed: boolean;
   /** The other side is gone (POLLHUP). What it sent before can still be read. */
   readonly hangUp: boolean;

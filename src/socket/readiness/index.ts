@@ -8,5 +8,41 @@ export type { Events, Interest } from './events.js';
 export type { PollEntry, PollResult } from './poll.js';
 export type { SelectResult, SelectSets } from './select.js';
 
-/** select(2), poll(2) and epoll(7), over any descriptors. */
-export const readiness = { select, trySelect, selectSync, poll, tryPoll, pollSync, Epoll } as const;
+/**
+ * select(2), poll(2) and epoll(7), over any descriptors.
+ * @namespace
+ */
+export const readiness = {
+  /**
+   * select(2): waits until one of a few descriptors is ready.
+   * @function
+   */
+  select,
+  /**
+   * select(2): what is ready now.
+   * @function
+   */
+  trySelect,
+  /**
+   * select(2), blocking the thread.
+   * @function
+   */
+  selectSync,
+  /**
+   * poll(2): waits until one of many descriptors is ready.
+   * @function
+   */
+  poll,
+  /**
+   * poll(2): what is ready now.
+   * @function
+   */
+  tryPoll,
+  /**
+   * poll(2), blocking the thread.
+   * @function
+   */
+  pollSync,
+  /** epoll(7): a set of descriptors that is kept. */
+  Epoll,
+} as const;

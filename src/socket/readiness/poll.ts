@@ -11,12 +11,16 @@ import { type Timeout, timeoutOptions } from './timeout.js';
 
 /** A descriptor and what to watch it for. It may carry more properties; they come back with the answer. */
 export interface PollEntry extends Interest {
+  /** Which one; open for as long as it is watched. */
   fd: number;
 }
 /** An entry for which something was found. */
 export interface PollResult<Entry extends PollEntry = PollEntry> {
+  /** Which one. */
   fd: number;
+  /** What was found. */
   events: Events;
+  /** The entry itself, with whatever else it carries. */
   entry: Entry;
 }
 
@@ -72,7 +76,7 @@ class Polling<Entry extends PollEntry> {
  * meanwhile.
  *
  * A descriptor that is not open is found at once, as `invalid`. A descriptor may be in several entries.
- * @param timeout milliseconds, or {@link WaitOptions}; {@link TimeoutError} when it runs out
+ * @param timeout milliseconds, or {@link WaitOptions}; `TimeoutError` when it runs out
  * @example
  * ```ts
  * import { readiness } from 'vecino';

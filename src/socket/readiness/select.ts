@@ -18,8 +18,11 @@ export interface SelectSets {
 }
 /** Those that are ready, in the order they were given in, each once. */
 export interface SelectResult {
+  /** Those that can be read without blocking. */
   read: number[];
+  /** Those that can be written without blocking. */
   write: number[];
+  /** Those with an exceptional condition. */
   except: number[];
 }
 
@@ -103,7 +106,7 @@ function checkSelectable(argument: string, fd: unknown): void {
  * epoll waits for all of them, and then a select(2) with time-out 0 tells which. Do not close them meanwhile.
  *
  * Descriptors must be below 1024 (`RangeError`): the kernel's sets have no room for others. One that is not open is `EBADF`.
- * @param timeout milliseconds, or {@link WaitOptions}; {@link TimeoutError} when it runs out
+ * @param timeout milliseconds, or {@link WaitOptions}; `TimeoutError` when it runs out
  * @example
  * ```ts
  * import { readiness } from 'vecino';
