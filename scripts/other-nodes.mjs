@@ -7,7 +7,16 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 // Hundreds of kills prove the protocols in memory, and the long copies the kernel's calls, which are the same whatever runs them: once is enough.
-const lengthy = ['-proof', '-queue/deaths', '-service/processes', '-sync/rw-lock', '-sync/named', '-cli/copy', '-lab/'];
+const lengthy = [
+  '-docs/site',
+  '-proof',
+  '-queue/deaths',
+  '-service/processes',
+  '-sync/rw-lock',
+  '-sync/named',
+  '-cli/copy',
+  '-lab/',
+];
 /** What failed, told again below all that did not. */
 const failures = [];
 /** Where run.mjs writes them. */

@@ -1,0 +1,189 @@
+import '../support/leaks.js';
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname, join, relative } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { root, temporaryFolder } from '../support/processes.js';
+import { Browser, noBrowser } from './browser.js';
+
+const folder = join(root, 'site');
+const profile = join(temporaryFolder(), 'profile');
+const notBuilt = !existsSync(join(folder, 'index.html')) && 'needs the site (npm run site)';
+const pages = notBuilt
+  ? []
+  : readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.html'))
+      .map((name) => join(folder, name));
+const addressOf = (page: string) => pathToFileURL(page).href;
+const decode = (text: string) => text.replaceAll('&amp;', '&').replaceAll('&quot;', '"').replaceAll('&lt;', '<');
+
+test('Site: every link of every page leads to a page and to a place in it', { skip: notBuilt }, () => {
+  const texts = new Map(pages.map((page) => [page, readFileSync(page, 'utf8')]));
+  const places = new Map(
+    [...texts].map(([page, text]) => [
+      page,
+      new Set([...text.matchAll(/ id="([^"]*)"/g)].map(([, id]) => decode(id!))),
+    ]),
+  );
+  const broken: string[] = [];
+  for (const [page, text] of texts) {
+    for (const [, raw] of text.matchAll(/ (?:href|src)="([^"]*)"/g)) {
+      const link = decode(raw!);
+      if (/^(https?|mailto|data):/.test(link)) continue;
+      const url = new URL(link, addressOf(page));
+      const hash = decodeURIComponent(url.hash.slice(1));
+      url.hash = '';
+      let to = fileURLToPath(url);
+      if (existsSync(to) && statSync(to).isDirectory()) to = join(to, 'index.html');
+      if (!existsSync(to)) broken.push(`${relative(folder, page)}: ${link}`);
+      else if (hash && places.has(to) && !places.get(to)!.has(hash)) broken.push(`${relative(folder, page)}: ${link}`);
+    }
+  }
+  assert.deepEqual(broken, []);
+});
+
+test('Site: no page loads anything from elsewhere', { skip: notBuilt }, () => {
+  for (const page of pages) {
+    for (const [tag] of readFileSync(page, 'utf8').matchAll(/<(?:script|link|img|iframe|source)\b[^>]*>/g))
+      assert.doesNotMatch(tag, /(?:src|href)="(?:https?:)?\/\//, relative(folder, page));
+  }
+});
+
+/** The site as a web server gives it; over `file:` a browser complains of its icons. */
+const server = createServer((request, response) => {
+  const path = join(folder, decodeURIComponent(new URL(request.url!, 'http://site').pathname));
+  if (!existsSync(path)) return void response.writeHead(404).end();
+  const type = TYPES[extname(path)];
+  response.writeHead(200, type === undefined ? {} : { 'content-type': type }).end(readFileSync(path));
+});
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+};
+
+describe('Site in Chromium', { skip: notBuilt || noBrowser }, () => {
+  let browser: Browser;
+  const said: string[] = [];
+  const asked: string[] = [];
+  let origin: string;
+  before(async () => {
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    browser = await Browser.start(profile);
+    browser.on((method, params) => {
+      if (method === 'Runtime.exceptionThrown' || method === 'Log.entryAdded') said.push(JSON.stringify(params));
+      if (method === 'Runtime.consoleAPICalled' && ['error', 'warning', 'assert'].includes(params['type'] as string))
+        said.push(JSON.stringify(params['args']));
+      if (method === 'Network.requestWillBeSent') asked.push((params['request'] as { url: string }).url);
+    });
+  });
+  after(async () => {
+    await browser?.close();
+    server.close();
+    server.closeAllConnections();
+  });
+
+  /** `name` is kept for people to look at. */
+  async function show(page: string, width: number, scheme: 'light' | 'dark', name?: string): Promise<void> {
+    await browser.call('Emulation.setDeviceMetricsOverride', {
+      width,
+      height: 1000,
+      deviceScaleFactor: 1,
+      mobile: width < 500,
+    });
+    await browser.call('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
+    await browser.open(`${origin}/${page}`);
+    if (name === undefined) return;
+    const pictures = join(root, 'build', 'site-pictures');
+    mkdirSync(pictures, { recursive: true });
+    writeFileSync(join(pictures, `${name}-${width}-${scheme}.png`), await browser.screenshot());
+  }
+  const quiet = () => {
+    assert.deepEqual(said.splice(0), []);
+    assert.deepEqual(
+      asked.splice(0).filter((url) => !url.startsWith(`${origin}/`) && !/^(data|about|blob):/.test(url)),
+      [],
+    );
+  };
+
+  test('pages that the start page and their navigation lead to load without a word on the console', async () => {
+    await show('index.html', 1440, 'light');
+    const seen = new Set<string>();
+    const links = async () =>
+      browser.evaluate<string[]>(
+        `[...document.querySelectorAll('a[href]')].map((link) => link.href.replace(/#.*/, ''))`,
+      );
+    const start = (await links()).filter((link) => link.startsWith(origin) && link.endsWith('.html'));
+    assert.ok(start.some((link) => link.includes('/docs/')));
+    for (const link of start) {
+      if (seen.has(link)) continue;
+      seen.add(link);
+      await browser.open(link);
+      assert.equal(await browser.evaluate('document.querySelectorAll("h1").length > 0'), true, link);
+      quiet();
+    }
+    // The navigation is drawn by a script from an index of all pages.
+    assert.ok(seen.size > 20, `${seen.size} pages`);
+  });
+
+  test('the search finds a class, a function and a page by its words', async () => {
+    for (const [words, expected] of [
+      ['Mutex', 'classes/vecino_sync.Mutex.html'],
+      ['listChannels', 'functions/vecino_channel.listChannels.html'],
+      ['cluster', 'docs/cluster.html'],
+    ]) {
+      await show('index.html', 1440, 'light');
+      const found = await browser.evaluate<string[]>(`new Promise((resolve) => {
+        document.querySelector('#tsd-search-trigger').click();
+        const input = document.querySelector('#tsd-search-input');
+        const results = () => [...document.querySelectorAll('#tsd-search-results a')].map((link) => link.href);
+        const look = () => (results().length ? resolve(results()) : setTimeout(look, 20));
+        const ask = () => {
+          if (document.querySelector('#tsd-search-status').textContent.includes('Preparing')) return setTimeout(ask, 20);
+          input.value = ${JSON.stringify(words)};
+          input.dispatchEvent(new Event('input', { bubbles: true }));
+          look();
+        };
+        ask();
+      })`);
+      assert.ok(
+        found.some((link) => link.includes(expected!)),
+        `${words}: ${found.join(' ')}`,
+      );
+      quiet();
+    }
+  });
+
+  const looks = [
+    'index',
+    'docs/queue',
+    'classes/vecino_channel.Queue',
+    'modules/vecino',
+    'docs/install',
+    'variables/vecino_system.errno',
+  ];
+  for (const width of [390, 1440]) {
+    for (const scheme of ['light', 'dark'] as const) {
+      test(`nothing is wider than a ${scheme} window of ${width} pixels`, async () => {
+        for (const name of looks) {
+          await show(`${name}.html`, width, scheme, name.replaceAll('/', '-'));
+          const wide = await browser.evaluate<string[]>(`document.documentElement.scrollWidth <= innerWidth ? [] :
+            [...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+              .slice(0, 5).map((one) => one.outerHTML.slice(0, 120))`);
+          assert.deepEqual(wide, [], name);
+          const dark = await browser.evaluate<boolean>(
+            `(([r, g, b]) => r + g + b < 384)(getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number))`,
+          );
+          assert.equal(dark, scheme === 'dark', name);
+          quiet();
+        }
+      });
+    }
+  }
+});
