@@ -19,6 +19,11 @@ export const publish: (words: Int32Array, index: number, value: number) => void 
       }
     : (words, index, value) => void Atomics.store(words, index, value);
 /**
+ * The load that pairs with {@link publish}: no later load of this thread may precede it. On x86-64 that holds for every load. It also stands
+ * after an `Atomics.store` of this thread, which is {@link loadAfterStore}: both are needed where a sleep is announced before a last look.
+ */
+export const loadPublished: (words: Int32Array, index: number) => number = loadAfterStore;
+/**
  * A store that no later plain store may overtake: "this will change", said before it is changed. On ARM a store-release holds back only
  * what comes before it; the load-acquire behind it holds back what comes after, and the two keep their order.
  */
