@@ -37,10 +37,13 @@ export const storeFirst: (words: Int32Array, index: number, value: number) => vo
         Atomics.load(words, index);
       };
 const fence = new Int32Array(new SharedArrayBuffer(4));
-/** A load that no earlier plain load may follow: "has it changed meanwhile?", asked after reading. The pair of {@link storeFirst}. */
+/**
+ * A load that no earlier plain load may follow: "has it changed meanwhile?", asked after reading. The pair of {@link storeFirst}. On
+ * x86-64 loads keep their order.
+ */
 export const loadLast: (words: Int32Array, index: number) => number =
   process.arch === 'x64'
-    ? (words, index) => Atomics.load(words, index)
+    ? (words, index) => words[index]!
     : (words, index) => {
         Atomics.store(fence, 0, 0);
         return Atomics.load(words, index);

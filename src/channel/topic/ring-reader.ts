@@ -11,7 +11,7 @@ import { CorruptError } from '../../system/errors.js';
 import type { Mapping } from '../../system/memory.js';
 import { copyOut, SHORT } from '../codec/copy-out.js';
 import type { Scratch } from '../codec/scratch.js';
-import { loadLast } from '../ring/ordering.js';
+import { loadLast, loadPublished } from '../ring/ordering.js';
 import {
   DATA,
   KIND,
@@ -55,6 +55,12 @@ export class RingReader {
   #high = 0;
   /** What was last seen of the writer's. */
   #tail = 0;
+  /**
+   * Of the last record. Most are as long as the one before. Where the next one begins is then not computed from what was just read: the
+   * processor guesses the branch, and fetches the lines of many records at once instead of one after the other.
+   */
+  #usualLength = 0;
+  #usualSize = RECORD_HEADER >> 4;
   /** Of the record that {@link next} gave. */
   #given = 0;
   length = 0;
@@ -78,15 +84,18 @@ export class RingReader {
       const position = this.#position;
       const at = position & this.#mask;
       const index = (DATA >> 2) + (at << 2);
-      const length = words[index + LENGTH]!; // ordered behind the atomic load of the tail
+      const length = words[index + LENGTH]!; // ordered behind the load of the tail
+      if (length !== this.#usualLength && length >= 0 && length <= this.#longest) {
+        this.#usualLength = length;
+        this.#usualSize = unitsOf(length);
+      }
       if (
+        length === this.#usualLength &&
         words[index + SEQUENCE_LOW] === this.#low &&
-        words[index + SEQUENCE_HIGH] === this.#high &&
-        length >= 0 &&
-        length <= this.#longest
+        words[index + SEQUENCE_HIGH] === this.#high
       ) {
         const kind = words[index + KIND];
-        const size = unitsOf(length);
+        const size = this.#usualSize;
         const left = (this.#tail - position) >>> 0;
         if (kind === MESSAGE && size <= left && at + size <= this.#units) {
           this.#given = position;
@@ -134,7 +143,7 @@ export class RingReader {
   }
   /** Whether there is something to read, without reading it. */
   get ready(): boolean {
-    return this.#position !== this.#tail || Atomics.load(this.#words, TAIL) !== this.#position;
+    return this.#position !== this.#tail || loadPublished(this.#words, TAIL) !== this.#position;
   }
   /** Calls `visit` for up to `limit` records, where they lie. What came back overtaken is counted. */
   drain(visit: (memory: Uint8Array, offset: number, length: number) => void, limit: number): number {
@@ -154,7 +163,7 @@ export class RingReader {
   /** Reads the writer's tail; false: nothing new. */
   #look(): boolean {
     for (;;) {
-      const tail = Atomics.load(this.#words, TAIL); // pairs with the store in RingWriter.commit
+      const tail = loadPublished(this.#words, TAIL); // pairs with the store in RingWriter.commit
       if (tail === this.#position) return false;
       if ((tail - this.#position) >>> 0 < this.#units) {
         this.#tail = tail;

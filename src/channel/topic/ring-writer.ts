@@ -2,10 +2,11 @@
  * The writing end of a ring of a topic (layout.ts). It never waits: it overwrites the oldest.
  *
  * Crash guarantee: nothing is seen before `commit`, and then all of it; see layout.ts.
- * Hostility: positions and numbers are kept in private memory. Of the shared memory it reads only the lengths of its own records, when it
- * overwrites them, and each must lie within what it has written; otherwise a {@link CorruptError}.
+ * Hostility: positions and numbers are kept in private memory. Of the shared memory it reads only the lengths of records that an earlier
+ * writer has left, when it overwrites them, and each must lie within what that one had written; otherwise a {@link CorruptError}.
  */
 import { CorruptError } from '../../system/errors.js';
+import { CopyIn } from '../ring/copy-in.js';
 import { publish, storeFirst } from '../ring/ordering.js';
 import {
   DATA,
@@ -21,11 +22,14 @@ import {
   unitsOf,
 } from './layout.js';
 
+/** Into so many parts a ring is divided by what is noted of where records begin. */
+const MARKS = 64;
+
 export class RingWriter {
   /** The memory, for whoever writes payloads himself. */
   readonly buffer: ArrayBuffer;
   readonly #words: Int32Array;
-  readonly #bytes: Uint8Array;
+  readonly #copyIn: CopyIn;
   /** The capacity in units of 16 bytes. */
   readonly #units: number;
   readonly #mask: number;
@@ -38,21 +42,37 @@ export class RingWriter {
   #high: number;
   /** Units of the pad before what is reserved. */
   #pad = 0;
+  /**
+   * Where some of our records begin, each at least {@link #step} units behind the one before, the first and the next one's index. With
+   * them room is made without a look at the old records, whose lines are in no cache, or in a reader's.
+   */
+  readonly #marks = new Int32Array(2 * MARKS);
+  readonly #step: number;
+  #firstMark = 0;
+  #nextMark = 0;
+  #marked: number;
+  /** Where ours begin. Before lies what an earlier writer has left. */
+  readonly #began: number;
+  #inherited: boolean;
 
   /** Goes on behind the last committed record. */
   constructor(buffer: ArrayBuffer, capacity: number) {
     this.buffer = buffer;
     this.#words = new Int32Array(buffer);
-    this.#bytes = new Uint8Array(buffer);
+    this.#copyIn = new CopyIn(buffer);
     this.#units = capacity >> 4;
     this.#mask = this.#units - 1;
     this.#stride = this.#units >> 4;
+    this.#step = this.#units / MARKS;
     const oldest = Atomics.load(this.#words, OLDEST);
     const tail = Atomics.load(this.#words, TAIL);
     // One unit is kept for the number at the tail.
     if ((tail - oldest) >>> 0 >= this.#units) throw this.#damaged(`positions ${oldest >>> 0} and ${tail >>> 0}`);
     this.#oldest = oldest;
     this.#tail = tail;
+    this.#began = tail;
+    this.#inherited = oldest !== tail;
+    this.#marked = (tail - this.#step) | 0;
     const index = this.#index(tail);
     this.#low = this.#words[index + SEQUENCE_LOW]!;
     this.#high = this.#words[index + SEQUENCE_HIGH]!;
@@ -66,7 +86,7 @@ export class RingWriter {
     const pad = at + size > this.#units ? this.#units - at : 0;
     const need = pad + size + 1;
     if (this.#units - ((this.#tail - this.#oldest) | 0) < need) this.#makeRoom(need);
-    this.#pad = pad;
+    if (this.#pad !== pad) this.#pad = pad;
     return DATA + ((pad === 0 ? at : 0) << 4) + RECORD_HEADER;
   }
   /** Publishes what was reserved, `length` bytes of it. */
@@ -74,38 +94,39 @@ export class RingWriter {
     const words = this.#words;
     let position = this.#tail;
     let low = this.#low;
-    if (this.#pad !== 0) {
-      this.#heading((this.#pad << 4) - RECORD_HEADER, PAD);
-      position = (position + this.#pad) | 0;
-      this.#tail = position;
-      this.#pad = 0;
+    if (((position - this.#marked) | 0) >= this.#step) {
+      this.#marked = position;
+      this.#marks[this.#nextMark++ & (2 * MARKS - 1)] = position;
     }
-    this.#heading(length, MESSAGE);
+    let index = this.#index(position); // where our number is since the commit before
+    if (this.#pad !== 0) {
+      words[index + LENGTH] = (this.#pad << 4) - RECORD_HEADER;
+      words[index + KIND] = PAD;
+      position = (position + this.#pad) | 0;
+      this.#pad = 0;
+      index = this.#index(position);
+      words[index + SEQUENCE_LOW] = low;
+      words[index + SEQUENCE_HIGH] = this.#high;
+    }
+    words[index + LENGTH] = length;
+    words[index + KIND] = MESSAGE;
     position = (position + unitsOf(length)) | 0;
     low = (low + 1) | 0;
     this.#low = low;
     if (low === 0) this.#high++;
-    const next = this.#index(position);
-    words[next + SEQUENCE_LOW] = low;
-    words[next + SEQUENCE_HIGH] = this.#high;
+    index = this.#index(position);
+    words[index + SEQUENCE_LOW] = low;
+    words[index + SEQUENCE_HIGH] = this.#high;
     this.#tail = position;
     publish(words, TAIL, position); // pairs with the load in RingReader.#look
   }
   /** Copies a message in. */
   write(payload: Uint8Array): void {
     const { length } = payload;
-    this.#bytes.set(payload, this.reserve(length));
+    this.#copyIn.copy(payload, this.reserve(length), length);
     this.commit(length);
   }
 
-  #heading(length: number, kind: number): void {
-    const words = this.#words;
-    const index = this.#index(this.#tail);
-    words[index + LENGTH] = length;
-    words[index + KIND] = kind;
-    words[index + SEQUENCE_LOW] = this.#low;
-    words[index + SEQUENCE_HIGH] = this.#high;
-  }
   #index(position: number): number {
     return (DATA >> 2) + ((position & this.#mask) << 2);
   }
@@ -114,16 +135,30 @@ export class RingWriter {
     const tail = this.#tail;
     const most = this.#units - Math.min(this.#units, need + this.#stride);
     let oldest = this.#oldest;
-    for (let used = (tail - oldest) | 0; used > most; used = (tail - oldest) | 0) {
-      const index = this.#index(oldest);
-      const length = this.#words[index + LENGTH]!;
+    if (this.#inherited) oldest = this.#giveUpInherited(most);
+    while (((tail - oldest) | 0) > most) {
+      oldest = this.#firstMark === this.#nextMark ? tail : this.#marks[this.#firstMark++ & (2 * MARKS - 1)]!;
+    }
+    this.#oldest = oldest;
+    storeFirst(this.#words, OLDEST, oldest); // pairs with the load in RingReader.intact: before anything is overwritten
+  }
+  /** As many of an earlier writer's records as must go, or all: where the oldest that stays begins. */
+  #giveUpInherited(most: number): number {
+    const tail = this.#tail;
+    let oldest = this.#oldest;
+    while (((tail - oldest) | 0) > most) {
+      const used = (this.#began - oldest) | 0;
+      if (used === 0) {
+        this.#inherited = false;
+        break;
+      }
+      const length = this.#words[this.#index(oldest) + LENGTH]!;
       if (length < 0 || length >> 4 >= used) throw this.#damaged(`a record of ${length} bytes`);
       const size = unitsOf(length);
       if (size > used) throw this.#damaged(`a record of ${length} bytes`);
       oldest = (oldest + size) | 0;
     }
-    this.#oldest = oldest;
-    storeFirst(this.#words, OLDEST, oldest); // pairs with the load in RingReader.intact: before anything is overwritten
+    return oldest;
   }
   #damaged(what: string): CorruptError {
     return new CorruptError(`the ring has ${what}, which cannot be: somebody has damaged it`);
