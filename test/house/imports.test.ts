@@ -8,7 +8,7 @@ import { root } from '../support/processes.js';
 /** The rooms from the ground up: each may import from those below it, and from none beside it. */
 const STOREYS = [
   ['system'],
-  ['memory'],
+  ['memory', 'lock-free'],
   ['sync', 'pipe', 'mailbox', 'socket', 'signal'],
   ['channel'],
   ['lab'],
@@ -18,7 +18,7 @@ const STOREYS = [
 /** The same within src/channel. */
 const CHANNEL_STOREYS = [
   ['full-error.ts'],
-  ['ring', 'codec'],
+  ['codec'],
   ['place'],
   ['connection'],
   ['topic', 'queue', 'service'],
@@ -85,9 +85,19 @@ test('Imports: no files form a circle, types included', () => {
   for (const file of files) visit(file, []);
 });
 
-test('Imports: whoever comes from another room enters by its index.ts; the system is open to all', () => {
+test('Imports: the algorithms in lock-free know neither promises, timers, descriptors nor Node', () => {
+  const impure = files
+    .filter((file) => room(file) === 'lock-free')
+    .filter((file) => {
+      const text = readFileSync(join(source, file), 'utf8').replace(/\/\*.*?\*\/|\/\/[^\n]*/gs, '');
+      return /node:|\b(async|await|Promise|setTimeout|setImmediate|native)\b/.test(text);
+    });
+  assert.deepEqual(impure, []);
+});
+
+test('Imports: whoever comes from another room enters by its index.ts; the system and the algorithms are open to all', () => {
   const past = [...arrows()].filter(([from, to]) => {
-    if (room(from) === room(to) || room(to) === 'system' || to.endsWith('/index.ts')) return false;
+    if (room(from) === room(to) || ['system', 'lock-free'].includes(room(to)) || to.endsWith('/index.ts')) return false;
     return !DOORS.some((door) => door.from === from && door.to.test(to));
   });
   assert.deepEqual(past, []);

@@ -10,7 +10,7 @@ import { SharedMemory } from 'vecino';
 import { coderOf } from '#src/channel/codec/index.js';
 import { Connection } from '#src/channel/connection/connection.js';
 import { Link, linkSize, type Terms } from '#src/channel/connection/link.js';
-import { FIRST_PART, LAST_PART, MESSAGE, MIDDLE_PART, PAD, recordSize } from '#src/channel/ring/layout.js';
+import { FIRST_PART, LAST_PART, MESSAGE, MIDDLE_PART, PAD, recordSize } from '#src/lock-free/ring/layout.js';
 import { ClosedError, CorruptError, PeerDiedError, TimeoutError } from '#src/system/errors.js';
 import { mmap } from '#src/system/memory.js';
 import { constants } from '#src/system/native.js';
@@ -167,7 +167,7 @@ test('a sender that begins messages and gives them up, for ever, holds up neithe
   const stop = new Int32Array(new SharedArrayBuffer(4));
   const quitter = new Worker(
     `const { workerData } = require('node:worker_threads');
-     Promise.all([import('vecino'), import('#src/channel/ring/producer.js')]).then(([{ SharedMemory }, { RingProducer }]) => {
+     Promise.all([import('vecino'), import('#src/lock-free/ring/producer.js')]).then(([{ SharedMemory }, { RingProducer }]) => {
        const memory = SharedMemory.fromFd(workerData.fd);
        const ring = new RingProducer(memory.buffer, 0, 4096, ${CAPACITY});
        while (Atomics.load(workerData.stop, 0) === 0) {

@@ -5,8 +5,8 @@ import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { listen } from 'vecino';
-import { RingConsumer } from '#src/channel/ring/consumer.js';
-import { MESSAGE } from '#src/channel/ring/layout.js';
+import { RingConsumer } from '#src/lock-free/ring/consumer.js';
+import { MESSAGE } from '#src/lock-free/ring/layout.js';
 import { root, start, temporaryFolder, uniqueName } from '../support/processes.js';
 
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
@@ -73,7 +73,7 @@ test('60,000 sleeps of a consumer that was busy before', { timeout: 600_000 }, a
   const [RUNG, ROUND] = [0, 16];
   const shared = new Int32Array(new SharedArrayBuffer(128));
   const producer = new Worker(
-    `import('#src/channel/ring/producer.js').then(({ RingProducer }) => {
+    `import('#src/lock-free/ring/producer.js').then(({ RingProducer }) => {
        const { memory, shared } = require('node:worker_threads').workerData;
        const ring = new RingProducer(memory, 0, 4096, ${capacity});
        const bytes = new Uint8Array(8);

@@ -1,5 +1,5 @@
 /** Queues that have seen more messages than a test can send. */
-import { HINT_STRIDE, HINTS, type Plan, TAIL_HINT } from '#src/channel/queue/layout.js';
+import { HINT_STRIDE, HINTS, type Plan, TAIL_HINT } from '#src/lock-free/slot-queue/layout.js';
 
 /** Makes the next message of a priority, in the memory of a queue that is empty, the one at `position`. */
 export function primePosition(words: Int32Array, plan: Plan, priority: number, position: number): void {

@@ -1,6 +1,7 @@
 /** Decoding what lies in shared memory. */
+
+import { copyOut, SHORT } from '../../lock-free/copy-out.js';
 import type { Decoder } from './coder.js';
-import { copyOut, SHORT } from './copy-out.js';
 import { Scratch } from './scratch.js';
 
 /** Decodes messages in memory that others can write to: copied to private memory first, unless the coder needs that not. */

@@ -10,6 +10,7 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { checkCapacity, LARGEST_CAPACITY, SMALLEST_CAPACITY } from '../../lock-free/ring/layout.js';
 import { SharedMemory } from '../../memory/index.js';
 import type { UnixSocket } from '../../socket/index.js';
 import { checkInteger } from '../../system/arguments.js';
@@ -22,7 +23,6 @@ import { mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
 import { type Credentials, setsockopt } from '../../system/socket-option.js';
 import type { ChannelDirectory, DirectoryOptions } from '../place/directory.js';
-import { checkCapacity, LARGEST_CAPACITY, SMALLEST_CAPACITY } from '../ring/layout.js';
 import { Link, linkSize, type Terms } from './link.js';
 import type { SpareDescriptor } from './spare.js';
 

@@ -8,6 +8,9 @@
  *           4096  data of the first, then of the second
  */
 
+import { RingConsumer } from '../../lock-free/ring/consumer.js';
+import { CONTROL } from '../../lock-free/ring/layout.js';
+import { RingProducer } from '../../lock-free/ring/producer.js';
 import { closed, closeIfOwned, type Remains, whenDropped } from '../../system/dropped.js';
 import { ClosedError, type CorruptError, PeerDiedError } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
@@ -16,9 +19,6 @@ import type { Mapping } from '../../system/memory.js';
 import { own } from '../../system/owned-descriptor.js';
 import type { Credentials } from '../../system/socket-option.js';
 import type { Row } from '../place/row.js';
-import { RingConsumer } from '../ring/consumer.js';
-import { CONTROL } from '../ring/layout.js';
-import { RingProducer } from '../ring/producer.js';
 import { Bell } from './bell.js';
 
 const DATA = 4096;

@@ -2,8 +2,8 @@
  * A message that comes in parts, put together. The first begins with the length of the whole; they must make exactly that. Parts without
  * their last were given up by their sender, and are thrown away when the next message begins.
  */
-import type { RingConsumer } from '../ring/consumer.js';
-import { FIRST_PART, LAST_PART } from '../ring/layout.js';
+import type { RingConsumer } from '../../lock-free/ring/consumer.js';
+import { FIRST_PART, LAST_PART } from '../../lock-free/ring/layout.js';
 
 /** Before the first part: the length of the whole, and 4 bytes unused. */
 export const PREFIX = 8;

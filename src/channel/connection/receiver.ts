@@ -4,6 +4,9 @@
  * Guarantee: what the peer has committed is delivered, whole and in order, also after its death; then whoever receives is told.
  * Records are bounded before they are read (ring/consumer.ts), and parts must make exactly the message that they announce.
  */
+
+import type { RingConsumer } from '../../lock-free/ring/consumer.js';
+import { FIRST_PART, MESSAGE, RECORD_HEADER } from '../../lock-free/ring/layout.js';
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { CorruptError, IpcError, invalidArgument } from '../../system/errors.js';
@@ -13,8 +16,6 @@ import { taskInContext } from '../codec/context.js';
 import type { Decoder } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
 import type { Row } from '../place/row.js';
-import type { RingConsumer } from '../ring/consumer.js';
-import { FIRST_PART, MESSAGE, RECORD_HEADER } from '../ring/layout.js';
 import type { Link } from './link.js';
 import { Parts } from './parts.js';
 

@@ -4,6 +4,9 @@
  * Guarantee: a message counts as sent when its record, or the last of its parts, is committed. A sender that is killed, aborted or
  * out of time before that has sent nothing that anybody will see: parts without their last are thrown away by the receiver.
  */
+
+import { FIRST_PART, LAST_PART, longestRecord, MESSAGE, MIDDLE_PART } from '../../lock-free/ring/layout.js';
+import type { RingProducer } from '../../lock-free/ring/producer.js';
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError, IpcError, MessageTooLargeError, NotEncodableError } from '../../system/errors.js';
@@ -11,8 +14,6 @@ import { Line, type Task } from '../../system/line.js';
 import { commitTime, type Spin } from '../../system/spin.js';
 import type { Coder } from '../codec/index.js';
 import type { Row } from '../place/row.js';
-import { FIRST_PART, LAST_PART, longestRecord, MESSAGE, MIDDLE_PART } from '../ring/layout.js';
-import type { RingProducer } from '../ring/producer.js';
 import type { Link } from './link.js';
 import { Loan } from './loan.js';
 import { PREFIX } from './parts.js';

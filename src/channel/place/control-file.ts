@@ -12,6 +12,7 @@
  * it back when its owner dies, however that happens. What stands in a seat is information for others and never proves anything.
  * Crash guarantee: the file gets its name when its description is whole.
  */
+import { SEATS } from '../../lock-free/seats.js';
 import { CorruptError } from '../../system/errors.js';
 import { pread, pwrite } from '../../system/file.js';
 import { allocate } from '../../system/new-file.js';
@@ -26,8 +27,7 @@ const MAX_DESCRIPTION_BYTES = LIFE_WORD * 4 - DESCRIPTION;
 /** Where the seats begin. */
 export const SEATS_OFFSET = 4096;
 export const SEAT_SIZE = 128;
-/** How many may take part in one channel at a time. */
-export const SEATS = 256;
+export { SEATS };
 export const CONTROL_SIZE: number = SEATS_OFFSET + SEATS * SEAT_SIZE;
 
 /** Of a seat, in words (i32). */

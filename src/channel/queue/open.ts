@@ -1,4 +1,12 @@
 /** What a queue is opened with. */
+
+import {
+  checkGeometry,
+  type Geometry,
+  LARGEST_CAPACITY,
+  LARGEST_MESSAGE,
+  MOST_PRIORITIES,
+} from '../../lock-free/slot-queue/layout.js';
 import { checkInteger, checkOptions, type OptionNames } from '../../system/arguments.js';
 import { close } from '../../system/file.js';
 import { openFile } from '../../system/open-existing.js';
@@ -6,7 +14,6 @@ import { Spin } from '../../system/spin.js';
 import type { Codec, CodecName } from '../codec/index.js';
 import { readControl } from '../place/control-file.js';
 import { type ChannelDirectory, DIRECTORY_OPTIONS, type DirectoryOptions } from '../place/directory.js';
-import { checkGeometry, type Geometry, LARGEST_CAPACITY, LARGEST_MESSAGE, MOST_PRIORITIES } from './layout.js';
 
 export interface QueueOptions<T = unknown> extends DirectoryOptions {
   /** How values become bytes: `'msgpack'` unless the queue is there with another. */

@@ -1,4 +1,16 @@
 /** A queue in shared memory: many producers, many consumers, each message to one of them, at least once. */
+
+import {
+  CONSUMER_TICKETS,
+  CONSUMERS,
+  type Plan,
+  PRODUCER_TICKETS,
+  PRODUCERS,
+  planOfFound,
+} from '../../lock-free/slot-queue/layout.js';
+import { Messages } from '../../lock-free/slot-queue/messages.js';
+import { enter, leave, recover } from '../../lock-free/slot-queue/recovery.js';
+import { Sleepers } from '../../lock-free/slot-queue/waiter-table.js';
 import { checkInteger, checkName, checkOptions } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { closed, type Remains, whenDropped } from '../../system/dropped.js';
@@ -17,8 +29,6 @@ import { Place } from '../place/place.js';
 import { unlinkPlace } from '../place/unlink.js';
 import type { Deaths } from './deaths.js';
 import { Delivery, type Keeper, Undecodable } from './delivery.js';
-import { CONSUMER_TICKETS, CONSUMERS, type Plan, PRODUCER_TICKETS, PRODUCERS, planOfFound } from './layout.js';
-import { Messages } from './messages.js';
 import { codecOf, describe, type QueueOptions } from './open.js';
 import {
   type QueueReceiveOptions,
@@ -29,9 +39,7 @@ import {
   typeOf,
   typesOf,
 } from './options.js';
-import { enter, leave, recover } from './recovery.js';
 import { hasSegment, mapSegment, type Segment } from './segment.js';
-import { Sleepers } from './sleepers.js';
 import { type Attempts, type Job, type Types, Waiting } from './waiting.js';
 import { Waker } from './waker.js';
 

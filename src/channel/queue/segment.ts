@@ -1,5 +1,6 @@
 /** The file `slots` of a queue: made whole, by whoever comes first, then mapped by all. */
 import { existsSync } from 'node:fs';
+import { FREE, MAGIC, type Plan, STATE, VERSION } from '../../lock-free/slot-queue/layout.js';
 import { CorruptError, SystemError } from '../../system/errors.js';
 import { close, fchmod, fstat, pwrite } from '../../system/file.js';
 import { type Mapping, mmap } from '../../system/memory.js';
@@ -8,7 +9,6 @@ import { openFile } from '../../system/open-existing.js';
 import { giveToOwner } from '../place/directory.js';
 import { removeUnlinked } from '../place/folder.js';
 import type { Place } from '../place/place.js';
-import { FREE, MAGIC, type Plan, STATE, VERSION } from './layout.js';
 
 const FILE = 'slots';
 

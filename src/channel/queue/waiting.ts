@@ -6,6 +6,7 @@
  * behind it. Whoever runs out of time steps out with nothing done, because an attempt is one synchronous call.
  */
 
+import type { Sleepers } from '../../lock-free/slot-queue/waiter-table.js';
 import { afterTurn, loopTurned, mayGoOn } from '../../system/cooperative-budget.js';
 import type { Deadline } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
@@ -20,7 +21,6 @@ import type { Doorbell } from '../place/doorbell.js';
 import type { Place } from '../place/place.js';
 import { Deaths } from './deaths.js';
 import type { Delivery } from './delivery.js';
-import type { Sleepers } from './sleepers.js';
 
 export type Types = readonly number[] | undefined;
 /** A message that waits for room. */

@@ -1,17 +1,18 @@
 /**
  * Whom one who has sent, freed or given back something wakes: two consumers for a message, so that it does not wait for one who
- * cannot run; producers for more than one free slot at a time, unless they have waited for long. How, sleepers.ts tells.
+ * cannot run; producers for more than one free slot at a time, unless they have waited for long. How, waiter-table.ts tells.
  */
+
+import type { Messages } from '../../lock-free/slot-queue/messages.js';
+import { type Choose, Sleepers } from '../../lock-free/slot-queue/waiter-table.js';
 import { SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.js';
 import type { Place } from '../place/place.js';
-import type { Messages } from './messages.js';
-import { type Choose, Sleepers } from './sleepers.js';
 
 /** Sleepers woken at a time. */
 const WAKES = 2;
 /** Milliseconds after which all are woken if those two have not taken it: both may be stopped. */
 const PATIENCE = 50;
-/** Freed slots that a consumer gathers before it wakes a producer, at most: fewer cost a wake-up more often, and a barrier (sleepers.ts). */
+/** Freed slots that a consumer gathers before it wakes a producer, at most: fewer cost a wake-up more often, and a barrier (waiter-table.ts). */
 const MOST_GATHERED = 256;
 const ALL = Number.POSITIVE_INFINITY;
 

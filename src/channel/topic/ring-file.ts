@@ -7,6 +7,15 @@
  *
  * Crash guarantee: a file has its name when it is whole. Killed between the lock and the name, its maker leaves nothing.
  */
+
+import {
+  DATA,
+  MAGIC,
+  VERSION,
+  WORD_CAPACITY,
+  WORD_MAGIC,
+  WORD_VERSION,
+} from '../../lock-free/broadcast-ring/layout.js';
 import { CorruptError, errnoName, SystemError } from '../../system/errors.js';
 import { close, fchmod, fstat, isKind } from '../../system/file.js';
 import { type Mapping, mmap } from '../../system/memory.js';
@@ -16,7 +25,6 @@ import { readdir } from '../../system/path.js';
 import { SEATS } from '../place/control-file.js';
 import { giveToOwner } from '../place/directory.js';
 import type { Place } from '../place/place.js';
-import { DATA, MAGIC, VERSION, WORD_CAPACITY, WORD_MAGIC, WORD_VERSION } from './layout.js';
 
 const FIRST_LOCK = 1024;
 /** Everybody who publishes has a seat, so there is always a ring to be had. */

@@ -1,7 +1,9 @@
 /** All rings of a topic, for one who reads them: found as they appear, read in turn. */
+
+import { type Beginning, RingReader } from '../../lock-free/broadcast-ring/reader.js';
+import type { Mapping } from '../../system/memory.js';
 import type { Place } from '../place/place.js';
 import { openRing, ringNumbers } from './ring-file.js';
-import { type Beginning, RingReader } from './ring-reader.js';
 import type { Sleeper } from './sleepers.js';
 
 /** Messages of one ring that are taken in a row while others may have some too. */
@@ -12,7 +14,7 @@ export class Rings {
   readonly #sleeper: Sleeper;
   readonly #capacity: number;
   readonly #counts: Float64Array;
-  readonly #readers: RingReader[] = [];
+  readonly #readers: RingReader<Mapping>[] = [];
   readonly #known = new Set<number>();
   #generation: number;
   /** Whose turn it is, and how many it has had. */

@@ -22,11 +22,12 @@
  * often, or not all whom it should have: those are woken by its death itself (place/closings.ts) and look again. A bell that cannot be rung
  * now leaves its owner asleep, and is rung again with the next message, or soon.
  */
+
+import { loadAfterStore } from '../../lock-free/ordering.js';
 import { barrier, barriersReachUs } from '../../system/membarrier.js';
 import { SEAT_OWN, SEAT_SLEEPS, SEATS } from '../place/control-file.js';
 import type { Doorbell } from '../place/doorbell.js';
 import type { Place } from '../place/place.js';
-import { loadAfterStore } from '../ring/ordering.js';
 
 /** The seat that nobody takes, whose words are the topic's. */
 export const TOPIC_SEAT: number = SEATS - 1;

@@ -1,4 +1,6 @@
 /** The receiving side of a topic. */
+
+import { LOST, OVERTAKEN, RECEIVED, RECEIVED_BYTES, type RingReader } from '../../lock-free/broadcast-ring/reader.js';
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError, CorruptError, IpcError, invalidArgument, type RemovedError } from '../../system/errors.js';
@@ -11,7 +13,6 @@ import { Scratch } from '../codec/scratch.js';
 import type { Visit } from '../connection/receiver.js';
 import { Closings } from '../place/closings.js';
 import type { TopicRemnant } from './remnant.js';
-import { LOST, OVERTAKEN, RECEIVED, RECEIVED_BYTES, type RingReader } from './ring-reader.js';
 import { Rings } from './rings.js';
 import { FIRST_RECEIVED, type Seat } from './seat.js';
 import { Sleeper } from './sleepers.js';

@@ -1,5 +1,7 @@
 /** One to many: what one process publishes all that subscribe get. */
 
+import { checkCapacity, DEFAULT_CAPACITY, isCapacity, longestMessage } from '../../lock-free/broadcast-ring/layout.js';
+import { RingWriter } from '../../lock-free/broadcast-ring/writer.js';
 import { checkInteger, checkOptions, type OptionNames } from '../../system/arguments.js';
 import { Deadline, type WaitOptions } from '../../system/deadline.js';
 import { closed, whenDropped } from '../../system/dropped.js';
@@ -20,11 +22,9 @@ import { Loan } from '../connection/loan.js';
 import type { Description } from '../place/control-file.js';
 import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../place/directory.js';
 import { LossWatch } from '../place/loss.js';
-import { checkCapacity, DEFAULT_CAPACITY, isCapacity, longestMessage } from './layout.js';
 import { Publications } from './publications.js';
 import { TopicRemnant } from './remnant.js';
 import { giveRing, type OwnRing, takeRing } from './ring-file.js';
-import { RingWriter } from './ring-writer.js';
 import { PUBLISHED, PUBLISHES, Seat, SUBSCRIBES } from './seat.js';
 import { Waker } from './sleepers.js';
 import { Subscription } from './subscription.js';

@@ -15,7 +15,7 @@ import {
   TimeoutError,
 } from 'vecino';
 import type { ListenOptions } from '#src/channel/index.js';
-import { RingConsumer } from '#src/channel/ring/consumer.js';
+import { RingConsumer } from '#src/lock-free/ring/consumer.js';
 import { temporaryFolder, uniqueName } from '../../support/processes.js';
 
 const runtime = temporaryFolder();

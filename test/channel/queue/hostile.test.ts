@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { test } from 'node:test';
 import { CorruptError, Queue, TimeoutError } from 'vecino';
-import { PRODUCER_TICKETS, planOf } from '#src/channel/queue/layout.js';
+import { PRODUCER_TICKETS, planOf } from '#src/lock-free/slot-queue/layout.js';
 import { mmap } from '#src/system/memory.js';
 import { another, queueName } from './support.js';
 

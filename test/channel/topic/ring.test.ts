@@ -10,9 +10,9 @@ import {
   SEQUENCE_HIGH,
   SEQUENCE_LOW,
   TAIL,
-} from '#src/channel/topic/layout.js';
-import { type Beginning, LOST, OVERTAKEN, RECEIVED, RingReader } from '#src/channel/topic/ring-reader.js';
-import { RingWriter } from '#src/channel/topic/ring-writer.js';
+} from '#src/lock-free/broadcast-ring/layout.js';
+import { type Beginning, LOST, OVERTAKEN, RECEIVED, RingReader } from '#src/lock-free/broadcast-ring/reader.js';
+import { RingWriter } from '#src/lock-free/broadcast-ring/writer.js';
 
 const capacity = 4096;
 const units = capacity / 16;

@@ -5,7 +5,7 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BLOCK, Generations } from '#src/channel/queue/generations.js';
+import { BLOCK, Generations } from '#src/lock-free/slot-queue/generations.js';
 import {
   GENERATION_MASK,
   GENERATIONS,
@@ -16,7 +16,7 @@ import {
   planOf,
   SENT,
   stateWord,
-} from '#src/channel/queue/layout.js';
+} from '#src/lock-free/slot-queue/layout.js';
 import { type Beginning, DEAD, play, type Role } from './queue-scene.js';
 
 /** The generation that comes again. It begins a block, so that it is looked at just before it is used. */

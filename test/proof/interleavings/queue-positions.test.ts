@@ -2,8 +2,8 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HINTS, POSITION, TAIL_HINT } from '#src/channel/queue/layout.js';
-import { Messages } from '#src/channel/queue/messages.js';
+import { HINTS, POSITION, TAIL_HINT } from '#src/lock-free/slot-queue/layout.js';
+import { Messages } from '#src/lock-free/slot-queue/messages.js';
 import { play, type Role } from './queue-scene.js';
 
 for (const [name, edge] of [

@@ -5,7 +5,7 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { POSITION, planOf, SENT, STATE } from '#src/channel/queue/layout.js';
+import { POSITION, planOf, SENT, STATE } from '#src/lock-free/slot-queue/layout.js';
 import { type Beginning, play, type Role } from './queue-scene.js';
 
 /** The slots of earlier messages say 0: a position that was not written would come before all others. */

@@ -8,10 +8,10 @@ import {
   PRODUCER_TICKETS,
   PRODUCERS,
   planOf,
-} from '#src/channel/queue/layout.js';
-import { Messages } from '#src/channel/queue/messages.js';
-import { enter, leave, recover } from '#src/channel/queue/recovery.js';
-import { Sleepers } from '#src/channel/queue/sleepers.js';
+} from '#src/lock-free/slot-queue/layout.js';
+import { Messages } from '#src/lock-free/slot-queue/messages.js';
+import { enter, leave, recover } from '#src/lock-free/slot-queue/recovery.js';
+import { Sleepers } from '#src/lock-free/slot-queue/waiter-table.js';
 import { primePosition } from '../../support/queue.js';
 import { withBarriersOf } from './barrier.js';
 import { type Exploration, explore } from './explore.js';

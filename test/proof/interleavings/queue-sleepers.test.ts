@@ -5,8 +5,8 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CONSUMER_TICKETS, CONSUMERS, HIGHEST_SEAT, LAST_TICKET } from '#src/channel/queue/layout.js';
-import { Sleepers } from '#src/channel/queue/sleepers.js';
+import { CONSUMER_TICKETS, CONSUMERS, HIGHEST_SEAT, LAST_TICKET } from '#src/lock-free/slot-queue/layout.js';
+import { Sleepers } from '#src/lock-free/slot-queue/waiter-table.js';
 import { type Exploration, explore } from './explore.js';
 import { Machine, type Process, type Program } from './machine.js';
 

@@ -5,14 +5,14 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MESSAGE } from '#src/channel/ring/layout.js';
+import { MESSAGE } from '#src/lock-free/ring/layout.js';
 import { withBarriersOf } from './barrier.js';
 import { explore } from './explore.js';
 import { Machine, type Process, type Program } from './machine.js';
 
 // After barrier.js.
-const { RingConsumer } = await import('#src/channel/ring/consumer.js');
-const { RingProducer } = await import('#src/channel/ring/producer.js');
+const { RingConsumer } = await import('#src/lock-free/ring/consumer.js');
+const { RingProducer } = await import('#src/lock-free/ring/producer.js');
 
 /** Smaller than any that users get: it is full after two messages, and pads are made. */
 const CAPACITY = 64;

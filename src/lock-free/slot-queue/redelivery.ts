@@ -4,9 +4,9 @@
  *
  * The bit is set before the slot becomes RETURNED and cleared after it was taken, both by the slot's owner, so it is never missing.
  */
-import { loadAfterStore as loadInOrder } from '../ring/ordering.js';
+import { loadAfterStore as loadInOrder } from '../ordering.js';
+import { LOOK_RETURNED, type Looks } from './hazards.js';
 import { type Plan, POSITION, PRIORITY, RETURNED, RETURNED_HINT, STATE, TYPE } from './layout.js';
-import { LOOK_RETURNED, type Looks } from './looks.js';
 
 export class Returned {
   readonly #words: Int32Array;

@@ -7,6 +7,7 @@
  */
 import { CorruptError } from '../../system/errors.js';
 import { barrier } from '../../system/membarrier.js';
+import { loadAfterStore, loadPublished } from '../ordering.js';
 import {
   ASLEEP,
   AWAKE,
@@ -23,7 +24,6 @@ import {
   recordSize,
   TAIL,
 } from './layout.js';
-import { loadAfterStore, loadPublished } from './ordering.js';
 
 /** After so many records without sleep the consumer is BUSY. */
 const LONG = 256;

@@ -13,9 +13,9 @@
  * later one, so it never goes back, and lags behind by some entries. Where a hint cannot be right the entries tell.
  */
 import { CorruptError } from '../../system/errors.js';
-import { loadAfterStore as loadInOrder } from '../ring/ordering.js';
+import { loadAfterStore as loadInOrder } from '../ordering.js';
+import { LOOK_INDEX, type Looks } from './hazards.js';
 import { HINT_STRIDE, HINTS, type Plan, POSITION, SENT, STATE, TAIL_HINT, TYPE } from './layout.js';
-import { LOOK_INDEX, type Looks } from './looks.js';
 
 /** No position in use is so far from a hint. */
 const FAR = 2 ** 30;

@@ -10,14 +10,15 @@
  *
  * A message is published by an exchange. Room is published by a plain store (Messages.acknowledge), which would need a barrier before the
  * look, for each message: whoever sleeps for room makes it for both, by membarrier(2), before it looks once more. Where the kernel has none,
- * `FENCES` (looks.ts) makes each do it for himself.
+ * `FENCES` (hazards.ts) makes each do it for himself.
  *
  * The summary's bit 0 says that somebody may sleep; whoever finds nobody clears it, if the word has not changed since: each who lies
  * down changes it, after his ticket.
  */
+
 import { barrier } from '../../system/membarrier.js';
-import { SEATS } from '../place/control-file.js';
-import { loadAfterStore } from '../ring/ordering.js';
+import { loadAfterStore } from '../ordering.js';
+import { SEATS } from '../seats.js';
 import { HIGHEST_SEAT, LAST_TICKET } from './layout.js';
 
 const SOME = 1;

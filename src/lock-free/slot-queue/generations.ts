@@ -1,12 +1,14 @@
 /**
  * The generations of the state words that a seat writes. They repeat after 2^21, which may be seconds. None is used that stands in the state
- * word of a slot, or that somebody is about to exchange (looks.ts); whoever had the seat before may have written either.
+ * word of a slot, or that somebody is about to exchange (hazards.ts); whoever had the seat before may have written either.
  *
  * That is looked at for a block of generations at a time. What has none of them when we look gets none before we use it, as nobody else
  * writes words of our seat.
  */
+
 import { barrier } from '../../system/membarrier.js';
-import { SEATS } from '../place/control-file.js';
+import { SEATS } from '../seats.js';
+import { LOOKS_OF_SEAT } from './hazards.js';
 import {
   FREE,
   GENERATION_MASK,
@@ -19,7 +21,6 @@ import {
   STATE,
   seatOf,
 } from './layout.js';
-import { LOOKS_OF_SEAT } from './looks.js';
 
 /** From one look to the next. */
 export const BLOCK: number = 2 ** 16;

@@ -23,7 +23,7 @@
  * Crash guarantee: a record exists once `tail` is behind it. Before, the writer has written only where `oldest` says that nothing is;
  * so killed at any instruction it leaves a valid ring. What comes next is known from `oldest`, `tail` and the number at the tail, which
  * is there before `tail` points at it.
- * Hostility: see ring-writer.ts and ring-reader.ts. A reader maps the file read-only, so it cannot write, by mistake or otherwise.
+ * Hostility: see writer.ts and reader.ts. A reader maps the file read-only, so it cannot write, by mistake or otherwise.
  */
 import { checkInteger } from '../../system/arguments.js';
 import { invalidArgument } from '../../system/errors.js';

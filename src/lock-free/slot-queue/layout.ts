@@ -1,16 +1,16 @@
 /**
  * Where everything lies in a queue: the file `slots` beside the control file, which all who take part map.
  *
- *     byte      0  magic, version, highest seat ever used + 1, whether somebody needs fences (looks.ts)
- *             128  consumers asleep   a word: bit 0 somebody may sleep, bit 1 eagerly (sleepers.ts), the rest counts changes;
+ *     byte      0  magic, version, highest seat ever used + 1, whether somebody needs fences (hazards.ts)
+ *             128  consumers asleep   a word: bit 0 somebody may sleep, bit 1 eagerly (waiter-table.ts), the rest counts changes;
  *                                     and the last ticket that was given to a sleeper
  *             256  producers asleep   the same for those who wait for room
- *             384  returned           the same for messages that were given back (returned.ts)
+ *             384  returned           the same for messages that were given back (redelivery.ts)
  *             512  for each of 256 seats: its incarnation; odd while somebody uses the seat
  *            1536  … : where the generations of its state words go on (generations.ts)
  *            2560  … : its ticket as a sleeping consumer, 0 awake
  *            3584  … : its ticket as a sleeping producer
- *            5120  for each seat, 128 bytes: the state words that it is about to exchange (looks.ts)
+ *            5120  for each seat, 128 bytes: the state words that it is about to exchange (hazards.ts)
  *           37888  for each priority: head and tail of its ready index, hints, 128 bytes each
  *                  states   a word for each slot
  *                  returned a bit for each slot
@@ -42,8 +42,9 @@
  *
  * Nobody waits for anybody: each step of anyone who is stopped is either done or can be passed over by the others.
  */
+
 import { CorruptError, invalidArgument } from '../../system/errors.js';
-import { SEATS } from '../place/control-file.js';
+import { SEATS } from '../seats.js';
 
 export const MAGIC = 0x76637175;
 export const VERSION = 4;

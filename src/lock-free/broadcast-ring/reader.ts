@@ -7,11 +7,10 @@
  * Hostility: of the shared words it believes none. A record must lie within the ring and carry the expected number, and its length is read
  * once. What does not is either overtaken, which `oldest` then says, or a {@link CorruptError}.
  */
+
 import { CorruptError } from '../../system/errors.js';
-import type { Mapping } from '../../system/memory.js';
-import { copyOut, SHORT } from '../codec/copy-out.js';
-import type { Scratch } from '../codec/scratch.js';
-import { loadLast, loadPublished } from '../ring/ordering.js';
+import { copyOut, SHORT } from '../copy-out.js';
+import { loadLast, loadPublished } from '../ordering.js';
 import {
   DATA,
   KIND,
@@ -28,6 +27,19 @@ import {
   unitsOf,
 } from './layout.js';
 
+/** The memory of a ring. */
+export interface RingMemory {
+  readonly buffer: ArrayBuffer;
+  /** Throws if it is known to be damaged. */
+  check(): void;
+}
+/** Private memory to copy a message to. */
+export interface PrivateMemory {
+  /** At least `length` bytes. */
+  room(length: number): Uint8Array<ArrayBuffer>;
+  /** The same in words. */
+  readonly words: Int32Array;
+}
 /** Where to begin: behind the last message, at the oldest, or at the first that there ever was (what is gone counts as lost). */
 export type Beginning = 'now' | 'oldest' | 'first';
 /** What a reader counts, in an array that readers may share. */
@@ -40,10 +52,10 @@ export const OVERTAKEN = 3;
 /** How often a position may change between two looks at it. A writer is not that fast; random bytes are. */
 const LOOKS = 100_000;
 
-export class RingReader {
+export class RingReader<Memory extends RingMemory = RingMemory> {
   /** The memory, for whoever reads payloads. */
   readonly bytes: Uint8Array;
-  readonly mapping: Mapping;
+  readonly mapping: Memory;
   readonly #words: Int32Array;
   readonly #counts: Float64Array;
   readonly #units: number;
@@ -65,7 +77,7 @@ export class RingReader {
   #given = 0;
   length = 0;
 
-  constructor(mapping: Mapping, capacity: number, counts: Float64Array, from: Beginning) {
+  constructor(mapping: Memory, capacity: number, counts: Float64Array, from: Beginning) {
     this.mapping = mapping;
     this.bytes = new Uint8Array(mapping.buffer);
     this.#words = new Int32Array(mapping.buffer);
@@ -124,7 +136,7 @@ export class RingReader {
     );
   }
   /** Copies what {@link next} gave to the beginning of private memory. */
-  copy(offset: number, scratch: Scratch): Uint8Array {
+  copy(offset: number, scratch: PrivateMemory): Uint8Array {
     const { length } = this;
     const memory = scratch.room(length + 3);
     if (length <= SHORT) copyOut(this.#words, offset >> 2, scratch.words, length);

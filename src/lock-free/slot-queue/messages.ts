@@ -5,8 +5,9 @@
  * and bounded before.
  */
 import { CorruptError } from '../../system/errors.js';
-import { loadAfterStore as loadInOrder, publish } from '../ring/ordering.js';
+import { loadAfterStore as loadInOrder, publish } from '../ordering.js';
 import { Generations } from './generations.js';
+import { LOOK_DEAD, LOOK_INDEX, Looks } from './hazards.js';
 import {
   ATTEMPTS,
   FREE,
@@ -22,9 +23,8 @@ import {
   TAKEN,
   TYPE,
 } from './layout.js';
-import { LOOK_DEAD, LOOK_INDEX, Looks } from './looks.js';
 import { ReadyIndex } from './ready-index.js';
-import { Returned } from './returned.js';
+import { Returned } from './redelivery.js';
 
 /** How often others may have been faster where the index has come round. */
 const MOST_RACES = 1000;
@@ -136,7 +136,7 @@ export class Messages {
     const { words } = this;
     const at = this.#states + slot;
     if (words[at] !== word) throw notOurs();
-    // Whoever has announced a sleep before it looks for a free slot makes the barrier for us (sleepers.ts).
+    // Whoever has announced a sleep before it looks for a free slot makes the barrier for us (waiter-table.ts).
     if (this.#looks.fences) Atomics.store(words, at, FREE);
     else publish(words, at, FREE);
   }

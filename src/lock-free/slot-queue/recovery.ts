@@ -4,14 +4,20 @@
  * First the death is proven (the seat's lock is free), so that the dead one writes no more; then the slots are noted with their words,
  * all that he had; then the lock is looked at again, and each word exchanged, if it and the incarnation are what they were. A word that
  * was noted before the lock was free belongs to somebody dead; whoever has the seat by now has changed the incarnation before it took or
- * sent anything, and writes no word that somebody is about to exchange (looks.ts). So any number of processes may do this at once, and each may be
+ * sent anything, and writes no word that somebody is about to exchange (hazards.ts). So any number of processes may do this at once, and each may be
  * stopped or killed at any instruction: what it has adopted by then is in its hands, as with any consumer.
  */
-import { SEATS } from '../place/control-file.js';
-import type { Place } from '../place/place.js';
+import { SEATS } from '../seats.js';
 import { HIGHEST_SEAT, INCARNATIONS, SENT, STATE } from './layout.js';
 import type { Messages } from './messages.js';
 
+/** Who takes part. */
+export interface Participants {
+  /** Our own. */
+  readonly seat: number;
+  /** Whether a seat has a living owner, by the kernel's word. */
+  isTaken(seat: number): boolean;
+}
 /** What was found. */
 export interface Recovered {
   /** Messages given back. */
@@ -40,14 +46,14 @@ export function leave(messages: Messages, seat: number): void {
   Atomics.store(words, INCARNATIONS + seat, words[INCARNATIONS + seat]! & ~1);
 }
 /** Looks for the dead: a system call for each other seat that was not left properly. */
-export function recover(place: Place, messages: Messages): Recovered {
+export function recover(participants: Participants, messages: Messages): Recovered {
   const { words } = messages;
   const sum: Recovered = { returned: 0, freed: 0 };
   const count = Math.min(Atomics.load(words, HIGHEST_SEAT) >>> 0, SEATS);
   for (let seat = 0; seat < count; seat++) {
-    if (seat === place.seat) continue;
+    if (seat === participants.seat) continue;
     const incarnation = Atomics.load(words, INCARNATIONS + seat);
-    const isDead = () => !place.isTaken(seat);
+    const isDead = () => !participants.isTaken(seat);
     if ((incarnation & 1) === 0 || !isDead()) continue;
     const isSame = () => Atomics.load(words, INCARNATIONS + seat) === incarnation;
     const found = recoverSeat(messages, seat, isDead, isSame);

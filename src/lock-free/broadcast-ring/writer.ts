@@ -6,8 +6,8 @@
  * writer has left, when it overwrites them, and each must lie within what that one had written; otherwise a {@link CorruptError}.
  */
 import { CorruptError } from '../../system/errors.js';
-import { CopyIn } from '../ring/copy-in.js';
-import { publish, storeFirst } from '../ring/ordering.js';
+import { CopyIn } from '../copy-in.js';
+import { publish, storeFirst } from '../ordering.js';
 import {
   DATA,
   KIND,

@@ -6,6 +6,7 @@
  * messages only, because every position is masked and `tail` is kept in private memory.
  */
 import { CorruptError } from '../../system/errors.js';
+import { publish } from '../ordering.js';
 import {
   ASLEEP,
   AWAKE,
@@ -21,7 +22,6 @@ import {
   recordSize,
   TAIL,
 } from './layout.js';
-import { publish } from './ordering.js';
 
 export class RingProducer {
   readonly capacity: number;
