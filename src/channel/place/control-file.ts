@@ -12,7 +12,7 @@
  * it back when its owner dies, however that happens. What stands in a seat is information for others and never proves anything.
  * Crash guarantee: the file gets its name when its description is whole.
  */
-import { SEATS } from '../../lock-free/seats.js';
+import { SEAT_OWN, SEAT_SLEEPS, SEATS } from '../../lock-free/seats.js';
 import { CorruptError } from '../../system/errors.js';
 import { pread, pwrite } from '../../system/file.js';
 import { allocate } from '../../system/new-file.js';
@@ -27,20 +27,17 @@ const MAX_DESCRIPTION_BYTES = LIFE_WORD * 4 - DESCRIPTION;
 /** Where the seats begin. */
 export const SEATS_OFFSET = 4096;
 export const SEAT_SIZE = 128;
-export { SEATS };
+export { SEAT_OWN, SEAT_SLEEPS, SEATS };
 export const CONTROL_SIZE: number = SEATS_OFFSET + SEATS * SEAT_SIZE;
 
 /** Of a seat, in words (i32). */
 export const SEAT_PID = 0;
 export const SEAT_ROLE = 1;
-/** 1: its owner sleeps, and wants its bell to be rung. */
-export const SEAT_SLEEPS = 2;
 export const SEAT_WAKE_TIME = 3;
 /** Of a seat, in doubles: the first of its counters. */
 export const SEAT_COUNTERS = 2;
 export const COUNTERS = 6;
-/** Of a seat, in words: the first of those that are the kind's own, and how many there are. */
-export const SEAT_OWN = 16;
+/** How many words of a seat are the kind's own, from SEAT_OWN. */
 export const SEAT_OWN_WORDS = 16;
 
 /** What a channel is. */

@@ -10,7 +10,7 @@ import {
 } from '../../lock-free/slot-queue/layout.js';
 import { Messages } from '../../lock-free/slot-queue/messages.js';
 import { enter, leave, recover } from '../../lock-free/slot-queue/recovery.js';
-import { Sleepers } from '../../lock-free/slot-queue/waiter-table.js';
+import { WaiterTable } from '../../lock-free/slot-queue/waiter-table.js';
 import { checkInteger, checkName, checkOptions } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { closed, type Remains, whenDropped } from '../../system/dropped.js';
@@ -93,8 +93,8 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   readonly #decoder: SharedDecoder<R>;
   readonly #plan: Plan;
   readonly #what: string;
-  readonly #consumers: Sleepers;
-  readonly #producers: Sleepers;
+  readonly #consumers: WaiterTable;
+  readonly #producers: WaiterTable;
   readonly #spin: Spin;
   readonly #keeper: Keeper;
   readonly #counters: Float64Array;
@@ -128,8 +128,8 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     this.#counter = (place.wordOf(place.seat) >> 1) + SEAT_COUNTERS;
     const { words } = this.#messages;
     const ring = (seat: number) => bell.ring(seat);
-    this.#consumers = new Sleepers(words, CONSUMERS, CONSUMER_TICKETS, place.seat, ring);
-    this.#producers = new Sleepers(words, PRODUCERS, PRODUCER_TICKETS, place.seat, ring, true);
+    this.#consumers = new WaiterTable(words, CONSUMERS, CONSUMER_TICKETS, place.seat, ring);
+    this.#producers = new WaiterTable(words, PRODUCERS, PRODUCER_TICKETS, place.seat, ring, true);
     this.#waker = new Waker(place, this.#messages, this.#consumers, this.#producers);
     this.#keeper = {
       what: this.#what,

@@ -6,7 +6,7 @@
  * behind it. Whoever runs out of time steps out with nothing done, because an attempt is one synchronous call.
  */
 
-import type { Sleepers } from '../../lock-free/slot-queue/waiter-table.js';
+import type { WaiterTable } from '../../lock-free/slot-queue/waiter-table.js';
 import { afterTurn, loopTurned, mayGoOn } from '../../system/cooperative-budget.js';
 import type { Deadline } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
@@ -68,8 +68,8 @@ export class Waiting<T> {
   readonly #bell: Doorbell;
   readonly #spin: Spin;
   readonly #spinForRoom: Spin;
-  readonly #consumers: Sleepers;
-  readonly #producers: Sleepers;
+  readonly #consumers: WaiterTable;
+  readonly #producers: WaiterTable;
   readonly #what: string;
   readonly #keepAlive: KeepAlive;
   readonly #receivers = new Set<Receiver<T>>();
@@ -87,8 +87,8 @@ export class Waiting<T> {
     attempts: Attempts<T>,
     place: Place,
     bell: Doorbell,
-    consumers: Sleepers,
-    producers: Sleepers,
+    consumers: WaiterTable,
+    producers: WaiterTable,
     spin: Spin,
     what: string,
     keepAlive: KeepAlive,
@@ -268,8 +268,8 @@ export class Waiting<T> {
     if (this.#idle) this.#disarm();
     else this.#arm(this.#senders.size > 0 && patience > 0 ? patience : Number.POSITIVE_INFINITY);
   }
-  #withdraw(sleepers: Sleepers): void {
-    if (sleepers.withdraw()) this.#bell.missed();
+  #withdraw(waiters: WaiterTable): void {
+    if (waiters.withdraw()) this.#bell.missed();
   }
   #arm(within: number): void {
     try {

@@ -4,11 +4,11 @@
  */
 
 import type { Messages } from '../../lock-free/slot-queue/messages.js';
-import { type Choose, Sleepers } from '../../lock-free/slot-queue/waiter-table.js';
+import { type Choose, WaiterTable } from '../../lock-free/slot-queue/waiter-table.js';
 import { SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.js';
 import type { Place } from '../place/place.js';
 
-/** Sleepers woken at a time. */
+/** How many waiters are woken at a time. */
 const WAKES = 2;
 /** Milliseconds after which all are woken if those two have not taken it: both may be stopped. */
 const PATIENCE = 50;
@@ -19,15 +19,15 @@ const ALL = Number.POSITIVE_INFINITY;
 export class Waker {
   readonly #place: Place;
   readonly #messages: Messages;
-  readonly #consumers: Sleepers;
-  readonly #producers: Sleepers;
+  readonly #consumers: WaiterTable;
+  readonly #producers: WaiterTable;
   readonly #gather: number;
   /** Slots freed since a producer was woken, while there was one asleep. */
   #freed = 0;
   #again: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(place: Place, messages: Messages, consumers: Sleepers, producers: Sleepers) {
+  constructor(place: Place, messages: Messages, consumers: WaiterTable, producers: WaiterTable) {
     this.#place = place;
     this.#messages = messages;
     this.#consumers = consumers;
@@ -48,7 +48,7 @@ export class Waker {
   }
   /** A slot is free, and a producer sleeps: it is woken when there is room for more than one message, unless it is eager. */
   room(): void {
-    if (++this.#freed >= this.#gather || Sleepers.isEager(this.#producers.summary)) this.flush();
+    if (++this.#freed >= this.#gather || WaiterTable.isEager(this.#producers.summary)) this.flush();
   }
   /** No more room will come soon: wakes producers for what was gathered. */
   flush(): void {
@@ -82,9 +82,9 @@ export class Waker {
     this.#closed = true;
     clearTimeout(this.#again);
   }
-  #wake(sleepers: Sleepers, most: number, choose?: Choose): void {
-    sleepers.wake(most, choose);
-    if (sleepers.unheard) this.#lookAgain();
+  #wake(waiters: WaiterTable, most: number, choose?: Choose): void {
+    waiters.wake(most, choose);
+    if (waiters.unheard) this.#lookAgain();
   }
   /** Whoever still sleeps a while later, and could go on, is woken. */
   #lookAgain(): void {

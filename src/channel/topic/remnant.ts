@@ -4,7 +4,7 @@ import type { Line } from '../../system/line.js';
 import type { Mapping } from '../../system/memory.js';
 import type { Closings } from '../place/closings.js';
 import type { Seat } from './seat.js';
-import type { Waker } from './sleepers.js';
+import type { Waking } from './waking.js';
 
 export class TopicRemnant implements Remains {
   readonly what: string;
@@ -13,7 +13,7 @@ export class TopicRemnant implements Remains {
   readonly lines = new Set<Line>();
   readonly closings = new Set<Pick<Closings, 'close'>>();
   ring: Mapping | undefined;
-  waker: Waker | undefined;
+  waking: Waking | undefined;
 
   constructor(seat: Seat) {
     this.what = `topic '${seat.place.name}'`;
@@ -22,7 +22,7 @@ export class TopicRemnant implements Remains {
   abandon(): boolean {
     for (const line of this.lines) line.close();
     for (const closings of this.closings) closings.close();
-    this.waker?.close();
+    this.waking?.close();
     this.ring?.unmap();
     for (const seat of this.seats) seat.close();
     return true;

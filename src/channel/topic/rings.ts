@@ -1,10 +1,10 @@
 /** All rings of a topic, for one who reads them: found as they appear, read in turn. */
 
 import { type Beginning, RingReader } from '../../lock-free/broadcast-ring/reader.js';
+import type { Sleeper } from '../../lock-free/broadcast-ring/waiter-table.js';
 import type { Mapping } from '../../system/memory.js';
 import type { Place } from '../place/place.js';
 import { openRing, ringNumbers } from './ring-file.js';
-import type { Sleeper } from './sleepers.js';
 
 /** Messages of one ring that are taken in a row while others may have some too. */
 const TURN = 64;

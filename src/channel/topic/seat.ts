@@ -1,10 +1,11 @@
 /** A place in a topic, with its bell: what everybody needs who publishes or subscribes. */
+
+import { TOPIC_SEAT } from '../../lock-free/broadcast-ring/waiter-table.js';
 import type { Description } from '../place/control-file.js';
 import { COUNTERS, SEAT_COUNTERS, SEAT_ROLE } from '../place/control-file.js';
 import type { ChannelDirectory } from '../place/directory.js';
 import { Doorbell } from '../place/doorbell.js';
 import { Place } from '../place/place.js';
-import { TOPIC_SEAT } from './sleepers.js';
 
 /** Bits of what the owner of a seat does. */
 export const PUBLISHES = 1;

@@ -1,6 +1,7 @@
 /** The receiving side of a topic. */
 
 import { LOST, OVERTAKEN, RECEIVED, RECEIVED_BYTES, type RingReader } from '../../lock-free/broadcast-ring/reader.js';
+import { Sleeper } from '../../lock-free/broadcast-ring/waiter-table.js';
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError, CorruptError, IpcError, invalidArgument, type RemovedError } from '../../system/errors.js';
@@ -15,7 +16,6 @@ import { Closings } from '../place/closings.js';
 import type { TopicRemnant } from './remnant.js';
 import { Rings } from './rings.js';
 import { FIRST_RECEIVED, type Seat } from './seat.js';
-import { Sleeper } from './sleepers.js';
 
 /** What {@link Subscription} is made of. @internal */
 export interface SubscriptionParts<T> {

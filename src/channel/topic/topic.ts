@@ -26,8 +26,8 @@ import { Publications } from './publications.js';
 import { TopicRemnant } from './remnant.js';
 import { giveRing, type OwnRing, takeRing } from './ring-file.js';
 import { PUBLISHED, PUBLISHES, Seat, SUBSCRIBES } from './seat.js';
-import { Waker } from './sleepers.js';
 import { Subscription } from './subscription.js';
+import { Waking } from './waking.js';
 
 export interface TopicOptions extends DirectoryOptions {
   /**
@@ -96,7 +96,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
   #seatSubscribes = false;
   #ring: OwnRing | undefined;
   #writer: RingWriter | undefined;
-  #waker: Waker | undefined;
+  #waking: Waking | undefined;
   #loan: Loan | undefined;
   #burst = 0;
   readonly #remains: TopicRemnant;
@@ -266,7 +266,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     this.#loan?.discard();
     for (const subscription of this.#subscriptions) subscription.close();
     this.#writer = undefined;
-    this.#waker?.close();
+    this.#waking?.close();
     if (this.#ring !== undefined) giveRing(this.#seat.place, this.#ring);
     this.#seat.close();
   }
@@ -309,8 +309,8 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     this.#ring = ring;
     this.#remains.ring = ring.mapping;
     this.#seat.plays(PUBLISHES, true);
-    this.#remains.waker = this.#waker = new Waker(place, bell);
-    this.#waker.appear();
+    this.#remains.waking = this.#waking = new Waking(place, bell);
+    this.#waking.appear();
     return this.#writer;
   }
   #encode(value: T): Uint8Array {
@@ -327,7 +327,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     const { shown } = this.#seat;
     shown[PUBLISHED]!++;
     shown[PUBLISHED + 1]! += length;
-    this.#waker!.wake();
+    this.#waking!.wake();
   }
   #endLoan(writer: RingWriter, loan: Loan, length: number): void {
     if (loan !== this.#loan) {

@@ -8,15 +8,15 @@
 
 import { barrier } from '../../system/membarrier.js';
 import { SEATS } from '../seats.js';
-import { LOOKS_OF_SEAT } from './hazards.js';
+import { HAZARDS_PER_SEAT } from './hazards.js';
 import {
   FREE,
   GENERATION_MASK,
   GENERATION_SHIFT,
   GENERATIONS,
+  HAZARD_STRIDE,
+  HAZARDS,
   HIGHEST_SEAT,
-  LOOK_STRIDE,
-  LOOKS,
   type Plan,
   STATE,
   seatOf,
@@ -79,10 +79,10 @@ export class Generations {
       if ((word & STATE) !== FREE && seatOf(word) === this.#seat && generation >= from && generation <= last)
         used.push(generation);
     };
-    barrier(); // pairs with Looks.say
+    barrier(); // pairs with Hazards.protect
     const seats = Math.min(words[HIGHEST_SEAT]! >>> 0, SEATS);
     for (let seat = 0; seat < seats; seat++) {
-      for (let look = 0; look < LOOKS_OF_SEAT; look++) add(words[LOOKS + seat * LOOK_STRIDE + look]!);
+      for (let look = 0; look < HAZARDS_PER_SEAT; look++) add(words[HAZARDS + seat * HAZARD_STRIDE + look]!);
     }
     const { states, capacity } = this.#plan;
     for (let slot = 0; slot < capacity; slot++) add(words[states + slot]!);

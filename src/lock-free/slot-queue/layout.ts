@@ -62,10 +62,10 @@ export const GENERATIONS: number = INCARNATIONS + SEATS;
 export const CONSUMER_TICKETS: number = GENERATIONS + SEATS;
 export const PRODUCER_TICKETS: number = CONSUMER_TICKETS + SEATS;
 /** Of what seats are about to exchange: words from one seat to the next. */
-export const LOOKS = 1280;
-export const LOOK_STRIDE = 32;
+export const HAZARDS = 1280;
+export const HAZARD_STRIDE = 32;
 /** Of the hints of a priority: words from one to the next, and from the head to the tail. */
-export const HINTS: number = LOOKS + SEATS * LOOK_STRIDE;
+export const HINTS: number = HAZARDS + SEATS * HAZARD_STRIDE;
 export const HINT_STRIDE = 64;
 export const TAIL_HINT = 32;
 

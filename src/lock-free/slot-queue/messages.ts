@@ -7,7 +7,7 @@
 import { CorruptError } from '../../system/errors.js';
 import { loadAfterStore as loadInOrder, publish } from '../ordering.js';
 import { Generations } from './generations.js';
-import { LOOK_DEAD, LOOK_INDEX, Looks } from './hazards.js';
+import { HAZARD_DEAD, HAZARD_INDEX, Hazards } from './hazards.js';
 import {
   ATTEMPTS,
   FREE,
@@ -24,7 +24,7 @@ import {
   TYPE,
 } from './layout.js';
 import { ReadyIndex } from './ready-index.js';
-import { Returned } from './redelivery.js';
+import { Redelivery } from './redelivery.js';
 
 /** How often others may have been faster where the index has come round. */
 const MOST_RACES = 1000;
@@ -33,10 +33,10 @@ export class Messages {
   readonly plan: Plan;
   readonly words: Int32Array;
   readonly indexes: readonly ReadyIndex[];
-  readonly returned: Returned;
+  readonly returned: Redelivery;
   readonly #bytes: Uint8Array;
   readonly #seat: number;
-  readonly #looks: Looks;
+  readonly #hazards: Hazards;
   readonly #generations: Generations;
   readonly #states: number;
   readonly #slots: number;
@@ -60,14 +60,14 @@ export class Messages {
     this.#slots = plan.slots;
     this.#stride = plan.stride;
     this.#capacity = plan.capacity;
-    const looks = new Looks(this.words, seat);
-    this.#looks = looks;
+    const hazards = new Hazards(this.words, seat);
+    this.#hazards = hazards;
     this.#generations = new Generations(this.words, plan, seat);
     this.indexes = Array.from(
       { length: plan.priorities },
-      (_, priority) => new ReadyIndex(this.words, plan, priority, looks),
+      (_, priority) => new ReadyIndex(this.words, plan, priority, hazards),
     );
-    this.returned = new Returned(this.words, plan, looks);
+    this.returned = new Redelivery(this.words, plan, hazards);
     this.#cursor = Math.floor((plan.capacity * (seat & 7)) / 8);
   }
 
@@ -137,7 +137,7 @@ export class Messages {
     const at = this.#states + slot;
     if (words[at] !== word) throw notOurs();
     // Whoever has announced a sleep before it looks for a free slot makes the barrier for us (waiter-table.ts).
-    if (this.#looks.fences) Atomics.store(words, at, FREE);
+    if (this.#hazards.fences) Atomics.store(words, at, FREE);
     else publish(words, at, FREE);
   }
   /** Gives a message back that we took, to be taken again in its place. */
@@ -166,7 +166,7 @@ export class Messages {
   }
   /** Says that we are about to {@link free} or {@link adopt} a slot; false if its word is another one by now. */
   expects(slot: number, word: number): boolean {
-    this.#looks.say(LOOK_DEAD, word);
+    this.#hazards.protect(HAZARD_DEAD, word);
     return Atomics.load(this.words, this.#states + slot) === word;
   }
   /** Frees a slot whose owner, by its word, is dead and has not committed it. */
@@ -258,7 +258,7 @@ export class Messages {
     const { words } = this;
     const { slot, position, entry } = index;
     const word = Atomics.load(words, this.#states + slot);
-    this.#looks.say(LOOK_INDEX, word);
+    this.#hazards.protect(HAZARD_INDEX, word);
     if (Atomics.load(words, this.#states + slot) !== word) return;
     if (!index.isNear(position) || !index.has(position, entry)) return;
     if ((word & STATE) === SENT) {

@@ -14,7 +14,7 @@
  */
 import { CorruptError } from '../../system/errors.js';
 import { loadAfterStore as loadInOrder } from '../ordering.js';
-import { LOOK_INDEX, type Looks } from './hazards.js';
+import { HAZARD_INDEX, type Hazards } from './hazards.js';
 import { HINT_STRIDE, HINTS, type Plan, POSITION, SENT, STATE, TAIL_HINT, TYPE } from './layout.js';
 
 /** No position in use is so far from a hint. */
@@ -24,7 +24,7 @@ const NOW_AND_THEN = 32;
 
 export class ReadyIndex {
   readonly #words: Int32Array;
-  readonly #looks: Looks;
+  readonly #hazards: Hazards;
   readonly #head: number;
   readonly #tail: number;
   readonly #ring: number;
@@ -55,9 +55,9 @@ export class ReadyIndex {
   /** The slot's state word. */
   word = 0;
 
-  constructor(words: Int32Array, plan: Plan, priority: number, looks: Looks) {
+  constructor(words: Int32Array, plan: Plan, priority: number, hazards: Hazards) {
     this.#words = words;
-    this.#looks = looks;
+    this.#hazards = hazards;
     this.#head = HINTS + priority * HINT_STRIDE;
     this.#tail = this.#head + TAIL_HINT;
     this.#size = plan.ringSize;
@@ -131,7 +131,7 @@ export class ReadyIndex {
         const word = loadInOrder(words, this.#states + slot);
         if ((word & STATE) === SENT) {
           // Both still there, the entry after the word: so that is the state of this entry's message, until it is exchanged.
-          this.#looks.say(LOOK_INDEX, word);
+          this.#hazards.protect(HAZARD_INDEX, word);
           if (loadInOrder(words, this.#states + slot) !== word || loadInOrder(words, index) !== entry) continue;
           if (!this.isNear(position)) {
             position = this.#start();

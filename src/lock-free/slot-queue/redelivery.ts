@@ -5,22 +5,22 @@
  * The bit is set before the slot becomes RETURNED and cleared after it was taken, both by the slot's owner, so it is never missing.
  */
 import { loadAfterStore as loadInOrder } from '../ordering.js';
-import { LOOK_RETURNED, type Looks } from './hazards.js';
+import { HAZARD_RETURNED, type Hazards } from './hazards.js';
 import { type Plan, POSITION, PRIORITY, RETURNED, RETURNED_HINT, STATE, TYPE } from './layout.js';
 
-export class Returned {
+export class Redelivery {
   readonly #words: Int32Array;
   readonly #plan: Plan;
-  readonly #looks: Looks;
+  readonly #hazards: Hazards;
   /** Of the last {@link find}. */
   slot = 0;
   word = 0;
   position = 0;
 
-  constructor(words: Int32Array, plan: Plan, looks: Looks) {
+  constructor(words: Int32Array, plan: Plan, hazards: Hazards) {
     this.#words = words;
     this.#plan = plan;
-    this.#looks = looks;
+    this.#hazards = hazards;
   }
   get any(): boolean {
     return (loadInOrder(this.#words, RETURNED_HINT) & 1) !== 0; // pairs with the exchange in add, behind the store of a sleeper's ticket
@@ -43,7 +43,7 @@ export class Returned {
   find(priority: number, types: readonly number[] | undefined): boolean {
     for (;;) {
       if (!this.#look(priority, types)) return false;
-      this.#looks.say(LOOK_RETURNED, this.word);
+      this.#hazards.protect(HAZARD_RETURNED, this.word);
       // Still there, and from now on until it is exchanged; what was read of it before may have been another's with that word.
       if (Atomics.load(this.#words, this.#plan.states + this.slot) !== this.word) continue;
       if (this.#isWanted(this.slot, priority, types) && this.#positionOf(this.slot) === this.position) return true;

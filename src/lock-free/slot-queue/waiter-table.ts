@@ -29,7 +29,7 @@ const CHANGE = 4;
 /** Of a seat that sleeps: whether it is woken, and whether it counts. */
 export type Choose = (seat: number) => 'count' | 'wake' | 'leave';
 
-export class Sleepers {
+export class WaiterTable {
   readonly #words: Int32Array;
   readonly #summary: number;
   readonly #tickets: number;

@@ -9,10 +9,10 @@ import { BLOCK, Generations } from '#src/lock-free/slot-queue/generations.js';
 import {
   GENERATION_MASK,
   GENERATIONS,
+  HAZARD_STRIDE,
+  HAZARDS,
   HIGHEST_SEAT,
   HINTS,
-  LOOK_STRIDE,
-  LOOKS,
   planOf,
   SENT,
   stateWord,
@@ -21,7 +21,7 @@ import { type Beginning, DEAD, play, type Role } from './queue-scene.js';
 
 /** The generation that comes again. It begins a block, so that it is looked at just before it is used. */
 const AGAIN = 5 * BLOCK;
-const isLook = (index: number) => index >= LOOKS && index < HINTS;
+const isLook = (index: number) => index >= HAZARDS && index < HINTS;
 const wrong = (error: Error) =>
   /is lost|a message twice|a message of two|never put in|out of order|is not any more/.test(error.message);
 
@@ -77,7 +77,7 @@ test('Queue generations: none comes that is used in a slot or about to be exchan
   for (const [index, generation] of used.entries()) {
     const word = stateWord(1 + (index % 3), 2, generation);
     if (index % 2 === 0) words[plan.states + index] = word;
-    else words[LOOKS + (index >> 1) * LOOK_STRIDE + (index % 3)] = word;
+    else words[HAZARDS + (index >> 1) * HAZARD_STRIDE + (index % 3)] = word;
   }
   words[plan.states + 1] = stateWord(SENT, 3, 77); // of another seat
   const generations = new Generations(words, plan, 2);

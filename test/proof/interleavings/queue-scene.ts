@@ -11,7 +11,7 @@ import {
 } from '#src/lock-free/slot-queue/layout.js';
 import { Messages } from '#src/lock-free/slot-queue/messages.js';
 import { enter, leave, recover } from '#src/lock-free/slot-queue/recovery.js';
-import { Sleepers } from '#src/lock-free/slot-queue/waiter-table.js';
+import { WaiterTable } from '#src/lock-free/slot-queue/waiter-table.js';
 import { primePosition } from '../../support/queue.js';
 import { withBarriersOf } from './barrier.js';
 import { type Exploration, explore } from './explore.js';
@@ -109,7 +109,7 @@ class Scene {
     const { machine } = this;
     const others = Array.from({ length: seats }, (_, other) => other).filter((other) => other !== seat);
     const sleepers = machine.construct(
-      () => new Sleepers(machine.words, CONSUMERS, CONSUMER_TICKETS, seat, (other) => machine.ring(other)),
+      () => new WaiterTable(machine.words, CONSUMERS, CONSUMER_TICKETS, seat, (other) => machine.ring(other)),
     );
     const producers = this.#producersOf(seat);
     if (typeof role === 'string') {
@@ -169,10 +169,10 @@ class Scene {
       return messages;
     });
   }
-  #producersOf(seat: number): Sleepers {
+  #producersOf(seat: number): WaiterTable {
     const { machine } = this;
     return machine.construct(
-      () => new Sleepers(machine.words, PRODUCERS, PRODUCER_TICKETS, seat, (other) => machine.ring(other), true),
+      () => new WaiterTable(machine.words, PRODUCERS, PRODUCER_TICKETS, seat, (other) => machine.ring(other), true),
     );
   }
   recover(seat: number, messages: Messages): void {
@@ -185,7 +185,7 @@ class Scene {
     return { seat, isTaken } as unknown as Place;
   }
   /** Takes one. `producers` are woken if there is room then. */
-  take(messages: Messages, report: Event[], give: boolean, producers?: Sleepers): boolean {
+  take(messages: Messages, report: Event[], give: boolean, producers?: WaiterTable): boolean {
     const slot = messages.take(undefined);
     if (slot < 0) return false;
     const { word } = messages;

@@ -6,7 +6,7 @@ import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CONSUMER_TICKETS, CONSUMERS, HIGHEST_SEAT, LAST_TICKET } from '#src/lock-free/slot-queue/layout.js';
-import { Sleepers } from '#src/lock-free/slot-queue/waiter-table.js';
+import { WaiterTable } from '#src/lock-free/slot-queue/waiter-table.js';
 import { type Exploration, explore } from './explore.js';
 import { Machine, type Process, type Program } from './machine.js';
 
@@ -25,7 +25,7 @@ function scene({ wakers, owners }: Case): { machine: Machine; programs: Program[
   const machine = new Machine(new Uint8Array(initial.buffer));
   const { words } = machine;
   const sit = (seat: number) =>
-    machine.construct(() => new Sleepers(words, CONSUMERS, CONSUMER_TICKETS, seat, (other) => machine.ring(other)));
+    machine.construct(() => new WaiterTable(words, CONSUMERS, CONSUMER_TICKETS, seat, (other) => machine.ring(other)));
   const others = Array.from({ length: wakers }, (_, index) => index + 1);
 
   const sleep: Program = (report) => {

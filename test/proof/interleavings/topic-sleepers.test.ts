@@ -5,15 +5,13 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SEATS } from '#src/channel/place/control-file.js';
-import type { Doorbell } from '#src/channel/place/doorbell.js';
-import type { Place } from '#src/channel/place/place.js';
+import { SEATS } from '#src/lock-free/seats.js';
 import { withBarriersOf } from './barrier.js';
 import { type Exploration, explore } from './explore.js';
 import { Machine, type Process, type Program } from './machine.js';
 
 // After barrier.js.
-const { Sleeper, Waker } = await import('#src/channel/topic/sleepers.js');
+const { Sleeper, Waker } = await import('#src/lock-free/broadcast-ring/waiter-table.js');
 
 const SEAT = 32;
 const TAILS = SEATS * SEAT;
@@ -30,13 +28,12 @@ function topic({ publishers, sleepers, messages, barriers = true }: Case): { mac
   machine.barriers = barriers;
   const { words } = machine;
   const wordOf = (seat: number) => seat * SEAT;
-  const bell = { ring: (seat: number) => machine.ring(seat) } as unknown as Doorbell;
   const all = Array.from({ length: publishers }, (_, index) => index);
 
   const publish =
     (seat: number): Program =>
     (report) => {
-      const waker = machine.construct(() => new Waker({ words, wordOf, seat } as unknown as Place, bell));
+      const waker = machine.construct(() => new Waker({ words, wordOf, seat }, (other) => machine.ring(other)));
       for (let tail = 1; tail <= messages; tail++) {
         words[TAILS + seat] = tail;
         waker.wake();
@@ -46,7 +43,7 @@ function topic({ publishers, sleepers, messages, barriers = true }: Case): { mac
   const sleep =
     (seat: number): Program =>
     (report) => {
-      const sleeper = machine.construct(() => new Sleeper({ words, wordOf, seat } as unknown as Place));
+      const sleeper = machine.construct(() => new Sleeper({ words, wordOf, seat }));
       const seen = all.map(() => 0);
       const look = () => {
         const tails = all.map((publisher) => Atomics.load(words, TAILS + publisher));

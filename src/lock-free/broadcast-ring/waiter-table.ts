@@ -19,15 +19,13 @@
  * No wake-up is lost: of the sleeper's change and the publisher's tail, one comes first; either the publisher sees the change, or the
  * sleeper the record. Nothing that one publisher does hides a sleeper from another: each compares for itself, and a number is made even
  * only AFTER its bell was rung, by exchanging exactly that number. So a publisher that is killed in the middle has at worst rung once too
- * often, or not all whom it should have: those are woken by its death itself (place/closings.ts) and look again. A bell that cannot be rung
+ * often, or not all whom it should have: those are woken by its death itself (channel/place/closings.ts) and look again. A bell that cannot be rung
  * now leaves its owner asleep, and is rung again with the next message, or soon.
  */
 
-import { loadAfterStore } from '../../lock-free/ordering.js';
 import { barrier, barriersReachUs } from '../../system/membarrier.js';
-import { SEAT_OWN, SEAT_SLEEPS, SEATS } from '../place/control-file.js';
-import type { Doorbell } from '../place/doorbell.js';
-import type { Place } from '../place/place.js';
+import { loadAfterStore } from '../ordering.js';
+import { SEAT_OWN, SEAT_SLEEPS, SEATS } from '../seats.js';
 
 /** The seat that nobody takes, whose words are the topic's. */
 export const TOPIC_SEAT: number = SEATS - 1;
@@ -38,8 +36,13 @@ const FENCES = SEAT_OWN + 3;
 /** A store to it is a barrier. */
 const fence = new Int32Array(1);
 
-/** Milliseconds until a bell that could not be rung is rung again. */
-const AGAIN_MS = 10;
+/** Where the words are, and which seat is ours. */
+export interface Seats {
+  readonly words: Int32Array;
+  readonly seat: number;
+  /** The first word of a seat. */
+  wordOf(seat: number): number;
+}
 
 /** A sleeper's side. */
 export class Sleeper {
@@ -49,10 +52,10 @@ export class Sleeper {
   #ticket = 0;
   #asleep = false;
 
-  constructor(place: Place) {
-    this.#words = place.words;
-    this.#seat = place.wordOf(place.seat) + SEAT_SLEEPS;
-    this.#topic = place.wordOf(TOPIC_SEAT);
+  constructor(seats: Seats) {
+    this.#words = seats.words;
+    this.#seat = seats.wordOf(seats.seat) + SEAT_SLEEPS;
+    this.#topic = seats.wordOf(TOPIC_SEAT);
     if (!barriersReachUs) Atomics.store(this.#words, this.#topic + FENCES, 1);
   }
   /** Announces that this side is about to wait for its bell. Look once more before. */
@@ -80,8 +83,8 @@ export class Sleeper {
 
 /** A publisher's side. */
 export class Waker {
-  readonly #place: Place;
-  readonly #bell: Doorbell;
+  readonly #seats: Seats;
+  readonly #ring: (seat: number) => boolean | undefined;
   readonly #words: Int32Array;
   readonly #announced: number;
   readonly #fences: number;
@@ -89,52 +92,42 @@ export class Waker {
   /** Words from one seat to the next. */
   readonly #step: number;
   #seen: number;
-  #again: NodeJS.Timeout | undefined;
-  #closed = false;
 
-  constructor(place: Place, bell: Doorbell) {
-    this.#place = place;
-    this.#bell = bell;
-    this.#words = place.words;
-    this.#announced = place.wordOf(TOPIC_SEAT) + ANNOUNCED;
-    this.#fences = place.wordOf(TOPIC_SEAT) + FENCES;
-    this.#sleeps = place.wordOf(0) + SEAT_SLEEPS;
-    this.#step = place.wordOf(1) - place.wordOf(0);
+  /** @param ring wakes a seat; false if nobody is there, undefined if it could not be done now */
+  constructor(seats: Seats, ring: (seat: number) => boolean | undefined) {
+    this.#seats = seats;
+    this.#ring = ring;
+    this.#words = seats.words;
+    this.#announced = seats.wordOf(TOPIC_SEAT) + ANNOUNCED;
+    this.#fences = seats.wordOf(TOPIC_SEAT) + FENCES;
+    this.#sleeps = seats.wordOf(0) + SEAT_SLEEPS;
+    this.#step = seats.wordOf(1) - seats.wordOf(0);
     this.#seen = (this.#words[this.#announced]! - 1) | 0; // those who sleep already were not looked at
   }
-  /** Wakes who sleeps. After each store of a tail. */
-  wake(): void {
+  /** Wakes who sleeps. After each store of a tail. False: somebody could not be woken now; call it again soon. */
+  wake(): boolean {
     if (!barriersReachUs || this.#words[this.#fences] !== 0) Atomics.store(fence, 0, 0);
     const announced = loadAfterStore(this.#words, this.#announced);
-    if (announced !== this.#seen) this.#lookAround(announced);
+    return announced === this.#seen || this.#lookAround(announced);
   }
   /** Tells everybody that a ring has a (new) writer. Before it publishes. */
   appear(): void {
-    Atomics.add(this.#words, this.#place.wordOf(TOPIC_SEAT) + GENERATION, 1);
+    Atomics.add(this.#words, this.#seats.wordOf(TOPIC_SEAT) + GENERATION, 1);
   }
-  /** Before the memory goes. */
-  close(): void {
-    this.#closed = true;
-    clearTimeout(this.#again);
-  }
-  #lookAround(announced: number): void {
+  #lookAround(announced: number): boolean {
     const words = this.#words;
     let all = true;
     for (let seat = 0, index = this.#sleeps; seat < TOPIC_SEAT; seat++, index += this.#step) {
       const ticket = words[index]!;
       if ((ticket & 1) === 0) continue;
       // False: its owner is dead, and needs no waking any more.
-      if (this.#bell.ring(seat) === undefined) {
+      if (this.#ring(seat) === undefined) {
         all = false;
         continue;
       }
       Atomics.compareExchange(words, index, ticket, (ticket + 1) | 0);
     }
     if (all) this.#seen = announced;
-    else if (!this.#closed) this.#again ??= setTimeout(() => this.#ringAgain(), AGAIN_MS).unref(); // our end wakes them too
-  }
-  #ringAgain(): void {
-    this.#again = undefined;
-    this.wake();
+    return all;
   }
 }

@@ -1,0 +1,35 @@
+/** Waking those who wait for a topic's messages, again and again where a bell cannot be rung at once. */
+import { Waker } from '../../lock-free/broadcast-ring/waiter-table.js';
+import type { Doorbell } from '../place/doorbell.js';
+import type { Place } from '../place/place.js';
+
+/** Until a bell that could not be rung is rung again. */
+const AGAIN_MS = 10;
+
+export class Waking {
+  readonly #waker: Waker;
+  #again: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(place: Place, bell: Doorbell) {
+    this.#waker = new Waker(place, (seat) => bell.ring(seat));
+  }
+  /** After each message. */
+  wake(): void {
+    if (this.#waker.wake() || this.#closed) return;
+    this.#again ??= setTimeout(() => this.#ringAgain(), AGAIN_MS).unref(); // our end wakes them too
+  }
+  /** @see Waker.appear */
+  appear(): void {
+    this.#waker.appear();
+  }
+  /** Before the memory goes. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#again);
+  }
+  #ringAgain(): void {
+    this.#again = undefined;
+    this.wake();
+  }
+}
