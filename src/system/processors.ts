@@ -1,45 +1,79 @@
 /**
- * Whether more threads want to run than there are processors. Whoever looks in a loop then keeps one from running that it waits for.
+ * Whether this machine has a processor for the other side while this one looks. Two things keep it from running:
  *
- * Nobody asks all the time: whoever has a reason ({@link suspectScarcity}) has the kernel's count read, which costs a few
- * microseconds, and what was found holds for a while. Each time that it is found again it holds for twice as long.
+ * - **More threads want to run than there are processors.** The kernel's count tells (proc(5), `/proc/loadavg`). It is read after a look in
+ *   vain, which costs a few microseconds, and must say so several times in a row: a thread that compiles or collects garbage is soon
+ *   done. Then nobody looks for a while, twice as long each time that it is found again; no look is spent on finding out.
+ * - **Both are in the queue of one processor** while another is idle: they wake each other there, and the kernel moves a thread only once
+ *   that has not run for half a millisecond. So after a look that was in vain, though the answer needed no longer than that, the next lasts long enough for it.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 
-/** How long it holds. */
+/** How long nobody looks. */
 const SHORTEST_US = 2_000;
 const LONGEST_US = 128_000;
 /** The count is read again after this time at the earliest. */
 const RECENT_US = 1_000;
+/** So many counts in a row must say so. */
+const MIN_COUNTS = 16;
+/** Long enough for the kernel to move a thread; shorter than what a timer may be late. */
+const PERSISTENT_US = 1_500;
+/** So many looks in a row that were in vain for want of a processor are proof enough. */
+const MAX_FUTILE = 8;
 
-/** All that are online: the kernel's count is of all of them, whatever this process may use. */
-const processors = Math.max(availableParallelism(), cpus().length);
+/** All that are online: the kernel's count is of all of them, whatever this process may use. Known once it is needed. */
+let processors = 0;
 let readAt = Number.NEGATIVE_INFINITY;
-let scarceUntil = Number.NEGATIVE_INFINITY;
+let scarce = false;
+let scarceUntil = 0;
 let duration = SHORTEST_US;
+let counts = 0;
+let futile = 0;
 
 /** @param now by {@link monotonicMicroseconds} */
 export function processorsAreScarce(now: number): boolean {
-  return now < scarceUntil;
-}
-/** Has the count read. `certain`: without a look at it, because this thread has seen enough. */
-export function suspectScarcity(now: number, certain = false): void {
-  if (now - readAt < RECENT_US && !certain) return;
-  readAt = now;
-  if (!certain && runnable() <= processors) {
-    duration = Math.max(SHORTEST_US, duration / 2);
-    return;
+  if (!scarce || now < scarceUntil) return scarce;
+  if (tooMany()) rest(now);
+  else {
+    scarce = false;
+    duration = SHORTEST_US;
   }
+  return scarce;
+}
+/** For how long to look, instead of `usual`. */
+export function lookTime(usual: number): number {
+  return futile > 0 ? PERSISTENT_US : usual;
+}
+/** A look has found what it waited for. */
+export function lookPaid(): void {
+  futile = 0;
+}
+/** A look was in vain. */
+export function lookFailed(now: number): void {
+  if (now - readAt < RECENT_US) return;
+  readAt = now;
+  if (!tooMany()) counts = 0;
+  else if (++counts >= MIN_COUNTS) rest(now);
+}
+/** A look was in vain where the other side needed no longer than that: it was kept from running. */
+export function lookWasFutile(now: number): void {
+  if (++futile >= MAX_FUTILE) rest(now);
+}
+function rest(now: number): void {
+  scarce = true;
+  counts = 0;
+  futile = 0;
   scarceUntil = now + duration;
   duration = Math.min(LONGEST_US, duration * 2);
 }
-/** The threads that run or want to, of the whole machine: proc(5), `/proc/loadavg`. 0 where it does not tell. */
-function runnable(): number {
+/** Whether more threads run or want to, of the whole machine, than it has processors. False where it does not tell. */
+function tooMany(): boolean {
+  if (processors === 0) processors = Math.max(availableParallelism(), cpus().length);
   try {
     const found = /(\d+)\/\d+/.exec(readFileSync('/proc/loadavg', 'latin1'));
-    return found === null ? 0 : Number(found[1]);
+    return found !== null && Number(found[1]) > processors;
   } catch {
-    return 0;
+    return false;
   }
 }

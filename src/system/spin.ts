@@ -12,8 +12,10 @@
  * woken compares that with when it began to wait ({@link Spin.woken}). So neither side counts a wake-up, both come to the same
  * conclusion from the same message, and neither has to look on the chance that the other does.
  *
- * On a machine with more threads to run than processors, looking keeps the other side from running: system/processors.ts tells, and
- * is asked when a look was interrupted or in vain.
+ * Where looking keeps the other side from running, system/processors.ts tells.
+ *
+ * Who has just woken another looks for as long as a wake-up takes besides: if it slept, the other would have to wake it in turn, and
+ * one interruption would become a dozen sleeps.
  *
  * The notes are read as untrusted: whoever writes nonsense there makes its peer look too much, for {@link LOOK_US}, or too little.
  */
@@ -21,27 +23,28 @@ import { availableParallelism } from 'node:os';
 import { checkInteger } from './arguments.js';
 import { noteTime } from './cooperative-budget.js';
 import { monotonicMicroseconds } from './monotonic.js';
-import { processorsAreScarce, suspectScarcity } from './processors.js';
+import { lookFailed, lookPaid, lookTime, lookWasFutile, processorsAreScarce } from './processors.js';
 
 /** How long the adaptive form looks: about what the wake-up costs that it saves. */
 const LOOK_US = 50;
+/** How long more after it has woken another, from whom the answer must come: what a wake-up takes. */
+const WAKE_US = 100;
 /** Of a wake-up, what a wait is not charged with. One that takes longer waited for a processor, and would have without sleep. */
 const MAX_LATENESS_US = 250;
-/** Between two looks at the clock this thread did not run. */
-const INTERRUPTED_US = 200;
 /** It looks while this is above 0: one short wait makes up for two long ones. */
 const MAX_CREDIT = 16;
 const FIRST_CREDIT = 8;
-/** So many looks in vain in a row where the wait would have been short: the other side does not get to run meanwhile. */
-const MAX_FUTILE = 8;
 /** Looks between two looks at the clock. */
 const LOOKS = 16;
 const LONGEST_US = 1e9;
 
 /** How late this thread was when it was last woken, if it has not waited since. */
 let lateness = 0;
+/** It has woken somebody since its last wait. */
+let rang = false;
 /** To be noted for whoever is woken: now, had this thread not been asleep before. Microseconds, wrapping at 2^32. */
 export function commitTime(): number {
+  rang = true;
   return (monotonicMicroseconds() - lateness) | 0;
 }
 
@@ -54,7 +57,6 @@ export class Spin {
   #asleep = false;
   /** The look of this wait was in vain. */
   #vain = false;
-  #futile = 0;
 
   /** @param microseconds how long to look; if not given it adapts to how often that pays, and is 0 on one core */
   constructor(microseconds?: number) {
@@ -77,7 +79,7 @@ export class Spin {
         this.found();
         return true;
       }
-      now = this.#next(now);
+      now = monotonicMicroseconds();
     } while (now < end);
     this.missed();
     return false;
@@ -88,9 +90,12 @@ export class Spin {
     this.#began = now;
     this.#vain = false;
     this.#asleep = false;
+    const awaits = rang;
+    rang = false;
     noteTime(now);
     if (this.#fixed !== undefined) return this.#fixed;
-    return this.worthwhile && !processorsAreScarce(now) ? LOOK_US : 0;
+    if (!this.worthwhile || processorsAreScarce(now)) return 0;
+    return lookTime(awaits ? LOOK_US + WAKE_US : LOOK_US);
   }
   /** Whether waits have been short enough lately. */
   get worthwhile(): boolean {
@@ -103,7 +108,8 @@ export class Spin {
   /** The look has found it. */
   found(): void {
     lateness = 0;
-    this.#futile = 0;
+    if (this.#fixed !== undefined) return;
+    lookPaid();
     this.#paid();
   }
   /** The look was in vain. */
@@ -111,7 +117,7 @@ export class Spin {
     this.#vain = true;
     if (this.#fixed !== undefined) return;
     if (this.#credit > 0) this.#credit--;
-    suspectScarcity(monotonicMicroseconds());
+    lookFailed(monotonicMicroseconds());
   }
   /** The wait goes on asleep. */
   sleeps(): void {
@@ -133,17 +139,9 @@ export class Spin {
       return;
     }
     this.#paid();
-    if (this.#vain && ++this.#futile >= MAX_FUTILE) {
-      this.#futile = 0;
-      suspectScarcity(now, true);
-    }
+    if (this.#vain && this.#fixed === undefined) lookWasFutile(now);
   }
   #paid(): void {
     if (this.#credit < MAX_CREDIT) this.#credit = Math.min(MAX_CREDIT, this.#credit + 2);
-  }
-  #next(before: number): number {
-    const now = monotonicMicroseconds();
-    if (now - before > INTERRUPTED_US && this.#fixed === undefined) suspectScarcity(now);
-    return now;
   }
 }
