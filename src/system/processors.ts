@@ -5,7 +5,8 @@
  *   vain, which costs a few microseconds, and must say so several times in a row: a thread that compiles or collects garbage is soon
  *   done. Then nobody looks for a while, twice as long each time that it is found again; no look is spent on finding out.
  * - **Both are in the queue of one processor** while another is idle: they wake each other there, and the kernel moves a thread only once
- *   that has not run for half a millisecond. So after a look that was in vain, though the answer needed no longer than that, the next lasts long enough for it.
+ *   that has not run for half a millisecond. So after a look that was in vain, though the answer needed no longer than that, the next
+ *   lasts long enough for it.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
