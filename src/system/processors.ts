@@ -18,8 +18,8 @@ const LONGEST_US = 128_000;
 const RECENT_US = 1_000;
 /** So many counts in a row must say so. */
 const MIN_COUNTS = 16;
-/** Long enough for the kernel to move a thread; shorter than what a timer may be late. */
-const PERSISTENT_US = 1_500;
+/** Long enough for the kernel to move a thread; with the millisecond of cooperative-budget.ts, less than the 2 ms that a timer may be late. */
+const PERSISTENT_US = 900;
 /** So many looks in a row that were in vain for want of a processor are proof enough. */
 const MAX_FUTILE = 8;
 
