@@ -28,7 +28,7 @@ const operations: Record<string, string> = {
   service: `own(await serve(name, { nothing() {} }));`,
 };
 
-test('with no descriptor, one, two and more left each operation succeeds or fails with an IpcError, leaves none open, and closes', async () => {
+test('Descriptors: with no descriptor, one, two and more left each operation succeeds or fails with an IpcError, leaves none open, and closes', async () => {
   const folder = temporaryFolder();
   const source = `import * as vecino from 'vecino';
     import { closeSync, openSync } from 'node:fs';

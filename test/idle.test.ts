@@ -73,7 +73,7 @@ const waiter = `
   }
   process.exit(0);`;
 
-test('a program that waits on one of everything is woken not once, in any of its threads', {
+test('Idle: a program that waits on one of everything is woken not once, in any of its threads', {
   timeout: 120_000,
 }, async () => {
   const folder = temporaryFolder();

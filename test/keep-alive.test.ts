@@ -217,7 +217,7 @@ const scenes = `
   });`;
 
 for (const [what, { make, wait, clear = '', env }] of Object.entries(kinds)) {
-  test(`${what} keeps the program running, after unref() no more, and after ref() again`, async () => {
+  test(`Keep alive: ${what} keeps the program running, after unref() no more, and after ref() again`, async () => {
     const folder = temporaryFolder();
     const source = `${prelude}
       ${scenes.replace('begin();', `${make}\nconst wait = (options) => ${wait};\nconst clear = () => { ${clear} };\nbegin();`)}`;
@@ -242,7 +242,7 @@ const ends = async (make: string) => {
   assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
   return stdout === '' ? 'ends' : stdout.trim();
 };
-test('objects that share a handle keep the program running each for itself', async () => {
+test('Keep alive: objects that share a handle keep the program running each for itself', async () => {
   const descriptor = `const { reader, writer } = pipe(); reader.unref().read(); readable(reader.fd);`;
   assert.equal(await ends(descriptor), 'kept');
   const pairs = {
@@ -257,7 +257,7 @@ test('objects that share a handle keep the program running each for itself', asy
     assert.equal(await ends(`${begin} other.unref();`), 'ends', what);
   }
 });
-test('a wait that has ended, whichever way, keeps nothing running', async () => {
+test('Keep alive: a wait that has ended, whichever way, keeps nothing running', async () => {
   const away = `const away = new AbortController(); const done = (wait) => wait.catch(() => {});`;
   const waits = `
     const { reader, writer } = pipe(); const mutex = Mutex.named(name); const guard = mutex.lockSync();
@@ -287,13 +287,13 @@ test('a wait that has ended, whichever way, keeps nothing running', async () => 
     'closed',
   );
 });
-test('a subscription to a signal does not keep the program running, unless it is told to', async () => {
+test('Keep alive: a subscription to a signal does not keep the program running, unless it is told to', async () => {
   assert.equal(await ends(`signals.on('SIGUSR2', () => {});`), 'ends');
   assert.equal(await ends(`signals.on('SIGUSR2', () => {}).ref();`), 'kept');
   assert.equal(await ends(`signals.on('SIGUSR2', () => {}).ref().close();`), 'ends');
   assert.equal(await ends(`signals.on('SIGUSR2', () => {}).ref(); signals.reset('SIGUSR2');`), 'ends');
 });
-test('functions that wait keep the program running: descriptors, select, poll, signals, words', async () => {
+test('Keep alive: functions that wait keep the program running: descriptors, select, poll, signals, words', async () => {
   for (const wait of [
     `readable(ends.reader.fd)`,
     `readiness.select({ read: [ends.reader.fd] })`,

@@ -6,7 +6,7 @@ import { startScript, temporaryFolder, uniqueName } from '../support/processes.j
 
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
 
-test('channels are listed with kind, codec, who takes part and what has passed', async () => {
+test('listChannels: channels are listed with kind, codec, who takes part and what has passed', async () => {
   assert.deepEqual(listChannels(), []);
   const name = uniqueName();
   await using listener = await listen<number>(name, { codec: 'json' });
@@ -33,7 +33,7 @@ test('channels are listed with kind, codec, who takes part and what has passed',
   b.close();
 });
 
-test('a queue is listed without participants; what the dead left is removed by listing', {
+test('listChannels: a queue is listed without participants; what the dead left is removed by listing', {
   timeout: 60_000,
 }, async () => {
   const name = uniqueName();

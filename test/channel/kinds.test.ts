@@ -8,7 +8,7 @@ import { temporaryFolder, uniqueName } from '../support/processes.js';
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
 const bytes = { codec: 'bytes' } as const;
 
-test('a name in use by one kind of channel is refused by every other, with both kinds in the error', async () => {
+test('Channels: a name in use by one kind of channel is refused by every other, with both kinds in the error', async () => {
   const names = { connection: uniqueName(), topic: uniqueName(), queue: uniqueName(), service: uniqueName() };
   await using _listener = await listen(names.connection, bytes);
   await using _topic = await Topic.open(names.topic, bytes);

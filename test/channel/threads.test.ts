@@ -36,30 +36,34 @@ const ways: [string, (worker: Worker) => Promise<unknown>][] = [
 ];
 
 for (const [how, end] of ways) {
-  test(`a thread that ${how} gives back its messages and its seat of a queue, as if killed`, limit, async () => {
-    const name = uniqueName('queue');
-    using queue = await Queue.open<string>(name, { codec: 'text' });
-    queue.sendSync('held');
-    const before = readdirSync('/proc/self/fd').length;
-    for (let attempt = 1; attempt < 4; attempt++) {
-      const worker = await thread(
-        `const queue = globalThis.queue = await Queue.open('${name}');
+  test(
+    `Threads: a thread that ${how} gives back its messages and its seat of a queue, as if killed`,
+    limit,
+    async () => {
+      const name = uniqueName('queue');
+      using queue = await Queue.open<string>(name, { codec: 'text' });
+      queue.sendSync('held');
+      const before = readdirSync('/proc/self/fd').length;
+      for (let attempt = 1; attempt < 4; attempt++) {
+        const worker = await thread(
+          `const queue = globalThis.queue = await Queue.open('${name}');
          globalThis.kept = queue.receiveSync();
          queue.receive().catch(() => {});`,
-      );
-      assert.equal(queue.stats().inFlight, 1);
-      const waiting = queue.receive();
-      await end(worker);
-      const delivery = await waiting;
-      assert.deepEqual([delivery.value, delivery.attempt], ['held', 2 * attempt]);
-      delivery.reject();
-      assert.equal(listChannels().find((each) => each.name === name)?.participants.length, 1);
-    }
-    assert.ok(readdirSync('/proc/self/fd').length <= before + 2); // the inotify instance, and what it is polled with
-    queue.close();
-    Queue.unlink(name);
-  });
-  test(`a thread that ${how} gives back its ring and its seats of a topic`, limit, async () => {
+        );
+        assert.equal(queue.stats().inFlight, 1);
+        const waiting = queue.receive();
+        await end(worker);
+        const delivery = await waiting;
+        assert.deepEqual([delivery.value, delivery.attempt], ['held', 2 * attempt]);
+        delivery.reject();
+        assert.equal(listChannels().find((each) => each.name === name)?.participants.length, 1);
+      }
+      assert.ok(readdirSync('/proc/self/fd').length <= before + 2); // the inotify instance, and what it is polled with
+      queue.close();
+      Queue.unlink(name);
+    },
+  );
+  test(`Threads: a thread that ${how} gives back its ring and its seats of a topic`, limit, async () => {
     const name = uniqueName('topic');
     using topic = await Topic.open(name, { codec: 'text' });
     const subscription = topic.subscribe();
@@ -78,7 +82,7 @@ for (const [how, end] of ways) {
     assert.equal(readdirSync(folder).filter((file) => file.startsWith('ring-')).length, 1);
   });
   test(
-    `a thread that ${how} serves no more: calls fail, who comes is refused, and the name is free`,
+    `Threads: a thread that ${how} serves no more: calls fail, who comes is refused, and the name is free`,
     limit,
     async () => {
       const name = uniqueName('service');

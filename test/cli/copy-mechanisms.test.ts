@@ -9,7 +9,7 @@ import { root, start, temporaryFolder } from '../support/processes.js';
 import { assertRefused, COPIES, copied, digest, endlessCopy, MECHANISMS, participants } from './support.js';
 
 for (const via of MECHANISMS) {
-  test(`via ${via}: the copy equals the file, and the calls' own results give ${COPIES[via]} copies per byte`, async () => {
+  test(`vecino copy: via ${via}: the copy equals the file, and the calls' own results give ${COPIES[via]} copies per byte`, async () => {
     const folder = temporaryFolder();
     const source = join(folder, 'source');
     const destination = join(folder, 'destination');
@@ -33,7 +33,7 @@ for (const via of MECHANISMS) {
     assert.deepEqual(readdirSync(folder).sort(), ['destination', 'source']);
   });
 
-  test(`via ${via}: files of every size around a chunk, and an empty one, arrive whole`, async () => {
+  test(`vecino copy: via ${via}: files of every size around a chunk, and an empty one, arrive whole`, async () => {
     const folder = temporaryFolder();
     for (const size of [0, 1, 4096, 4097]) {
       const source = join(folder, `source-${size}`);
@@ -46,7 +46,7 @@ for (const via of MECHANISMS) {
   });
 
   for (const victim of ['server', 'client'] as const) {
-    test(`via ${via}: the ${victim} killed in the middle is a clear error, and nothing is left`, {
+    test(`vecino copy: via ${via}: the ${victim} killed in the middle is a clear error, and nothing is left`, {
       timeout: 240_000,
     }, async () => {
       const folder = temporaryFolder();
@@ -61,7 +61,7 @@ for (const via of MECHANISMS) {
     });
   }
 
-  test(`via ${via}: the command itself killed takes both processes with it and leaves nothing`, {
+  test(`vecino copy: via ${via}: the command itself killed takes both processes with it and leaves nothing`, {
     timeout: 240_000,
   }, async () => {
     const folder = temporaryFolder();
@@ -79,7 +79,7 @@ for (const via of MECHANISMS) {
   });
 }
 
-test('killed while it starts, the command leaves nothing either', { timeout: 240_000 }, async () => {
+test('vecino copy: killed while it starts, the command leaves nothing either', { timeout: 240_000 }, async () => {
   for (const via of MECHANISMS) {
     const folder = temporaryFolder();
     const command = endlessCopy(folder, via);
@@ -93,7 +93,7 @@ test('killed while it starts, the command leaves nothing either', { timeout: 240
   }
 });
 
-test('a participant that is stopped dies with the command', { timeout: 240_000 }, async () => {
+test('vecino copy: a participant that is stopped dies with the command', { timeout: 240_000 }, async () => {
   const folder = temporaryFolder();
   const command = endlessCopy(folder, 'shared-memory');
   const { server, client } = await participants(command);
@@ -103,7 +103,7 @@ test('a participant that is stopped dies with the command', { timeout: 240_000 }
   assert.deepEqual(readdirSync(folder), ['source']);
 });
 
-test('with too few descriptors a copy fails at whichever step, says so, and leaves nothing', {
+test('vecino copy: with too few descriptors a copy fails at whichever step, says so, and leaves nothing', {
   timeout: 240_000,
 }, async () => {
   const folder = temporaryFolder();

@@ -23,7 +23,7 @@ import type { CopyResult } from '#src/lab/copy/index.js';
 import { root, start, temporaryFolder } from '../support/processes.js';
 import { assertRefused, copied, digest, endlessCopy, MECHANISMS, main, participants, run, vecino } from './support.js';
 
-test('a queue takes no more in a message than the kernel allows, and the result says how much that was', async () => {
+test('vecino copy: a queue takes no more in a message than the kernel allows, and the result says how much that was', async () => {
   const folder = temporaryFolder();
   const source = join(folder, 'source');
   writeFileSync(source, randomBytes(100_000));
@@ -37,7 +37,7 @@ test('a queue takes no more in a message than the kernel allows, and the result 
   }
 });
 
-test('an interrupt cleans up and ends the command by that signal', { timeout: 240_000 }, async () => {
+test('vecino copy: an interrupt cleans up and ends the command by that signal', { timeout: 240_000 }, async () => {
   const folder = temporaryFolder();
   const command = endlessCopy(folder, 'fifo');
   await participants(command);
@@ -46,7 +46,7 @@ test('an interrupt cleans up and ends the command by that signal', { timeout: 24
   assert.deepEqual(readdirSync(folder), ['source']);
 });
 
-test('an existing DESTINATION is replaced whole, through a symbolic link too, and kept if the copy fails', async () => {
+test('vecino copy: an existing DESTINATION is replaced whole, through a symbolic link too, and kept if the copy fails', async () => {
   const folder = temporaryFolder();
   const [source, destination, link] = ['source', 'destination', 'link'].map((name) => join(folder, name)) as [
     string,
@@ -64,7 +64,7 @@ test('an existing DESTINATION is replaced whole, through a symbolic link too, an
   assert.deepEqual(readdirSync(folder).sort(), ['destination', 'link', 'source']);
 });
 
-test('SOURCE missing, a directory, a FIFO, unreadable, or DESTINATION itself is refused in one line', async () => {
+test('vecino copy: SOURCE missing, a directory, a FIFO, unreadable, or DESTINATION itself is refused in one line', async () => {
   const folder = temporaryFolder();
   const path = (name: string) => join(folder, name);
   writeFileSync(path('file'), 'x');
@@ -99,7 +99,7 @@ test('SOURCE missing, a directory, a FIFO, unreadable, or DESTINATION itself is 
   }
 });
 
-test('wrong usage is exit 2: no mechanism of that name, a chunk of 0, negative, too large or no number, arguments missing', async () => {
+test('vecino copy: wrong usage is exit 2: no mechanism of that name, a chunk of 0, negative, too large or no number, arguments missing', async () => {
   for (const args of [
     ['copy', 'a', 'b', '--via', 'carrier-pigeon'],
     ['copy', 'a', 'b', '--chunk', '0'],
@@ -120,7 +120,9 @@ test('wrong usage is exit 2: no mechanism of that name, a chunk of 0, negative, 
   for (const args of [['--help'], ['copy', '--help'], ['--version']]) assert.equal((await run(args)).code, 0);
 });
 
-test('a SOURCE that grows while it is read is copied as it was, and this is said', { timeout: 240_000 }, async () => {
+test('vecino copy: a SOURCE that grows while it is read is copied as it was, and this is said', {
+  timeout: 240_000,
+}, async () => {
   const folder = temporaryFolder();
   const source = join(folder, 'source');
   const before = randomBytes(8 << 20);
@@ -147,7 +149,9 @@ test('a SOURCE that grows while it is read is copied as it was, and this is said
   }
 });
 
-test('a SOURCE that shrinks while it is read is an error, not a shorter copy', { timeout: 240_000 }, async () => {
+test('vecino copy: a SOURCE that shrinks while it is read is an error, not a shorter copy', {
+  timeout: 240_000,
+}, async () => {
   for (const via of MECHANISMS) {
     const folder = temporaryFolder();
     const command = endlessCopy(folder, via);
@@ -158,7 +162,7 @@ test('a SOURCE that shrinks while it is read is an error, not a shorter copy', {
   }
 });
 
-test('a file of /proc, which has content but no size, is read to its end', async () => {
+test('vecino copy: a file of /proc, which has content but no size, is read to its end', async () => {
   const folder = temporaryFolder();
   for (const via of MECHANISMS) {
     await copied(['/proc/cpuinfo', join(folder, via), '--via', via]);
@@ -166,7 +170,9 @@ test('a file of /proc, which has content but no size, is read to its end', async
   }
 });
 
-test('a full file system of DESTINATION is a clear error and leaves nothing there', { timeout: 240_000 }, async (t) => {
+test('vecino copy: a full file system of DESTINATION is a clear error and leaves nothing there', {
+  timeout: 240_000,
+}, async (t) => {
   const folder = temporaryFolder();
   const source = join(folder, 'source');
   const small = join(folder, 'small');
@@ -200,7 +206,9 @@ test('a full file system of DESTINATION is a clear error and leaves nothing ther
   for (const line of lines) assert.match(line, /ENOSPC.*the client|client.*ENOSPC/);
 });
 
-test('memory stays flat: what both processes hold does not grow with the file', { timeout: 240_000 }, async () => {
+test('vecino copy: memory stays flat: what both processes hold does not grow with the file', {
+  timeout: 240_000,
+}, async () => {
   const folder = temporaryFolder();
   const path = (name: string) => join(folder, name);
   // The queues take 8 KiB at a time: as many calls for a smaller file.
@@ -222,7 +230,7 @@ test('memory stays flat: what both processes hold does not grow with the file', 
   }
 });
 
-test('on no terminal there is no progress bar; on one there is, and --json prints one JSON value only', async () => {
+test('vecino copy: on no terminal there is no progress bar; on one there is, and --json prints one JSON value only', async () => {
   const folder = temporaryFolder();
   const source = join(folder, 'source');
   writeFileSync(source, randomBytes(100_000));
@@ -239,7 +247,7 @@ test('on no terminal there is no progress bar; on one there is, and --json print
   assert.doesNotThrow(() => JSON.parse(onTerminal('--json')));
 });
 
-test('what is printed to nobody, to a full device or to a closed descriptor costs no stack trace, and the copy is there', async () => {
+test('vecino copy: what is printed to nobody, to a full device or to a closed descriptor costs no stack trace, and the copy is there', async () => {
   const folder = temporaryFolder();
   const source = join(folder, 'source');
   writeFileSync(source, 'x');
@@ -256,7 +264,7 @@ test('what is printed to nobody, to a full device or to a closed descriptor cost
   for (const name of ['a', 'b', 'c']) assert.equal(readFileSync(join(folder, name), 'utf8'), 'x');
 });
 
-test('names with line breaks and escape sequences are copied, and shown, not obeyed, in an error', async () => {
+test('vecino copy: names with line breaks and escape sequences are copied, and shown, not obeyed, in an error', async () => {
   const folder = temporaryFolder();
   const odd = join(folder, 'a\nb\x1b[31m');
   assertRefused(await run(['copy', odd, join(folder, 'to')]), /a\\nb\\u001b\[31m/);
@@ -265,7 +273,7 @@ test('names with line breaks and escape sequences are copied, and shown, not obe
   assert.equal(readFileSync(`${odd}2`, 'utf8'), 'x');
 });
 
-test('a name as long as names can be is taken, for a new DESTINATION and for one that is replaced', async () => {
+test('vecino copy: a name as long as names can be is taken, for a new DESTINATION and for one that is replaced', async () => {
   const folder = temporaryFolder();
   const source = join(folder, 'source');
   for (const name of ['a'.repeat(255), '日'.repeat(85)]) {
@@ -278,7 +286,7 @@ test('a name as long as names can be is taken, for a new DESTINATION and for one
   }
 });
 
-test('DESTINATION a link to nothing, or its folder removed in the middle, is a clear error', {
+test('vecino copy: DESTINATION a link to nothing, or its folder removed in the middle, is a clear error', {
   timeout: 240_000,
 }, async () => {
   const folder = temporaryFolder();
@@ -298,7 +306,7 @@ test('DESTINATION a link to nothing, or its folder removed in the middle, is a c
   assertRefused(await command.ended, /ENOENT.*folder of DESTINATION is not there/);
 });
 
-test('a runtime folder that is not there any more is no hindrance', async () => {
+test('vecino copy: a runtime folder that is not there any more is no hindrance', async () => {
   const folder = temporaryFolder();
   writeFileSync(join(folder, 'source'), 'x');
   for (const XDG_RUNTIME_DIR of ['', join(folder, 'gone')]) {
@@ -309,7 +317,7 @@ test('a runtime folder that is not there any more is no hindrance', async () => 
   }
 });
 
-test('without an addon the command says what to install, in one line', async () => {
+test('vecino copy: without an addon the command says what to install, in one line', async () => {
   const folder = temporaryFolder();
   cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
   cpSync(join(root, 'package.json'), join(folder, 'package.json'));
@@ -318,7 +326,7 @@ test('without an addon the command says what to install, in one line', async () 
   assertRefused(await start(process.execPath, args).ended, /no native addon.*Install a C compiler/);
 });
 
-test('the progress bar fits the terminal, keeps to its character set, and spares one that cannot move its cursor', () => {
+test('vecino copy: the progress bar fits the terminal, keeps to its character set, and spares one that cannot move its cursor', () => {
   const folder = temporaryFolder();
   const source = join(folder, 'source');
   writeFileSync(source, randomBytes(100_000));

@@ -56,7 +56,7 @@ writeFileSync(
   }),
 );
 
-test('the examples of the pages and doc comments compile', () => {
+test('Documents: the examples of the pages and doc comments compile', () => {
   try {
     execFileSync(join(root, 'node_modules', '.bin', 'tsc'), ['-p', folder], { encoding: 'utf8' });
   } catch (error) {
@@ -69,7 +69,7 @@ test('the examples of the pages and doc comments compile', () => {
 });
 
 for (const [index, { from, code }] of examples.entries()) {
-  test(`the example at ${from} runs and prints what it says`, { timeout: 60_000 }, async () => {
+  test(`Documents: the example at ${from} runs and prints what it says`, { timeout: 60_000 }, async () => {
     const {
       code: status,
       stdout,

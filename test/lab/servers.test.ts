@@ -238,27 +238,31 @@ for (const form of forms.keys()) {
   });
 }
 
-test('process-per-connection: takes no more clients than it may have children; the others wait', TIMEOUT, async () => {
-  const server = await serve('process-per-connection', 'unix', ['--children', '2']);
-  const { address } = server;
-  const first = [await Client.connect(address), await Client.connect(address)] as const;
-  for (const client of first) await echo(client, pattern(1));
-  using third = await Client.connect(address);
-  let answered = false;
-  const waiting = echo(third, pattern(2)).then(() => {
-    answered = true;
-  });
-  await echo(first[0], pattern(3));
-  assert.equal(answered, false);
-  const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8').trim().split(' ');
-  assert.equal(children.length, 2);
-  first[0].close();
-  await waiting;
-  first[1].close();
-  await end(server);
-});
+test(
+  'Servers: process-per-connection: takes no more clients than it may have children; the others wait',
+  TIMEOUT,
+  async () => {
+    const server = await serve('process-per-connection', 'unix', ['--children', '2']);
+    const { address } = server;
+    const first = [await Client.connect(address), await Client.connect(address)] as const;
+    for (const client of first) await echo(client, pattern(1));
+    using third = await Client.connect(address);
+    let answered = false;
+    const waiting = echo(third, pattern(2)).then(() => {
+      answered = true;
+    });
+    await echo(first[0], pattern(3));
+    assert.equal(answered, false);
+    const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8').trim().split(' ');
+    assert.equal(children.length, 2);
+    first[0].close();
+    await waiting;
+    first[1].close();
+    await end(server);
+  },
+);
 
-test('blocking: who comes second waits until the first has left', TIMEOUT, async () => {
+test('Servers: blocking: who comes second waits until the first has left', TIMEOUT, async () => {
   const server = await serve('blocking');
   const first = await Client.connect(server.address);
   using second = await Client.connect(server.address);
@@ -275,7 +279,7 @@ test('blocking: who comes second waits until the first has left', TIMEOUT, async
 });
 
 test(
-  'epoll: without a descriptor for the next client it serves those it has, and the next once one has left',
+  'Servers: epoll: without a descriptor for the next client it serves those it has, and the next once one has left',
   TIMEOUT,
   async () => {
     const folder = temporaryFolder();
@@ -303,7 +307,7 @@ test(
   },
 );
 
-test('wrong usage is exit 2 with one line; an address in use is exit 1', TIMEOUT, async () => {
+test('Servers: wrong usage is exit 2 with one line; an address in use is exit 1', TIMEOUT, async () => {
   for (const args of [
     [],
     ['epoll'],

@@ -10,7 +10,7 @@ import { code } from './support.js';
 
 const folder = temporaryFolder();
 
-test('ftok gives the key that the C library gives, for any project', () => {
+test('ftok: ftok gives the key that the C library gives, for any project', () => {
   const program = compile(
     folder,
     'ftok',
@@ -25,7 +25,7 @@ test('ftok gives the key that the C library gives, for any project', () => {
   }
 });
 
-test('the key is that of the file, whatever path leads to it', () => {
+test('ftok: the key is that of the file, whatever path leads to it', () => {
   const file = join(folder, 'file');
   const link = join(folder, 'link');
   writeFileSync(file, '');
@@ -34,7 +34,7 @@ test('the key is that of the file, whatever path leads to it', () => {
   assert.notEqual(ftok(file, 1), ftok(file, 2));
 });
 
-test('a file that is not there is the error of stat(2)', () => {
+test('ftok: a file that is not there is the error of stat(2)', () => {
   const path = join(folder, 'none');
   assert.throws(
     () => ftok(path, 1),
@@ -43,7 +43,7 @@ test('a file that is not there is the error of stat(2)', () => {
   assert.throws(() => ftok('x'.repeat(5000), 1), code('ENAMETOOLONG'));
 });
 
-test('arguments that are none are refused', () => {
+test('ftok: arguments that are none are refused', () => {
   for (const project of [0, -1, 256, 1.5, Number.NaN, 2 ** 53])
     assert.throws(() => ftok(folder, project), code('ERR_OUT_OF_RANGE'));
   for (const project of ['A', null, undefined])

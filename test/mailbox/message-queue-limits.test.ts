@@ -21,7 +21,7 @@ const TYPE = 'ERR_INVALID_ARG_TYPE';
 const VALUE = 'ERR_INVALID_ARG_VALUE';
 const RANGE = 'ERR_OUT_OF_RANGE';
 
-test('a name that is not one is refused before any system call', () => {
+test('MessageQueue: a name that is not one is refused before any system call', () => {
   for (const name of ['', '/', '.', '..', '/..', 'a/b', '//a', 'a b', 'ñ', 'a\0b', 'x'.repeat(201), '/dev/../x']) {
     assert.throws(() => MessageQueue.create(name), code(VALUE), name);
     assert.throws(() => MessageQueue.open(name), code(VALUE), name);
@@ -34,7 +34,7 @@ test('a name that is not one is refused before any system call', () => {
   }
 });
 
-test('sizes, modes and access that are none are refused', () => {
+test('MessageQueue: sizes, modes and access that are none are refused', () => {
   for (const option of ['maxMessages', 'messageSize', 'mode']) {
     for (const value of [-1, Number.NaN, 1.5, 2 ** 53, Number.POSITIVE_INFINITY]) {
       assert.throws(() => MessageQueue.create('vecino-test-bad', { [option]: value }), code(RANGE));
@@ -51,7 +51,7 @@ test('sizes, modes and access that are none are refused', () => {
   assert.equal(MessageQueue.unlink('vecino-test-bad'), false);
 });
 
-test('priorities, time-outs and signals that are none are refused in every voice, and nothing is sent', async () => {
+test('MessageQueue: priorities, time-outs and signals that are none are refused in every voice, and nothing is sent', async () => {
   const queue = posix();
   const send = (options: object) => [
     () => queue.send('x', options),
@@ -74,7 +74,7 @@ test('priorities, time-outs and signals that are none are refused in every voice
   assert.equal(queue.attributes.currentMessages, 0);
 });
 
-test('a queue that is closed by the reading of its own options is closed', async () => {
+test('MessageQueue: a queue that is closed by the reading of its own options is closed', async () => {
   for (const call of ['send', 'trySend', 'sendSync'] as const) {
     const queue = posix();
     const options = {
@@ -87,7 +87,7 @@ test('a queue that is closed by the reading of its own options is closed', async
   }
 });
 
-test('content that is no bytes, or whose memory is gone, is refused in every voice, and nothing is sent', async () => {
+test('MessageQueue: content that is no bytes, or whose memory is gone, is refused in every voice, and nothing is sent', async () => {
   const queue = posix();
   const send = (content: unknown) => [
     () => queue.send(bad(content)),
@@ -121,7 +121,7 @@ test('content that is no bytes, or whose memory is gone, is refused in every voi
   assert.deepEqual((await queue.receive()).content, new Uint8Array([5, 5, 5]));
 });
 
-test('a message too large is refused in every voice, with the limit, its value and how to raise it', async () => {
+test('MessageQueue: a message too large is refused in every voice, with the limit, its value and how to raise it', async () => {
   const queue = posix({ messageSize: 64 });
   const content = new Uint8Array(65);
   const names = (error: unknown) => {
@@ -139,7 +139,7 @@ test('a message too large is refused in every voice, with the limit, its value a
   await queue.send('ñ'.repeat(32));
 });
 
-test('attributes beyond what any process may have name their limits', () => {
+test('MessageQueue: attributes beyond what any process may have name their limits', () => {
   assert.throws(
     () => MessageQueue.create('vecino-test-bad', { maxMessages: 65_537, messageSize: 2 ** 24 + 1 }),
     (error: Error) => {
@@ -157,7 +157,7 @@ test('attributes beyond what any process may have name their limits', () => {
 });
 
 const skip = noNamespace;
-test('msg_max and msgsize_max are named with their values', { skip }, async () => {
+test('MessageQueue: msg_max and msgsize_max are named with their values', { skip }, async () => {
   const out = await limited(
     namespace,
     `attempt(() => MessageQueue.create('a', { maxMessages: 1000, messageSize: 1 }));
@@ -173,7 +173,7 @@ test('msg_max and msgsize_max are named with their values', { skip }, async () =
   );
 });
 
-test('queues_max is named with its value', { skip }, async () => {
+test('MessageQueue: queues_max is named with its value', { skip }, async () => {
   const out = await limited(
     namespace,
     `for (let i = 0; attempt(() => MessageQueue.create('q' + i, { maxMessages: 1, messageSize: 1 }).close() ?? true); i++);`,
@@ -184,7 +184,7 @@ test('queues_max is named with its value', { skip }, async () => {
   );
 });
 
-test('RLIMIT_MSGQUEUE is named with its value, and what was needed', {
+test('MessageQueue: RLIMIT_MSGQUEUE is named with its value, and what was needed', {
   skip: missing('prlimit', '--msgqueue=1000', 'true'),
 }, async () => {
   const out = await limited(
@@ -194,7 +194,7 @@ test('RLIMIT_MSGQUEUE is named with its value, and what was needed', {
   assert.match(out, /^EMFILE .*RLIMIT_MSGQUEUE is 1000 bytes .*needs \d{4}:.*ulimit -q.*prlimit --pid PID --msgqueue=/);
 });
 
-test('too many descriptors is told apart from too many queue bytes', {
+test('MessageQueue: too many descriptors is told apart from too many queue bytes', {
   skip: missing('prlimit', '--nofile=64', 'true'),
 }, async () => {
   const out = await limited(
@@ -206,7 +206,7 @@ test('too many descriptors is told apart from too many queue bytes', {
   assert.match(out, /^EMFILE .*RLIMIT_NOFILE, 64.*ulimit -n/);
 });
 
-test('a queue whose mode forbids it is refused, with the reason', { skip: noPowerless }, async () => {
+test('MessageQueue: a queue whose mode forbids it is refused, with the reason', { skip: noPowerless }, async () => {
   const queue = posix({ mode: 0o400 });
   const out = await limited(
     powerless,
@@ -216,7 +216,9 @@ test('a queue whose mode forbids it is refused, with the reason', { skip: noPowe
   assert.match(out, /^EACCES .*mode does not allow/);
 });
 
-test('where the limit was raised, messages larger than usual arrive whole', { skip: noLimits }, async () => {
+test('MessageQueue: where the limit was raised, messages larger than usual arrive whole', {
+  skip: noLimits,
+}, async () => {
   const out = await limited(
     withLimits({ 'fs/mqueue/msgsize_max': 300_000 }),
     `for (const size of [65536, 65537, 300000]) {

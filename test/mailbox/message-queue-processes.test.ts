@@ -39,7 +39,7 @@ const peer = compile(
    }`,
 );
 
-test('a C program receives what was sent, and is received from, both waiting first', async () => {
+test('MessageQueue: a C program receives what was sent, and is received from, both waiting first', async () => {
   const queue = posix();
   const receiver = start(peer, [`/${queue.name}`, 'receive', '2']);
   await asleep(receiver.pid);
@@ -52,7 +52,7 @@ test('a C program receives what was sent, and is received from, both waiting fir
   assert.deepEqual(await waiting, { content: new Uint8Array(Buffer.from('hello')), priority: 7 });
 });
 
-test('a queue that a C program made can be opened, with its attributes', async () => {
+test('MessageQueue: a queue that a C program made can be opened, with its attributes', async () => {
   const name = `${posix().name}-c`;
   assert.equal((await start(peer, [`/${name}`, 'create']).ended).code, 0);
   const queue = MessageQueue.open(name);
@@ -70,7 +70,7 @@ const receiver = (how: string) => `
   ${how};`;
 
 for (const how of ['await queue.receive()', 'queue.receiveSync()', 'queue.receiveSync({ timeout: 1e6 })']) {
-  test(`a receiver killed in ${how} takes no message with it, and others go on`, async () => {
+  test(`MessageQueue: a receiver killed in ${how} takes no message with it, and others go on`, async () => {
     const queue = posix();
     const doomed = startScript(receiver(how), [queue.name]);
     const other = startScript(receiver('console.log(Buffer.from((await queue.receive()).content).toString())'), [
@@ -86,7 +86,7 @@ for (const how of ['await queue.receive()', 'queue.receiveSync()', 'queue.receiv
 }
 
 for (const how of ["await queue.send('lost')", "queue.sendSync('lost')"]) {
-  test(`a sender killed in ${how} on a full queue has not sent, and others go on`, async () => {
+  test(`MessageQueue: a sender killed in ${how} on a full queue has not sent, and others go on`, async () => {
     const queue = posix({ maxMessages: 1 });
     queue.sendSync('first');
     const doomed = startScript(receiver(how), [queue.name]);
@@ -100,7 +100,7 @@ for (const how of ["await queue.send('lost')", "queue.sendSync('lost')"]) {
   });
 }
 
-test('no message is lost or doubled by receives that are aborted and time out while another process sends', async () => {
+test('MessageQueue: no message is lost or doubled by receives that are aborted and time out while another process sends', async () => {
   const queue = posix({ maxMessages: 3 });
   const count = 3000;
   const sender = startScript(receiver(`for (let i = 0; i < ${count}; i++) queue.sendSync(String(i))`), [queue.name]);
@@ -120,7 +120,7 @@ test('no message is lost or doubled by receives that are aborted and time out wh
   assert.equal(queue.tryReceive(), undefined);
 });
 
-test('a send that timed out was not sent, one that succeeded was, in order', async () => {
+test('MessageQueue: a send that timed out was not sent, one that succeeded was, in order', async () => {
   const queue = posix({ maxMessages: 2 });
   const count = 1000;
   const reader = startScript(
@@ -140,7 +140,7 @@ test('a send that timed out was not sent, one that succeeded was, in order', asy
   assert.deepEqual(stdout.trim().split('\n').slice(1).map(Number), sent);
 });
 
-test('a worker that is terminated while it waits, in any voice, ends, and takes no message', async () => {
+test('MessageQueue: a worker that is terminated while it waits, in any voice, ends, and takes no message', async () => {
   const queue = posix({ maxMessages: 1 });
   for (const how of ['queue.receive()', 'queue.receiveSync()', "queue.send('y')", "queue.sendSync('y')"]) {
     const full = how.includes('send');
@@ -168,7 +168,7 @@ test('a worker that is terminated while it waits, in any voice, ends, and takes 
   }
 });
 
-test('a pending receive keeps the program running until it is closed', async () => {
+test('MessageQueue: a pending receive keeps the program running until it is closed', async () => {
   const queue = posix();
   const script = receiver(`
     const waiting = queue.receive().catch((error) => console.log(error.code));

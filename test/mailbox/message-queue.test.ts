@@ -7,7 +7,7 @@ import { fstat } from 'vecino/system';
 import { uniqueName } from '../support/processes.js';
 import { closed, code, posix, refuses, text } from './support.js';
 
-test('a message arrives whole, with its priority, as bytes or as text', async () => {
+test('MessageQueue: a message arrives whole, with its priority, as bytes or as text', async () => {
   const queue = posix();
   await queue.send('ñandú', { priority: 3 });
   await queue.send(new Uint8Array([0, 255, 7]));
@@ -18,7 +18,7 @@ test('a message arrives whole, with its priority, as bytes or as text', async ()
   assert.deepEqual(await queue.receive(), { content: new Uint8Array(0), priority: 0 });
 });
 
-test('the highest priority is received first, and within one the oldest', async () => {
+test('MessageQueue: the highest priority is received first, and within one the oldest', async () => {
   const queue = posix({ maxMessages: 6 });
   for (const [content, priority] of [
     ['a', 0],
@@ -33,7 +33,7 @@ test('the highest priority is received first, and within one the oldest', async 
   assert.equal(order.join(''), 'bdceaf');
 });
 
-test('empty: tryReceive gives undefined, receive and receiveSync wait until their time-out', async () => {
+test('MessageQueue: empty: tryReceive gives undefined, receive and receiveSync wait until their time-out', async () => {
   const queue = posix();
   assert.equal(queue.tryReceive(), undefined);
   await assert.rejects(queue.receive({ timeout: 5 }), TimeoutError);
@@ -44,7 +44,7 @@ test('empty: tryReceive gives undefined, receive and receiveSync wait until thei
   assert.equal(text(await queue.receive({ timeout: 0 })), 'x');
 });
 
-test('full: trySend gives false, send and sendSync wait until their time-out, and nothing was sent', async () => {
+test('MessageQueue: full: trySend gives false, send and sendSync wait until their time-out, and nothing was sent', async () => {
   const queue = posix({ maxMessages: 2 });
   assert.ok(queue.trySend('a'));
   assert.ok(queue.trySend('b'));
@@ -56,7 +56,7 @@ test('full: trySend gives false, send and sendSync wait until their time-out, an
   assert.equal(queue.tryReceive(), undefined);
 });
 
-test('a receive that waits gets the message that is sent then; a send that waits is done when there is room', async () => {
+test('MessageQueue: a receive that waits gets the message that is sent then; a send that waits is done when there is room', async () => {
   const queue = posix({ maxMessages: 1 });
   const received = queue.receive();
   queue.sendSync('first');
@@ -68,7 +68,7 @@ test('a receive that waits gets the message that is sent then; a send that waits
   assert.deepEqual(await queue.receive(), { content: new Uint8Array(Buffer.from('third')), priority: 9 });
 });
 
-test('calls that wait on one object are served in the order in which they were made', async () => {
+test('MessageQueue: calls that wait on one object are served in the order in which they were made', async () => {
   const queue = posix({ maxMessages: 1 });
   const receives = Array.from({ length: 5 }, () => queue.receive());
   for (let i = 0; i < 5; i++) await queue.send(`${i}`);
@@ -80,7 +80,7 @@ test('calls that wait on one object are served in the order in which they were m
   assert.deepEqual(order, ['0', '1', '2', '3', '4']);
 });
 
-test('neither the try forms nor the Sync forms overtake who waits', async () => {
+test('MessageQueue: neither the try forms nor the Sync forms overtake who waits', async () => {
   const queue = posix({ maxMessages: 1 });
   const received = queue.receive();
   const other = MessageQueue.open(queue.name);
@@ -101,7 +101,7 @@ test('neither the try forms nor the Sync forms overtake who waits', async () => 
   other.close();
 });
 
-test('what is sent is what the content was when send was called', async () => {
+test('MessageQueue: what is sent is what the content was when send was called', async () => {
   const queue = posix({ maxMessages: 1 });
   await queue.send('full');
   const content = new Uint8Array([1, 2, 3]);
@@ -112,7 +112,7 @@ test('what is sent is what the content was when send was called', async () => {
   assert.deepEqual(queue.receiveSync().content, new Uint8Array([1, 2, 3]));
 });
 
-test('an abort rejects with the reason and takes no message; aborted before, nothing is tried', async () => {
+test('MessageQueue: an abort rejects with the reason and takes no message; aborted before, nothing is tried', async () => {
   const queue = posix({ maxMessages: 1 });
   const reason = new Error('enough');
   const controller = new AbortController();
@@ -134,13 +134,13 @@ test('an abort rejects with the reason and takes no message; aborted before, not
   assert.equal(queue.tryReceive(), undefined);
 });
 
-test('attributes tell the size and how full the queue is', async () => {
+test('MessageQueue: attributes tell the size and how full the queue is', async () => {
   const queue = posix({ maxMessages: 3, messageSize: 17 });
   await queue.send('a');
   assert.deepEqual(queue.attributes, { maxMessages: 3, messageSize: 17, currentMessages: 1 });
 });
 
-test('without sizes a queue has those of the kernel', () => {
+test('MessageQueue: without sizes a queue has those of the kernel', () => {
   const queue = MessageQueue.create(uniqueName('queue'));
   queue.unlink();
   const { maxMessages, messageSize } = queue.attributes;
@@ -148,7 +148,7 @@ test('without sizes a queue has those of the kernel', () => {
   assert.ok(maxMessages >= 1 && messageSize >= 128, `${maxMessages} messages of ${messageSize} bytes`);
 });
 
-test('what was received stays what it is when more is received', async () => {
+test('MessageQueue: what was received stays what it is when more is received', async () => {
   const queue = posix({ maxMessages: 4, messageSize: 4096 });
   const kept: { content: Uint8Array; value: number }[] = [];
   for (let i = 0; i < 300; i++) {
@@ -158,7 +158,7 @@ test('what was received stays what it is when more is received', async () => {
   for (const { content, value } of kept) assert.ok(content.every((byte) => byte === value));
 });
 
-test('the mode is exactly the one asked for, whatever the umask', () => {
+test('MessageQueue: the mode is exactly the one asked for, whatever the umask', () => {
   const before = process.umask(0o077);
   try {
     assert.equal(fstat(posix({ mode: 0o666 }).fd).mode & 0o7777, 0o666);
@@ -168,14 +168,14 @@ test('the mode is exactly the one asked for, whatever the umask', () => {
   }
 });
 
-test('create is exclusive, open needs a queue, and a leading slash means the same', () => {
+test('MessageQueue: create is exclusive, open needs a queue, and a leading slash means the same', () => {
   const queue = posix();
   assert.throws(() => MessageQueue.create(queue.name), code('EEXIST'));
   MessageQueue.open(`/${queue.name}`).close();
   assert.throws(() => MessageQueue.open(uniqueName('none')), code('ENOENT'));
 });
 
-test('unlink tells whether there was a name; who has the queue open keeps it, and a new one is another', async () => {
+test('MessageQueue: unlink tells whether there was a name; who has the queue open keeps it, and a new one is another', async () => {
   const queue = posix();
   const waiting = queue.receive();
   assert.equal(MessageQueue.unlink(queue.name), true);
@@ -191,7 +191,7 @@ test('unlink tells whether there was a name; who has the queue open keeps it, an
   other.close();
 });
 
-test('a queue that is unlinked while others wait on it goes on for all who have it open', async () => {
+test('MessageQueue: a queue that is unlinked while others wait on it goes on for all who have it open', async () => {
   const queue = posix({ maxMessages: 1 });
   const other = MessageQueue.open(queue.name);
   const waiting = queue.receive();
@@ -206,7 +206,7 @@ test('a queue that is unlinked while others wait on it goes on for all who have 
   other.close();
 });
 
-test('access: a reader cannot send, a writer cannot receive, and the error says why', async () => {
+test('MessageQueue: access: a reader cannot send, a writer cannot receive, and the error says why', async () => {
   const queue = posix();
   const reader = MessageQueue.open(queue.name, { access: 'read' });
   const writer = MessageQueue.open(queue.name, { access: 'write' });
@@ -220,7 +220,7 @@ test('access: a reader cannot send, a writer cannot receive, and the error says 
   writer.close();
 });
 
-test('close ends what waits, is idempotent, and afterwards every use is refused', async () => {
+test('MessageQueue: close ends what waits, is idempotent, and afterwards every use is refused', async () => {
   const queue = posix({ maxMessages: 1 });
   const received = queue.receive();
   await queue.send('x');
@@ -243,7 +243,7 @@ test('close ends what waits, is idempotent, and afterwards every use is refused'
   await assert.rejects(queue.receive(), closed);
 });
 
-test('using closes a queue at the end of the block', async () => {
+test('MessageQueue: using closes a queue at the end of the block', async () => {
   let kept: MessageQueue;
   {
     using queue = MessageQueue.open(posix().name);
@@ -258,7 +258,7 @@ test('using closes a queue at the end of the block', async () => {
   assert.throws(() => kept.fd, closed);
 });
 
-test('a loop over the queue gets the messages; leaving it closes nothing, closing the queue ends it', async () => {
+test('MessageQueue: a loop over the queue gets the messages; leaving it closes nothing, closing the queue ends it', async () => {
   const queue = posix();
   for (const content of ['a', 'b', 'c']) queue.sendSync(content);
   for await (const message of queue) {
@@ -273,7 +273,7 @@ test('a loop over the queue gets the messages; leaving it closes nothing, closin
   assert.deepEqual(seen, ['b', 'c']);
 });
 
-test('a program that never has to wait still lets its event loop turn', { timeout: 60_000 }, async () => {
+test('MessageQueue: a program that never has to wait still lets its event loop turn', { timeout: 60_000 }, async () => {
   const queue = posix();
   let turned = false;
   setTimeout(() => {
@@ -294,7 +294,7 @@ test('a program that never has to wait still lets its event loop turn', { timeou
   }
 });
 
-test('two hundred receives at once are served in order, beyond what one turn of the loop may take', async () => {
+test('MessageQueue: two hundred receives at once are served in order, beyond what one turn of the loop may take', async () => {
   const queue = posix({ maxMessages: 4 });
   const received = Promise.all(Array.from({ length: 200 }, () => queue.receive()));
   const sent = Promise.all(Array.from({ length: 200 }, (_, i) => queue.send(`${i}`)));
@@ -306,7 +306,7 @@ test('two hundred receives at once are served in order, beyond what one turn of 
   );
 });
 
-test('options that are no object are refused', async () => {
+test('MessageQueue: options that are no object are refused', async () => {
   const queue = posix();
   for (const options of [null, 5, 'x', true]) {
     const bad = options as never;

@@ -22,7 +22,7 @@ const TYPE = 'ERR_INVALID_ARG_TYPE';
 const VALUE = 'ERR_INVALID_ARG_VALUE';
 const RANGE = 'ERR_OUT_OF_RANGE';
 
-test('keys and ids that are none are refused before any system call', () => {
+test('SysVMessageQueue: keys and ids that are none are refused before any system call', () => {
   for (const key of [2 ** 32, -(2 ** 31) - 1, 2 ** 53, 1.5, Number.NaN]) {
     assert.throws(() => SysVMessageQueue.create(key), code(RANGE), String(key));
     assert.throws(() => SysVMessageQueue.open(key), code(RANGE), String(key));
@@ -40,7 +40,7 @@ test('keys and ids that are none are refused before any system call', () => {
   for (const id of [null, '1', {}]) assert.throws(() => SysVMessageQueue.open({ id: bad(id) }), code(TYPE));
 });
 
-test('modes and limits that are none are refused, and no queue is made', () => {
+test('SysVMessageQueue: modes and limits that are none are refused, and no queue is made', () => {
   const key = uniqueKey();
   for (const option of ['mode', 'limit']) {
     for (const value of [-1, Number.NaN, 1.5, 2 ** 53]) {
@@ -54,7 +54,7 @@ test('modes and limits that are none are refused, and no queue is made', () => {
   assert.throws(() => SysVMessageQueue.open(key), code('ENOENT'));
 });
 
-test('types, selections and time-outs that are none are refused in every voice, and nothing is sent', async () => {
+test('SysVMessageQueue: types, selections and time-outs that are none are refused in every voice, and nothing is sent', async () => {
   const queue = sysv();
   const send = (options: unknown) => [
     () => queue.send('x', bad(options)),
@@ -83,7 +83,7 @@ test('types, selections and time-outs that are none are refused in every voice, 
   assert.equal(queue.status().messages, 0);
 });
 
-test('content that is no bytes, or whose memory is gone, is refused in every voice, and nothing is sent', async () => {
+test('SysVMessageQueue: content that is no bytes, or whose memory is gone, is refused in every voice, and nothing is sent', async () => {
   const queue = sysv();
   const send = (content: unknown) => [
     () => queue.send(bad(content), { type: 1 }),
@@ -97,7 +97,7 @@ test('content that is no bytes, or whose memory is gone, is refused in every voi
   assert.equal(queue.status().messages, 0);
 });
 
-test('a message that the queue could never hold is refused in every voice, with the limit and how to raise it', async () => {
+test('SysVMessageQueue: a message that the queue could never hold is refused in every voice, with the limit and how to raise it', async () => {
   const queue = sysv({ limit: 100 });
   const content = new Uint8Array(101);
   const names = (error: unknown) => {
@@ -115,7 +115,7 @@ test('a message that the queue could never hold is refused in every voice, with 
   await queue.send(content.subarray(1), { type: 1 });
 });
 
-test('msgmax is named with its value', { skip: noLimits }, async () => {
+test('SysVMessageQueue: msgmax is named with its value', { skip: noLimits }, async () => {
   const out = await limited(
     withLimits({ 'kernel/msgmax': 1000 }),
     `const queue = SysVMessageQueue.create('private');
@@ -129,7 +129,9 @@ test('msgmax is named with its value', { skip: noLimits }, async () => {
   assert.match(out, new RegExp(`^(${line}){3}$`));
 });
 
-test('msgmnb is named with its value when a queue is to hold more', { skip: noNamespace }, async () => {
+test('SysVMessageQueue: msgmnb is named with its value when a queue is to hold more', {
+  skip: noNamespace,
+}, async () => {
   const out = await limited(
     namespace,
     `attempt(() => SysVMessageQueue.create(7, { limit: 1e9 }));
@@ -138,7 +140,7 @@ test('msgmnb is named with its value when a queue is to hold more', { skip: noNa
   assert.match(out, /^EPERM .*\/proc\/sys\/kernel\/msgmnb is \d+; raise it with `sysctl -w kernel\.msgmnb=.*\nENOENT /);
 });
 
-test('msgmni is named with its value', { skip: noLimits }, async () => {
+test('SysVMessageQueue: msgmni is named with its value', { skip: noLimits }, async () => {
   const out = await limited(
     withLimits({ 'kernel/msgmni': 3 }),
     `while (attempt(() => SysVMessageQueue.create('private')) !== undefined);`,
@@ -146,7 +148,9 @@ test('msgmni is named with its value', { skip: noLimits }, async () => {
   assert.match(out, /^ENOSPC .*\/proc\/sys\/kernel\/msgmni is 3; raise it with `sysctl -w kernel\.msgmni=/);
 });
 
-test('where the limit was raised, messages larger than usual arrive whole', { skip: noLimits }, async () => {
+test('SysVMessageQueue: where the limit was raised, messages larger than usual arrive whole', {
+  skip: noLimits,
+}, async () => {
   const out = await limited(
     withLimits({ 'kernel/msgmax': 300_000, 'kernel/msgmnb': 600_000 }),
     `const queue = SysVMessageQueue.create('private');
@@ -161,7 +165,9 @@ test('where the limit was raised, messages larger than usual arrive whole', { sk
   assert.equal(out, '4 0 behind\n'.repeat(5));
 });
 
-test('what the mode forbids is refused in every voice, also to who waits', { skip: noPowerless }, async () => {
+test('SysVMessageQueue: what the mode forbids is refused in every voice, also to who waits', {
+  skip: noPowerless,
+}, async () => {
   const writable = sysv({ mode: 0o200 });
   const readable = sysv({ mode: 0o400 });
   const out = await limited(
@@ -181,7 +187,7 @@ test('what the mode forbids is refused in every voice, also to who waits', { ski
   assert.match(out, /^(EACCES .*mode does not allow.*\n){7}$/);
 });
 
-test('a wait for which there is no descriptor fails with the reason in every voice, does nothing, and is possible later', {
+test('SysVMessageQueue: a wait for which there is no descriptor fails with the reason in every voice, does nothing, and is possible later', {
   skip: missing('prlimit', '--nofile=64', 'true'),
 }, async () => {
   const out = await limited(

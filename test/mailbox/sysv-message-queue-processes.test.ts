@@ -34,7 +34,7 @@ const peer = compile(
    }`,
 );
 
-test('a C program receives what was sent, and is received from, both waiting first', async () => {
+test('SysVMessageQueue: a C program receives what was sent, and is received from, both waiting first', async () => {
   const key = uniqueKey();
   const queue = sysv({}, key);
   const receiver = start(peer, [String(key), 'receive', '-5']);
@@ -52,7 +52,9 @@ test('a C program receives what was sent, and is received from, both waiting fir
 const python = '/usr/bin/python3';
 const noPython =
   missing(python, '-c', 'import sysv_ipc') && `${python} has no sysv_ipc (Debian: apt-get install python3-sysv-ipc)`;
-test('a Python program receives what was sent, and is received from', { skip: noPython }, async () => {
+test('SysVMessageQueue: a Python program receives what was sent, and is received from', {
+  skip: noPython,
+}, async () => {
   const key = uniqueKey();
   const queue = sysv({}, key);
   const program = `
@@ -78,7 +80,7 @@ const script = (how: string) => `
   ${how};`;
 
 for (const how of ['await queue.receive()', 'queue.receiveSync()', 'queue.receiveSync({ timeout: 1e6 })']) {
-  test(`a receiver killed in ${how} takes no message with it, and others go on`, async () => {
+  test(`SysVMessageQueue: a receiver killed in ${how} takes no message with it, and others go on`, async () => {
     const queue = sysv();
     const doomed = startScript(script(how), [String(queue.id)]);
     const other = startScript(script('console.log(text(await queue.receive()))'), [String(queue.id)]);
@@ -92,7 +94,7 @@ for (const how of ['await queue.receive()', 'queue.receiveSync()', 'queue.receiv
 }
 
 for (const how of ["await queue.send('lost', { type: 1 })", "queue.sendSync('lost', { type: 1 })"]) {
-  test(`a sender killed in ${how} on a full queue has not sent, and others go on`, async () => {
+  test(`SysVMessageQueue: a sender killed in ${how} on a full queue has not sent, and others go on`, async () => {
     const queue = sysv({ limit: 6 });
     queue.sendSync('first', { type: 1 });
     const doomed = startScript(script(how), [String(queue.id)]);
@@ -106,7 +108,7 @@ for (const how of ["await queue.send('lost', { type: 1 })", "queue.sendSync('los
   });
 }
 
-test('a queue that is removed ends the waits of other processes at once, in all voices', async () => {
+test('SysVMessageQueue: a queue that is removed ends the waits of other processes at once, in all voices', async () => {
   const queue = sysv({ limit: 1 });
   queue.sendSync('x', { type: 1 });
   const calls = [
@@ -123,7 +125,7 @@ test('a queue that is removed ends the waits of other processes at once, in all 
   for (const call of calls) assert.equal((await call.ended).stdout, 'ready\nEIDRM\n');
 });
 
-test('no message is lost or doubled by receives that are aborted and time out while another process sends', async () => {
+test('SysVMessageQueue: no message is lost or doubled by receives that are aborted and time out while another process sends', async () => {
   const queue = sysv({ limit: 40 });
   const count = 3000;
   const sender = startScript(
@@ -151,7 +153,7 @@ test('no message is lost or doubled by receives that are aborted and time out wh
   assert.equal(queue.tryReceive(), undefined);
 });
 
-test('no empty message is lost or doubled either', async () => {
+test('SysVMessageQueue: no empty message is lost or doubled either', async () => {
   const queue = sysv({ limit: 5 });
   const count = 1000;
   const sender = startScript(script(`for (let i = 0; i < ${count}; i++) queue.sendSync('', { type: 1 + (i % 3) })`), [
@@ -173,7 +175,7 @@ test('no empty message is lost or doubled either', async () => {
   assert.equal(queue.tryReceive(), undefined);
 });
 
-test('a send that was aborted or timed out was not sent, one that succeeded was, in order', async () => {
+test('SysVMessageQueue: a send that was aborted or timed out was not sent, one that succeeded was, in order', async () => {
   const queue = sysv({ limit: 8 });
   const count = 1000;
   const reader = startScript(script(`for (let i = 0; i < ${count}; i++) console.log(text(queue.receiveSync()))`), [
@@ -194,7 +196,7 @@ test('a send that was aborted or timed out was not sent, one that succeeded was,
   assert.deepEqual(stdout.trim().split('\n').slice(1).map(Number), sent);
 });
 
-test('ten waits at once leave the thread pool free and do not hold up the exit', async () => {
+test('SysVMessageQueue: ten waits at once leave the thread pool free and do not hold up the exit', async () => {
   const queue = sysv({ limit: 1 });
   queue.sendSync('x', { type: 1 });
   const out = await runScript(
@@ -213,7 +215,7 @@ test('ten waits at once leave the thread pool free and do not hold up the exit',
   assert.equal(out, 'ready\ntrue\nexit\n');
 });
 
-test('a pending call keeps the program running until the queue is closed', async () => {
+test('SysVMessageQueue: a pending call keeps the program running until the queue is closed', async () => {
   const queue = sysv({ limit: 1 });
   queue.sendSync('x', { type: 1 });
   for (const call of ['queue.receive({ type: 2 })', "queue.send('y', { type: 1 })"]) {
@@ -225,7 +227,7 @@ test('a pending call keeps the program running until the queue is closed', async
   }
 });
 
-test('threads that wait are not woken for nothing', async () => {
+test('SysVMessageQueue: threads that wait are not woken for nothing', async () => {
   const queue = sysv({ limit: 1 });
   queue.sendSync('x', { type: 1 });
   const waiting = startScript(
@@ -249,7 +251,7 @@ test('threads that wait are not woken for nothing', async () => {
   await waiting.kill();
 });
 
-test('a thread is there only for who waits; a few are kept for the next', async () => {
+test('SysVMessageQueue: a thread is there only for who waits; a few are kept for the next', async () => {
   const queue = sysv();
   await readFile('/proc/self/stat'); // now libuv has its threads
   const before = tasks().length;
@@ -262,7 +264,7 @@ test('a thread is there only for who waits; a few are kept for the next', async 
   }
 });
 
-test('a worker that is terminated while it waits, in any voice, ends, and takes no message', {
+test('SysVMessageQueue: a worker that is terminated while it waits, in any voice, ends, and takes no message', {
   timeout: 60_000,
 }, async () => {
   const queue = sysv({ limit: 1 });
@@ -299,7 +301,7 @@ test('a worker that is terminated while it waits, in any voice, ends, and takes 
   }
 });
 
-test('a message without content that was on its way to a terminated worker is back in the queue', async () => {
+test('SysVMessageQueue: a message without content that was on its way to a terminated worker is back in the queue', async () => {
   const queue = sysv();
   const source = `
     import { parentPort } from 'node:worker_threads';

@@ -6,7 +6,7 @@ import { ClosedError, SysVMessageQueue, TimeoutError } from 'vecino';
 import { tally } from 'vecino/system';
 import { closed, code, missing, sysv, text, uniqueKey } from './support.js';
 
-test('a message arrives whole, with its type, as bytes or as text', async () => {
+test('SysVMessageQueue: a message arrives whole, with its type, as bytes or as text', async () => {
   const queue = sysv();
   await queue.send('ñandú', { type: 3 });
   await queue.send(new Uint8Array([0, 255, 7]), { type: 2 ** 31 - 1 });
@@ -17,7 +17,7 @@ test('a message arrives whole, with its type, as bytes or as text', async () => 
   assert.deepEqual(await queue.receive(), { type: Number.MAX_SAFE_INTEGER, content: new Uint8Array(0) });
 });
 
-test('a receiver chooses: any, one type, the lowest up to one, all but one; the oldest first', () => {
+test('SysVMessageQueue: a receiver chooses: any, one type, the lowest up to one, all but one; the oldest first', () => {
   const queue = sysv();
   for (const [content, type] of [
     ['a', 5],
@@ -39,7 +39,7 @@ test('a receiver chooses: any, one type, the lowest up to one, all but one; the 
   assert.equal(text(queue.tryReceive({ type: -Number.MAX_SAFE_INTEGER })), 'c');
 });
 
-test('each kind of selection is waited for, in the event loop and in the thread', async () => {
+test('SysVMessageQueue: each kind of selection is waited for, in the event loop and in the thread', async () => {
   const queue = sysv();
   const selections = [
     [{ type: 4 }, 4, 5],
@@ -62,7 +62,7 @@ test('each kind of selection is waited for, in the event loop and in the thread'
   }
 });
 
-test('empty: tryReceive gives undefined, receive and receiveSync wait until their time-out', async () => {
+test('SysVMessageQueue: empty: tryReceive gives undefined, receive and receiveSync wait until their time-out', async () => {
   const queue = sysv();
   assert.equal(queue.tryReceive(), undefined);
   await assert.rejects(queue.receive({ timeout: 5 }), TimeoutError);
@@ -73,7 +73,7 @@ test('empty: tryReceive gives undefined, receive and receiveSync wait until thei
   assert.equal(text(queue.receiveSync({ timeout: 0 })), 'x');
 });
 
-test('full: trySend gives false, send and sendSync wait until their time-out, and nothing was sent', async () => {
+test('SysVMessageQueue: full: trySend gives false, send and sendSync wait until their time-out, and nothing was sent', async () => {
   const queue = sysv({ limit: 10 });
   assert.ok(queue.trySend('12345', { type: 1 }));
   assert.ok(queue.trySend('12345', { type: 1 }));
@@ -84,7 +84,7 @@ test('full: trySend gives false, send and sendSync wait until their time-out, an
   assert.deepEqual(queue.status().messages, 2);
 });
 
-test('a send that waits is done when there is room, and others behind it in their order', async () => {
+test('SysVMessageQueue: a send that waits is done when there is room, and others behind it in their order', async () => {
   const queue = sysv({ limit: 10 });
   queue.sendSync('1234567890', { type: 1 });
   const content = new Uint8Array(6).fill(65);
@@ -103,14 +103,14 @@ test('a send that waits is done when there is room, and others behind it in thei
   );
 });
 
-test('receives that would take the same message are served in the order in which they were made', async () => {
+test('SysVMessageQueue: receives that would take the same message are served in the order in which they were made', async () => {
   const queue = sysv();
   const receives = [{ type: 2 }, {}, { type: -3 }, { type: 2 }, {}].map((selection) => queue.receive(selection));
   for (let i = 0; i < 5; i++) await queue.send(`${i}`, { type: 2 });
   assert.deepEqual((await Promise.all(receives)).map(text), ['0', '1', '2', '3', '4']);
 });
 
-test('a receive of one type does not wait behind one of another; tryReceive overtakes nobody', async () => {
+test('SysVMessageQueue: a receive of one type does not wait behind one of another; tryReceive overtakes nobody', async () => {
   const queue = sysv();
   const three = queue.receive({ type: 3 });
   const five = queue.receive({ type: 5 });
@@ -122,7 +122,7 @@ test('a receive of one type does not wait behind one of another; tryReceive over
   assert.equal(text(await three), 'three');
 });
 
-test('an empty message keeps its place before one that is sent after it', async () => {
+test('SysVMessageQueue: an empty message keeps its place before one that is sent after it', async () => {
   const queue = sysv();
   for (let i = 0; i < 50; i++) {
     const first = queue.receive();
@@ -138,7 +138,7 @@ test('an empty message keeps its place before one that is sent after it', async 
   }
 });
 
-test('an abort rejects with the reason and takes no message; aborted before, nothing is tried', async () => {
+test('SysVMessageQueue: an abort rejects with the reason and takes no message; aborted before, nothing is tried', async () => {
   const queue = sysv({ limit: 1 });
   const reason = new Error('enough');
   for (const content of ['x', '']) {
@@ -160,7 +160,7 @@ test('an abort rejects with the reason and takes no message; aborted before, not
   assert.equal(queue.tryReceive(), undefined);
 });
 
-test('status tells how full the queue is and who used it last', async () => {
+test('SysVMessageQueue: status tells how full the queue is and who used it last', async () => {
   const queue = sysv({ limit: 100 });
   assert.deepEqual(queue.status(), { messages: 0, bytes: 0, limit: 100, lastSender: 0, lastReceiver: 0 });
   await queue.send('abc', { type: 1 });
@@ -175,7 +175,7 @@ test('status tells how full the queue is and who used it last', async () => {
   });
 });
 
-test('ipcs(1) sees the queue, its key and its mode', { skip: missing('ipcs', '-q') }, () => {
+test('SysVMessageQueue: ipcs(1) sees the queue, its key and its mode', { skip: missing('ipcs', '-q') }, () => {
   const key = uniqueKey();
   const queue = sysv({ mode: 0o640 }, key);
   const row = execFileSync('ipcs', ['-q'], { encoding: 'utf8' })
@@ -185,7 +185,7 @@ test('ipcs(1) sees the queue, its key and its mode', { skip: missing('ipcs', '-q
   assert.deepEqual(row!.slice(1, 2).concat(row!.slice(3, 4)), [String(queue.id), '640']);
 });
 
-test('create is exclusive; open needs a queue, by key or by id, and a negative key is the same as ipcs shows', () => {
+test('SysVMessageQueue: create is exclusive; open needs a queue, by key or by id, and a negative key is the same as ipcs shows', () => {
   const key = uniqueKey() - 0x80000000;
   const queue = sysv({}, key);
   assert.throws(() => SysVMessageQueue.create(key), code('EEXIST'));
@@ -197,7 +197,7 @@ test('create is exclusive; open needs a queue, by key or by id, and a negative k
   assert.throws(() => SysVMessageQueue.open({ id: queue.id }), code('EINVAL'));
 });
 
-test('when a queue is removed, all who wait fail with EIDRM, and so does every later use', async () => {
+test('SysVMessageQueue: when a queue is removed, all who wait fail with EIDRM, and so does every later use', async () => {
   const queue = sysv({ limit: 1 });
   const waits = [queue.receive(), queue.receive({ type: 3 }), queue.receive({ type: -3 })];
   const other = SysVMessageQueue.open({ id: queue.id });
@@ -223,7 +223,7 @@ test('when a queue is removed, all who wait fail with EIDRM, and so does every l
   other.close();
 });
 
-test('close ends what waits, is idempotent, keeps the queue, and afterwards every use is refused', async () => {
+test('SysVMessageQueue: close ends what waits, is idempotent, keeps the queue, and afterwards every use is refused', async () => {
   const queue = sysv({ limit: 1 });
   queue.sendSync('x', { type: 1 });
   const ends = [
@@ -253,7 +253,7 @@ test('close ends what waits, is idempotent, keeps the queue, and afterwards ever
   assert.throws(() => again.status(), closed);
 });
 
-test('a loop over the queue gets the messages; leaving it closes nothing, closing the queue ends it', async () => {
+test('SysVMessageQueue: a loop over the queue gets the messages; leaving it closes nothing, closing the queue ends it', async () => {
   const queue = sysv();
   for (const content of ['a', 'b', 'c']) queue.sendSync(content, { type: 1 });
   for await (const message of queue) {
@@ -268,7 +268,9 @@ test('a loop over the queue gets the messages; leaving it closes nothing, closin
   assert.deepEqual(seen, ['b', 'c']);
 });
 
-test('a program that never has to wait still lets its event loop turn', { timeout: 60_000 }, async () => {
+test('SysVMessageQueue: a program that never has to wait still lets its event loop turn', {
+  timeout: 60_000,
+}, async () => {
   const queue = sysv();
   let turned = false;
   setTimeout(() => {
@@ -280,7 +282,7 @@ test('a program that never has to wait still lets its event loop turn', { timeou
   }
 });
 
-test('two hundred receives and sends at once are served in order, beyond what one turn of the loop may take', async () => {
+test('SysVMessageQueue: two hundred receives and sends at once are served in order, beyond what one turn of the loop may take', async () => {
   const queue = sysv({ limit: 8 });
   const received = Promise.all(Array.from({ length: 200 }, () => queue.receive()));
   const sent = Promise.all(Array.from({ length: 200 }, (_, i) => queue.send(`${i}`, { type: 1 + (i % 3) })));
@@ -292,7 +294,7 @@ test('two hundred receives and sends at once are served in order, beyond what on
   );
 });
 
-test('thousands of waits that are aborted at once do not each start a thread first', async () => {
+test('SysVMessageQueue: thousands of waits that are aborted at once do not each start a thread first', async () => {
   const queue = sysv({ limit: 4 });
   queue.sendSync('full', { type: 1 });
   const controller = new AbortController();

@@ -187,7 +187,7 @@ int main(void) {
 `;
 }
 
-test('C and TypeScript agree on every offset, and each reads what the other wrote, for random layouts', {
+test('Layout: C and TypeScript agree on every offset, and each reads what the other wrote, for random layouts', {
   timeout: 300_000,
 }, async () => {
   const folder = temporaryFolder();
@@ -232,7 +232,7 @@ test('C and TypeScript agree on every offset, and each reads what the other wrot
   );
 });
 
-test('toC() gives a piece of a header that compiles alone, without a warning, as C11 and C++23', () => {
+test('Layout: toC() gives a piece of a header that compiles alone, without a warning, as C11 and C++23', () => {
   const folder = temporaryFolder();
   const strict = ['-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fsyntax-only'];
   const compilers = [
@@ -270,7 +270,7 @@ test('toC() gives a piece of a header that compiles alone, without a warning, as
   }
 });
 
-test('toC() names structs after where they are first used, and never uses a name twice', () => {
+test('Layout: toC() names structs after where they are first used, and never uses a name twice', () => {
   const point = layout({ x: 'u8' });
   const other = layout({ x: 'u16' });
   const nested = layout({ b: layout({ c: point }), b_c: other, again: point });
@@ -284,7 +284,7 @@ test('toC() names structs after where they are first used, and never uses a name
   assert.match(layout({ int: 'u8', int_: 'u8' }).toC('a'), /uint8_t int__; .*"int" in TypeScript.*\n {2}uint8_t int_;/);
 });
 
-test('toC() refuses a name that no struct can have', () => {
+test('Layout: toC() refuses a name that no struct can have', () => {
   const one = layout({ a: 'u8' });
   for (const name of [
     '',
@@ -308,7 +308,7 @@ test('toC() refuses a name that no struct can have', () => {
   }
 });
 
-test('an atomic field and C count together without losing one', { timeout: 60_000 }, async () => {
+test('Layout: an atomic field and C count together without losing one', { timeout: 60_000 }, async () => {
   const shared = layout({ start: { atomic: 'u32' }, hits: { atomic: 'u64' } });
   const path = compile(
     temporaryFolder(),
@@ -338,7 +338,7 @@ int main(void) {
   close(fd);
 });
 
-test('the page shows what toC() prints', async () => {
+test('Layout: the page shows what toC() prints', async () => {
   const page = readFileSync(join(root, 'docs', 'layout.md'), 'utf8');
   const source = [...page.matchAll(/^```ts\n(.*?)^```/gms)]
     .map((match) => match[1]!)

@@ -42,7 +42,7 @@ const records = fc.array(sample, { minLength: 1, maxLength: 6 }).chain((samples)
   return fc.tuple(fc.constant(fields), fc.array(value, { minLength: 1, maxLength: 5 }));
 });
 
-test('reads and writes what the fields one by one do, byte for byte, whatever the record', () => {
+test('Layout: reads and writes what the fields one by one do, byte for byte, whatever the record', () => {
   let made = 0;
   fc.assert(
     fc.property(records, ([fields, values]) => {
@@ -65,7 +65,7 @@ test('reads and writes what the fields one by one do, byte for byte, whatever th
   assert.ok(made > 400, `${made} programs`);
 });
 
-test('random bytes read as the fields one by one read them', () => {
+test('Layout: random bytes read as the fields one by one read them', () => {
   const plan = layout({ a: { utf8: 4 }, b: { utf8: 32 }, c: { array: { utf8: 12 }, length: 2 }, d: 'bool', e: 'f32' });
   const program = compile(Layout.recordOf(plan))!;
   const bytes = fc.uint8Array({ minLength: plan.byteLength, maxLength: plan.byteLength });
@@ -83,7 +83,7 @@ test('random bytes read as the fields one by one read them', () => {
   );
 });
 
-test('many different texts, more than are kept, are each themselves', () => {
+test('Layout: many different texts, more than are kept, are each themselves', () => {
   const plan = layout({ name: { utf8: 16 }, tags: { array: { utf8: 8 }, length: 3 } });
   const program = compile(Layout.recordOf(plan))!;
   const memory = memoryOf(new ArrayBuffer(plan.byteLength));
@@ -94,7 +94,7 @@ test('many different texts, more than are kept, are each themselves', () => {
   }
 });
 
-test('values that a field refuses are the errors of the fields, also when a text was kept before', () => {
+test('Layout: values that a field refuses are the errors of the fields, also when a text was kept before', () => {
   const plan = layout({
     id: 'u32',
     name: { utf8: 8 },
@@ -126,7 +126,7 @@ test('values that a field refuses are the errors of the fields, also when a text
   assert.deepStrictEqual(program.read(memory, 0), good);
 });
 
-test('where no code may be made from strings there is none, and a channel carries records all the same', async () => {
+test('Layout: where no code may be made from strings there is none, and a channel carries records all the same', async () => {
   const program = `
     import { connect, layout, listen } from 'vecino';
     const point = layout({ x: 'f64', name: { utf8: 8 } });

@@ -55,7 +55,7 @@ const record = () => ({
 });
 const memory = () => new ArrayBuffer(trade.byteLength);
 
-test('read() gives a record with the exact type of each field', () => {
+test('Layout: read() gives a record with the exact type of each field', () => {
   const value = trade.read(memory());
   same<
     typeof value,
@@ -82,7 +82,7 @@ test('read() gives a record with the exact type of each field', () => {
   value.count = 5; // a copy may be changed
 });
 
-test('at() gives a view with the exact type of each field', () => {
+test('Layout: at() gives a view with the exact type of each field', () => {
   const view = trade.at(memory());
   same<ViewOf<typeof trade>, typeof view>(true);
   same<typeof view.count, number>(true);
@@ -117,7 +117,7 @@ test('at() gives a view with the exact type of each field', () => {
   assert.throws(() => view.total.add(1), TypeError);
 });
 
-test('write() takes what read() gives, any array-like, and a view; nothing else', () => {
+test('Layout: write() takes what read() gives, any array-like, and a view; nothing else', () => {
   const to = memory();
   trade.write(to, 0, record());
   assert.deepEqual(trade.read(to), record());
@@ -141,7 +141,7 @@ test('write() takes what read() gives, any array-like, and a view; nothing else'
   trade.write(to, 0, { ...record(), nothing: 1 });
 });
 
-test('layout() takes only types that exist', () => {
+test('Layout: layout() takes only types that exist', () => {
   // @ts-expect-error no such type
   assert.throws(() => layout({ a: 'u128' }), TypeError);
   // @ts-expect-error no such type
@@ -158,7 +158,7 @@ test('layout() takes only types that exist', () => {
   same<RecordOf<ReturnType<typeof layout<typeof fields>>>, { a: number; b: string }>(true);
 });
 
-test('any layout can be passed where only its size or fields matter', () => {
+test('Layout: any layout can be passed where only its size or fields matter', () => {
   const size = (one: Layout): number => one.byteLength;
   assert.equal(size(point), 16);
   assert.ok(size(trade) > 100);

@@ -62,7 +62,7 @@ const outOfRange = (pattern: RegExp) => withCode('ERR_OUT_OF_RANGE', pattern, Ra
 const wrongType = (pattern: RegExp) => withCode('ERR_INVALID_ARG_TYPE', pattern, TypeError);
 const wrongValue = (pattern: RegExp) => withCode('ERR_INVALID_ARG_VALUE', pattern, TypeError);
 
-test('what is written is read back, whole and field by field', () => {
+test('Layout: what is written is read back, whole and field by field', () => {
   const memory = new ArrayBuffer(everything.byteLength * 2);
   everything.write(memory, everything.byteLength, sample());
   assert.deepEqual(everything.read(memory, everything.byteLength), sample());
@@ -81,7 +81,7 @@ test('what is written is read back, whole and field by field', () => {
   assert.ok(new Uint8Array(memory, 0, everything.byteLength).every((byte) => byte === 0));
 });
 
-test('a record that was read is a plain object and a copy', () => {
+test('Layout: a record that was read is a plain object and a copy', () => {
   const memory = new ArrayBuffer(everything.byteLength);
   everything.write(memory, 0, sample());
   const record = everything.read(memory);
@@ -93,7 +93,7 @@ test('a record that was read is a plain object and a copy', () => {
   assert.deepEqual(structuredClone(record), record);
 });
 
-test('a view reads and writes the memory itself, and so do the objects that it gives', () => {
+test('Layout: a view reads and writes the memory itself, and so do the objects that it gives', () => {
   const memory = new ArrayBuffer(everything.byteLength);
   const one = everything.at(memory);
   const other = everything.at(new Uint8Array(memory));
@@ -120,7 +120,7 @@ test('a view reads and writes the memory itself, and so do the objects that it g
   assert.equal(one.bytes, one.bytes);
 });
 
-test('assigning to a field copies, and a view can be written whole', () => {
+test('Layout: assigning to a field copies, and a view can be written whole', () => {
   const memory = new ArrayBuffer(everything.byteLength * 2);
   everything.write(memory, 0, sample());
   const from = everything.at(memory);
@@ -138,7 +138,7 @@ test('assigning to a field copies, and a view can be written whole', () => {
   assert.deepEqual(everything.read(memory, everything.byteLength), sample());
 });
 
-test('a view shows its record when printed, and as JSON', () => {
+test('Layout: a view shows its record when printed, and as JSON', () => {
   const small = layout({ id: 'u8', at: point, list: { array: 'i8', length: 2 }, hits: { atomic: 'u32' } });
   const view = small.at(new ArrayBuffer(small.byteLength));
   const expected = { id: 0, at: { x: 0, y: 0 }, list: [0, 0], hits: 0 };
@@ -148,7 +148,7 @@ test('a view shows its record when printed, and as JSON', () => {
   assert.equal(inspect(view.hits), '0');
 });
 
-test('a field may have a name that objects already use', () => {
+test('Layout: a field may have a name that objects already use', () => {
   const names = ['constructor', 'toString', 'toJSON', 'hasOwnProperty', 'then', 'memory', 'length', 'valueOf'] as const;
   const fields = Object.fromEntries(names.map((name) => [name, 'u8'])) as Record<(typeof names)[number], 'u8'>;
   const odd = layout(fields);
@@ -159,7 +159,7 @@ test('a field may have a name that objects already use', () => {
   for (const name of names) assert.equal(odd.at(memory)[name], values[name]);
 });
 
-test('fields tells where everything lies', () => {
+test('Layout: fields tells where everything lies', () => {
   const trade = layout({ count: 'u32', price: 'f64', name: { utf8: 5 }, point, hits: { atomic: 'u32' } });
   assert.deepEqual(
     trade.fields.map(({ name, offset, size, alignment, kind }) => [name, offset, size, alignment, kind]),
@@ -176,7 +176,7 @@ test('fields tells where everything lies', () => {
   assert.ok(Object.isFrozen(trade) && Object.isFrozen(trade.fields) && Object.isFrozen(trade.fields[0]));
 });
 
-test('a layout of hundreds of fields works like a small one', () => {
+test('Layout: a layout of hundreds of fields works like a small one', () => {
   const names = Array.from({ length: 999 }, (_, i) => `field${i}`);
   const wide = layout(Object.fromEntries(names.map((name, i) => [name, i % 2 ? 'u8' : 'f64'])) as LayoutFields);
   const values = Object.fromEntries(names.map((name, i) => [name, i % 200]));
@@ -185,7 +185,7 @@ test('a layout of hundreds of fields works like a small one', () => {
   assert.deepEqual(wide.read(memory), values);
 });
 
-test('memory may be a SharedMemory, a buffer, a SharedArrayBuffer or a part of one', () => {
+test('Layout: memory may be a SharedMemory, a buffer, a SharedArrayBuffer or a part of one', () => {
   const memory = SharedMemory.anonymous(4096);
   point.at(memory, 4080).x = 1.5;
   assert.equal(point.read(memory.buffer, 4080).x, 1.5);
@@ -198,13 +198,13 @@ test('memory may be a SharedMemory, a buffer, a SharedArrayBuffer or a part of o
   memory.close();
 });
 
-test('a buffer of another realm is a buffer', () => {
+test('Layout: a buffer of another realm is a buffer', () => {
   const memory = runInNewContext('new ArrayBuffer(16)') as ArrayBuffer;
   point.at(memory).x = 1.5;
   assert.equal(point.read({ buffer: memory }).x, 1.5);
 });
 
-test('plain fields may lie anywhere in a Uint8Array, as a message from a socket does; atomic ones are aligned', () => {
+test('Layout: plain fields may lie anywhere in a Uint8Array, as a message from a socket does; atomic ones are aligned', () => {
   const memory = new ArrayBuffer(64);
   point.write(new Uint8Array(memory, 3), 8, { x: 1, y: 2 });
   assert.deepEqual(point.read(new Uint8Array(memory, 3), 8), { x: 1, y: 2 });
@@ -219,7 +219,7 @@ test('plain fields may lie anywhere in a Uint8Array, as a message from a socket 
   }
 });
 
-test('an atomic field counts, exchanges and wraps around like C', () => {
+test('Layout: an atomic field counts, exchanges and wraps around like C', () => {
   const counters = layout({
     i32: { atomic: 'i32' },
     u32: { atomic: 'u32' },
@@ -256,7 +256,7 @@ test('an atomic field counts, exchanges and wraps around like C', () => {
   assert.equal(u64.load(), 18446744073709551615n, 'what was refused changed nothing');
 });
 
-test('the index of an array is checked', () => {
+test('Layout: the index of an array is checked', () => {
   const { numbers } = everything.at(new ArrayBuffer(everything.byteLength));
   assert.equal(numbers.length, 3);
   for (const index of [-1, 3, 0.5, Number.NaN, Infinity, 2 ** 53]) {
@@ -274,7 +274,7 @@ test('the index of an array is checked', () => {
   assert.deepEqual([...numbers], [7, 8, 9]);
 });
 
-test('text is NUL padded UTF-8 and reads back exactly, or is refused', () => {
+test('Layout: text is NUL padded UTF-8 and reads back exactly, or is refused', () => {
   for (const size of [1, 5, 31, 32, 33, 40, 64, 300, 1000]) {
     const text = layout({ before: 'u8', text: { utf8: size }, after: 'u8' });
     const memory = new Uint8Array(text.byteLength).fill(0xee);
@@ -309,7 +309,7 @@ test('text is NUL padded UTF-8 and reads back exactly, or is refused', () => {
   }
 });
 
-test('bytes of a peer that are no UTF-8 read as replacement characters, as TextDecoder has them', () => {
+test('Layout: bytes of a peer that are no UTF-8 read as replacement characters, as TextDecoder has them', () => {
   for (const size of [8, 32, 50]) {
     const text = layout({ text: { utf8: size } });
     const memory = new Uint8Array(size);
@@ -325,7 +325,7 @@ test('bytes of a peer that are no UTF-8 read as replacement characters, as TextD
   }
 });
 
-test('every value that a field cannot hold is refused with its name, and changes nothing', () => {
+test('Layout: every value that a field cannot hold is refused with its name, and changes nothing', () => {
   const memory = new ArrayBuffer(everything.byteLength);
   everything.write(memory, 0, sample());
   const view = everything.at(memory) as Record<string, unknown>;
@@ -394,13 +394,13 @@ test('every value that a field cannot hold is refused with its name, and changes
   );
 });
 
-test('a bool that a peer made of another byte than 1 is true', () => {
+test('Layout: a bool that a peer made of another byte than 1 is true', () => {
   const flag = layout({ flag: 'bool' });
   assert.equal(flag.read(new Uint8Array([2])).flag, true);
   assert.equal(flag.read(new Uint8Array([0])).flag, false);
 });
 
-test('a record must lie in the memory, at a multiple of its alignment', () => {
+test('Layout: a record must lie in the memory, at a multiple of its alignment', () => {
   const memory = new ArrayBuffer(64);
   const uses = (at: LayoutMemory, offset: unknown) => [
     () => point.at(at, offset as number),
@@ -437,7 +437,7 @@ test('a record must lie in the memory, at a multiple of its alignment', () => {
   }
 });
 
-test('after the memory is closed everything throws ClosedError, nothing reads as undefined', () => {
+test('Layout: after the memory is closed everything throws ClosedError, nothing reads as undefined', () => {
   const memory = SharedMemory.anonymous(4096);
   const view = everything.at(memory) as ReturnType<typeof everything.at> & Record<string, unknown>;
   const fresh = everything.at(memory, 1024) as unknown as Record<string, unknown>;
@@ -496,7 +496,7 @@ test('after the memory is closed everything throws ClosedError, nothing reads as
   assert.equal(new Layout({ a: 'u8' }).byteLength, 1, 'the layout itself lives on');
 });
 
-test('a segment that was truncated under a view reads as zeros, and no new view of it is given', () => {
+test('Layout: a segment that was truncated under a view reads as zeros, and no new view of it is given', () => {
   const memory = SharedMemory.create(uniqueName('layout'), 8192);
   const view = everything.at(memory, 4096);
   view.u32 = 5;
@@ -510,7 +510,7 @@ test('a segment that was truncated under a view reads as zeros, and no new view 
   memory.unlink();
 });
 
-test('memory that was transferred away counts as closed, also the first time it is seen', () => {
+test('Layout: memory that was transferred away counts as closed, also the first time it is seen', () => {
   const memory = new ArrayBuffer(64);
   const view = point.at(memory);
   structuredClone(memory, { transfer: [memory] });
@@ -522,7 +522,7 @@ test('memory that was transferred away counts as closed, also the first time it 
   assert.throws(() => point.read(part), ClosedError);
 });
 
-test('a value whose getter closes the memory is not written anywhere', () => {
+test('Layout: a value whose getter closes the memory is not written anywhere', () => {
   for (const late of ['f64', 'text', 'bytes', 'numbers', 'counter', 'point']) {
     const memory = SharedMemory.anonymous(4096);
     const value = sample() as Record<string, unknown>;
@@ -537,7 +537,7 @@ test('a value whose getter closes the memory is not written anywhere', () => {
   }
 });
 
-test('fields that make no layout are refused', () => {
+test('Layout: fields that make no layout are refused', () => {
   const refused = (fields: unknown, expected: (error: unknown) => boolean) =>
     assert.throws(() => layout(fields as LayoutFields), expected, inspect(fields));
   for (const fields of [null, undefined, 5, 'u8', ['u8']]) refused(fields, wrongType(/fields must be an object/));
@@ -570,7 +570,7 @@ test('fields that make no layout are refused', () => {
   refused({ a: cyclic }, (error) => error instanceof RangeError);
 });
 
-test('a buffer that grows or shrinks between two accesses is followed, by atomic fields too', () => {
+test('Layout: a buffer that grows or shrinks between two accesses is followed, by atomic fields too', () => {
   const counters = layout({ first: { atomic: 'i32' }, wide: { atomic: 'u64' } });
   const buffer = new (ArrayBuffer as unknown as new (size: number, options: object) => ArrayBuffer)(18, {
     maxByteLength: 64,

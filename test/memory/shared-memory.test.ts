@@ -23,7 +23,7 @@ import { compile, runScript, start, startScript, temporaryFolder, uniqueName } f
 const isSystemError = (code: string) => (error: unknown) => error instanceof SystemError && error.code === code;
 const isCorrupt = (text: RegExp) => (error: unknown) => error instanceof CorruptError && text.test(error.message);
 
-test('what one process writes another one sees, by name, both ways', async () => {
+test('SharedMemory: what one process writes another one sees, by name, both ways', async () => {
   const name = uniqueName();
   using memory = SharedMemory.create(name, 4096);
   const words = new Int32Array(memory.buffer);
@@ -41,7 +41,7 @@ test('what one process writes another one sees, by name, both ways', async () =>
   assert.equal(memory.unlink(), true);
 });
 
-test('a new segment is zeroed, has exactly its size and mode whatever the umask, and its pages are reserved', () => {
+test('SharedMemory: a new segment is zeroed, has exactly its size and mode whatever the umask, and its pages are reserved', () => {
   const name = uniqueName();
   const umask = process.umask(0o077);
   try {
@@ -62,7 +62,7 @@ test('a new segment is zeroed, has exactly its size and mode whatever the umask,
   }
 });
 
-test('a segment that exists is not created, one that is missing is neither opened nor unlinked', () => {
+test('SharedMemory: a segment that exists is not created, one that is missing is neither opened nor unlinked', () => {
   const name = uniqueName();
   using memory = SharedMemory.create(name, 1);
   assert.throws(() => SharedMemory.create(name, 1), isSystemError('EEXIST'));
@@ -72,7 +72,7 @@ test('a segment that exists is not created, one that is missing is neither opene
   assert.throws(() => SharedMemory.open(name), isSystemError('ENOENT'));
 });
 
-test('names that could leave the folder, and empty ones, are refused before any system call', () => {
+test('SharedMemory: names that could leave the folder, and empty ones, are refused before any system call', () => {
   for (const name of ['', '/', '.', '..', '/../etc', 'a/b', '/../', '/a/../b', 'a\0b', 'ñ', 'x'.repeat(201), ' a']) {
     for (const call of [
       () => SharedMemory.create(name, 1),
@@ -89,7 +89,7 @@ test('names that could leave the folder, and empty ones, are refused before any 
   assert.throws(() => SharedMemory.open(7 as unknown as string), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
 });
 
-test('a size of 0, negative, NaN, fractional or beyond /dev/shm is refused and leaves nothing', () => {
+test('SharedMemory: a size of 0, negative, NaN, fractional or beyond /dev/shm is refused and leaves nothing', () => {
   const name = uniqueName();
   for (const size of [0, -1, Number.NaN, 1.5, Number.POSITIVE_INFINITY, 2 ** 53]) {
     assert.throws(() => SharedMemory.create(name, size), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
@@ -105,7 +105,7 @@ test('a size of 0, negative, NaN, fractional or beyond /dev/shm is refused and l
   assert.ok(!readdirSync('/dev/shm').includes(name));
 });
 
-test('a segment of another user is refused with EACCES, and cannot be unlinked', async () => {
+test('SharedMemory: a segment of another user is refused with EACCES, and cannot be unlinked', async () => {
   const name = uniqueName();
   using memory = SharedMemory.create(name, 1);
   const output = await runScript(
@@ -121,7 +121,7 @@ test('a segment of another user is refused with EACCES, and cannot be unlinked',
   memory.unlink();
 });
 
-test('a view used after close() is empty, and the object says that it is closed', () => {
+test('SharedMemory: a view used after close() is empty, and the object says that it is closed', () => {
   const memory = SharedMemory.anonymous(4096);
   const bytes = new Uint8Array(memory.buffer);
   bytes[0] = 1;
@@ -135,7 +135,7 @@ test('a view used after close() is empty, and the object says that it is closed'
   assert.throws(() => memory.check(), ClosedError);
 });
 
-test('a buffer that was moved to another object or a worker outlives close(); where Node refuses to move it, it stays', async () => {
+test('SharedMemory: a buffer that was moved to another object or a worker outlives close(); where Node refuses to move it, it stays', async () => {
   const output = await runScript(
     `import { Worker } from 'node:worker_threads';
      import { SharedMemory } from 'vecino';
@@ -172,7 +172,7 @@ test('a buffer that was moved to another object or a worker outlives close(); wh
   assert.equal(output, '7 5\n7 5\n1\n');
 });
 
-test('a segment truncated to nothing while it is mapped costs its bytes, not the process', async () => {
+test('SharedMemory: a segment truncated to nothing while it is mapped costs its bytes, not the process', async () => {
   const name = uniqueName();
   using memory = SharedMemory.create(name, 64 * 1024);
   const words = new Int32Array(memory.buffer);
@@ -186,7 +186,7 @@ test('a segment truncated to nothing while it is mapped costs its bytes, not the
   memory.unlink();
 });
 
-test('a truncation is survived in several workers at once, and in a system call that reads the memory', async () => {
+test('SharedMemory: a truncation is survived in several workers at once, and in a system call that reads the memory', async () => {
   const name = uniqueName();
   using memory = SharedMemory.create(name, 1 << 20);
   const source = `
@@ -219,7 +219,7 @@ test('a truncation is survived in several workers at once, and in a system call 
   memory.unlink();
 });
 
-test('a fault that is not in a mapping still ends the process as it always did', async () => {
+test('SharedMemory: a fault that is not in a mapping still ends the process as it always did', async () => {
   const program = `
     import { SharedMemory } from 'vecino';
     SharedMemory.anonymous(1);
@@ -231,7 +231,7 @@ test('a fault that is not in a mapping still ends the process as it always did',
   }
 });
 
-test('a read-only segment shows what others write; writing to it reaches nobody and is reported', () => {
+test('SharedMemory: a read-only segment shows what others write; writing to it reaches nobody and is reported', () => {
   const name = uniqueName();
   using memory = SharedMemory.create(name, 8192);
   using readOnly = SharedMemory.open(name, { readOnly: true });
@@ -248,7 +248,7 @@ test('a read-only segment shows what others write; writing to it reaches nobody 
   memory.check();
 });
 
-test('an anonymous segment reaches another process through its descriptor, sealed', async () => {
+test('SharedMemory: an anonymous segment reaches another process through its descriptor, sealed', async () => {
   using memory = SharedMemory.anonymous(4096);
   assert.equal(memory.name, null);
   assert.equal(memory.unlink(), false);
@@ -267,7 +267,7 @@ test('an anonymous segment reaches another process through its descriptor, seale
   assert.throws(() => fcntl(memory.fd, constants['F_ADD_SEALS']!, constants['F_SEAL_WRITE']!), isSystemError('EPERM'));
 });
 
-test('a descriptor that is no memfd, is not sealed, is smaller than claimed or is none is refused, and stays open', () => {
+test('SharedMemory: a descriptor that is no memfd, is not sealed, is smaller than claimed or is none is refused, and stays open', () => {
   const folder = temporaryFolder();
   const file = openSync(join(folder, 'file'), 'w+');
   writeFileSync(file, 'x'.repeat(4096));
@@ -338,14 +338,14 @@ test('Shared memory: what `initialize` throws is thrown, and nothing is left, al
   assert.throws(() => SharedMemory.open(name), isSystemError('ENOENT'));
 });
 
-test('a segment that its creator has not sized yet is reported, not mapped', () => {
+test('SharedMemory: a segment that its creator has not sized yet is reported, not mapped', () => {
   const name = uniqueName();
   closeSync(openSync(`/dev/shm/${name}`, 'wx'));
   assert.throws(() => SharedMemory.open(name), isCorrupt(/has no size/));
   SharedMemory.unlink(name);
 });
 
-test('killed at any moment, a creator leaves a whole segment or none', async () => {
+test('SharedMemory: killed at any moment, a creator leaves a whole segment or none', async () => {
   const program = `
     import { SharedMemory } from 'vecino';
     console.log('ready');
@@ -364,7 +364,7 @@ test('killed at any moment, a creator leaves a whole segment or none', async () 
   }
 });
 
-test('a dropped segment gives its descriptor and its memory back', async () => {
+test('SharedMemory: a dropped segment gives its descriptor and its memory back', async () => {
   const output = await runScript(
     `import { readdirSync } from 'node:fs';
      import { setFlagsFromString } from 'node:v8';
@@ -385,7 +385,7 @@ test('a dropped segment gives its descriptor and its memory back', async () => {
   assert.equal(output, 'given back\n');
 });
 
-test('a dropped segment whose descriptor was closed by others closes nothing of theirs', async () => {
+test('SharedMemory: a dropped segment whose descriptor was closed by others closes nothing of theirs', async () => {
   const output = await runScript(
     `import { closeSync, fstatSync, openSync } from 'node:fs';
      import { setFlagsFromString } from 'node:v8';
@@ -409,7 +409,7 @@ test('a dropped segment whose descriptor was closed by others closes nothing of 
   assert.equal(output, 'true\n');
 });
 
-test('options that are none are refused, and none of them is taken for false', () => {
+test('SharedMemory: options that are none are refused, and none of them is taken for false', () => {
   const name = uniqueName();
   // biome-ignore lint/suspicious/noExplicitAny: what callers without types may pass
   type Wrong = any;
@@ -428,7 +428,7 @@ test('options that are none are refused, and none of them is taken for false', (
   assert.equal(SharedMemory.unlink(name), false);
 });
 
-test('Python reads and writes a segment of ours with its standard library, and we one of its', async () => {
+test('SharedMemory: Python reads and writes a segment of ours with its standard library, and we one of its', async () => {
   const name = uniqueName();
   using memory = SharedMemory.create(name, 4096);
   const bytes = new Uint8Array(memory.buffer);
@@ -475,7 +475,7 @@ m.unlink()`,
   assert.equal((await python.ended).code, 0);
 });
 
-test('a C program and vecino exchange data through a named segment, both directions', async () => {
+test('SharedMemory: a C program and vecino exchange data through a named segment, both directions', async () => {
   const folder = temporaryFolder();
   const program = compile(
     folder,

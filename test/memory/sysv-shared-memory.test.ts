@@ -7,7 +7,7 @@ import { compile, runScript, start, temporaryFolder } from '../support/processes
 const isSystemError = (code: string) => (error: unknown) => error instanceof SystemError && error.code === code;
 const key = (0x76000000 | (process.pid & 0xffffff)) >>> 0;
 
-test('processes share a SysV segment by key and by id', async () => {
+test('SysVSharedMemory: processes share a SysV segment by key and by id', async () => {
   using memory = SysVSharedMemory.create(key, 1000);
   const words = new Int32Array(memory.buffer);
   words[0] = 41;
@@ -30,7 +30,7 @@ test('processes share a SysV segment by key and by id', async () => {
   assert.equal(memory.remove(), false);
 });
 
-test('a key that is taken, missing, 0 or no number is refused', () => {
+test('SysVSharedMemory: a key that is taken, missing, 0 or no number is refused', () => {
   using memory = SysVSharedMemory.create(key, 1);
   assert.throws(() => SysVSharedMemory.create(key, 1), isSystemError('EEXIST'));
   memory.remove();
@@ -45,7 +45,7 @@ test('a key that is taken, missing, 0 or no number is refused', () => {
   assert.throws(() => SysVSharedMemory.create('private', 2 ** 46), isSystemError('ENOMEM'));
 });
 
-test('a C program that attaches by key exchanges data with us, and its death detaches it', async () => {
+test('SysVSharedMemory: a C program that attaches by key exchanges data with us, and its death detaches it', async () => {
   const program = compile(
     temporaryFolder(),
     'attach',

@@ -17,7 +17,7 @@ const RANGE = bad('ERR_OUT_OF_RANGE');
 // biome-ignore lint/suspicious/noExplicitAny: what callers without types may pass
 type Wrong = any;
 
-test('a pipe refuses a capacity that is none', limit, () => {
+test('Pipe: a pipe refuses a capacity that is none', limit, () => {
   for (const capacity of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, 2 ** 53]) {
     assert.throws(() => pipe({ capacity }), RANGE);
   }
@@ -27,7 +27,7 @@ test('a pipe refuses a capacity that is none', limit, () => {
   for (const options of [null, 5, 'x', () => {}]) assert.throws(() => pipe(options as Wrong), TYPE);
 });
 
-test('what is written must be bytes that are still there', limit, async () => {
+test('Pipe: what is written must be bytes that are still there', limit, async () => {
   const { reader, writer } = pipe();
   const detached = new Uint8Array(8);
   structuredClone(detached.buffer, { transfer: [detached.buffer] });
@@ -75,19 +75,23 @@ test('what is written must be bytes that are still there', limit, async () => {
   writer.close();
 });
 
-test('bytes that are transferred away while their write waits end that write, not the program', limit, async () => {
-  const { reader, writer } = pipe();
-  const large = new Uint8Array(1 << 20);
-  const write = writer.write(large);
-  structuredClone(large.buffer, { transfer: [large.buffer] });
-  while (reader.tryRead());
-  await assert.rejects(write, (error) => VALUE(error) && (error as { bytesWritten?: number }).bytesWritten === 65536);
-  reader.close();
-  writer.close();
-});
+test(
+  'Pipe: bytes that are transferred away while their write waits end that write, not the program',
+  limit,
+  async () => {
+    const { reader, writer } = pipe();
+    const large = new Uint8Array(1 << 20);
+    const write = writer.write(large);
+    structuredClone(large.buffer, { transfer: [large.buffer] });
+    while (reader.tryRead());
+    await assert.rejects(write, (error) => VALUE(error) && (error as { bytesWritten?: number }).bytesWritten === 65536);
+    reader.close();
+    writer.close();
+  },
+);
 
 test(
-  'what was read keeps its bytes when somebody tries to transfer it; where that cannot be refused, reading goes on',
+  'Pipe: what was read keeps its bytes when somebody tries to transfer it; where that cannot be refused, reading goes on',
   limit,
   async () => {
     const { reader, writer } = pipe();
@@ -120,7 +124,7 @@ type Resizable = ArrayBuffer & { resize(size: number): void };
 const resizable = (size: number, most: number) =>
   new (ArrayBuffer as unknown as new (size: number, options: object) => Resizable)(size, { maxByteLength: most });
 
-test('bytes whose buffer shrinks while their write waits end that write, not the program', limit, async () => {
+test('Pipe: bytes whose buffer shrinks while their write waits end that write, not the program', limit, async () => {
   const { reader, writer } = pipe();
   const buffer = resizable(1 << 20, 1 << 20);
   const write = writer.write(new Uint8Array(buffer));
@@ -132,7 +136,7 @@ test('bytes whose buffer shrinks while their write waits end that write, not the
 });
 
 test(
-  'bytes that their buffer has no room for any more are refused; a view that follows its buffer is taken',
+  'Pipe: bytes that their buffer has no room for any more are refused; a view that follows its buffer is taken',
   limit,
   async () => {
     const { reader, writer } = pipe();
@@ -154,7 +158,7 @@ test(
   },
 );
 
-test('options are checked before anything is read or written', limit, async () => {
+test('Pipe: options are checked before anything is read or written', limit, async () => {
   const { reader, writer } = pipe();
   writer.tryWrite(new Uint8Array([1]));
   const wrong: [Wrong, (error: unknown) => boolean][] = [
@@ -200,7 +204,7 @@ test('options are checked before anything is read or written', limit, async () =
   writer.close();
 });
 
-test('fromFd() takes only what it can use, and leaves the rest as it was', limit, () => {
+test('Pipe: fromFd() takes only what it can use, and leaves the rest as it was', limit, () => {
   const { reader, writer } = pipe();
   for (const fd of [-1, 1.5, Number.NaN, 2 ** 31, 2 ** 53]) assert.throws(() => PipeReader.fromFd(fd), RANGE);
   for (const fd of [null, undefined, '3', {}, 3n]) assert.throws(() => PipeWriter.fromFd(fd as Wrong), TYPE);
@@ -220,7 +224,7 @@ test('fromFd() takes only what it can use, and leaves the rest as it was', limit
   writer.close();
 });
 
-test('a worker uses an end by its number', limit, async () => {
+test('Pipe: a worker uses an end by its number', limit, async () => {
   const there = pipe();
   const back = pipe();
   const source = `
@@ -242,7 +246,7 @@ test('a worker uses an end by its number', limit, async () => {
   await new Promise((resolve) => worker.once('exit', resolve));
 });
 
-test('a second descriptor is an end of its own', limit, () => {
+test('Pipe: a second descriptor is an end of its own', limit, () => {
   const { reader, writer } = pipe();
   const second = PipeWriter.fromFd(dup(writer.fd));
   writer.close();
@@ -254,7 +258,7 @@ test('a second descriptor is an end of its own', limit, () => {
   reader.close();
 });
 
-test('the openers of a FIFO check what they are given before they look at the file', limit, async () => {
+test('Pipe: the openers of a FIFO check what they are given before they look at the file', limit, async () => {
   const folder = temporaryFolder();
   const path = join(folder, 'fifo');
   Fifo.create(path);

@@ -60,7 +60,7 @@ async function blockedOpener(path: string, mode: 'r' | 'w'): Promise<Running> {
 }
 
 test(
-  'a shell and a C program are met at a FIFO, on either side, in the asynchronous and the synchronous voice',
+  'Fifo: a shell and a C program are met at a FIFO, on either side, in the asynchronous and the synchronous voice',
   limit,
   async () => {
     const path = makeFifo();
@@ -96,7 +96,7 @@ test(
 );
 
 test(
-  'create() makes exactly that mode whatever the umask, refuses a name that is taken, and gives back what removes it',
+  'Fifo: create() makes exactly that mode whatever the umask, refuses a name that is taken, and gives back what removes it',
   limit,
   async () => {
     const program = `
@@ -125,7 +125,7 @@ test(
   },
 );
 
-test('what is not a FIFO is refused by every opener and by unlink(), and is left as it is', limit, async () => {
+test('Fifo: what is not a FIFO is refused by every opener and by unlink(), and is left as it is', limit, async () => {
   const file = join(folder, 'file');
   writeFileSync(file, 'precious');
   const directory = join(folder, 'directory');
@@ -155,7 +155,7 @@ test('what is not a FIFO is refused by every opener and by unlink(), and is left
   assert.throws(() => Fifo.tryOpenWriter(join(folder, 'missing')), missing);
 });
 
-test('a symbolic link to a FIFO is followed, but not removed in its place', limit, async () => {
+test('Fifo: a symbolic link to a FIFO is followed, but not removed in its place', limit, async () => {
   const path = makeFifo();
   const link = `${path}-link`;
   symlinkSync(path, link);
@@ -169,7 +169,7 @@ test('a symbolic link to a FIFO is followed, but not removed in its place', limi
   await assert.rejects(Fifo.openReader(link), { code: 'ENOENT' });
 });
 
-test('without permission every opener fails with EACCES and a hint', limit, async () => {
+test('Fifo: without permission every opener fails with EACCES and a hint', limit, async () => {
   const own = join(folder, 'own');
   mkdirSync(own);
   chmodSync(own, 0o755);
@@ -185,7 +185,7 @@ test('without permission every opener fails with EACCES and a hint', limit, asyn
 });
 
 test(
-  'a FIFO that is removed while it is being opened: the open goes on waiting, and can be aborted',
+  'Fifo: a FIFO that is removed while it is being opened: the open goes on waiting, and can be aborted',
   limit,
   async () => {
     const path = makeFifo();
@@ -198,7 +198,7 @@ test(
   },
 );
 
-test('something else that takes the place of the FIFO is never given out as one', limit, async () => {
+test('Fifo: something else that takes the place of the FIFO is never given out as one', limit, async () => {
   const path = join(folder, 'swapped');
   const [fifo, file] = [`${path}-fifo`, `${path}-file`];
   Fifo.create(fifo);
@@ -235,7 +235,7 @@ test('something else that takes the place of the FIFO is never given out as one'
 });
 
 test(
-  'ten opens that wait do not keep fs.promises waiting, and neither process.exit() nor a natural end',
+  'Fifo: ten opens that wait do not keep fs.promises waiting, and neither process.exit() nor a natural end',
   limit,
   async () => {
     const path = makeFifo();
@@ -256,7 +256,7 @@ test(
   },
 );
 
-test('an open that waits keeps the program running until it is done', limit, async () => {
+test('Fifo: an open that waits keeps the program running until it is done', limit, async () => {
   const path = makeFifo();
   const program = `
     import { Fifo } from 'vecino/pipe';
@@ -275,7 +275,7 @@ for (const [mode, side] of [
   ['w', 'Writer'],
 ] as const) {
   test(
-    `giving up an open${side}() leaves no thread and no descriptor, and another process in the same open waits on`,
+    `Fifo: giving up an open${side}() leaves no thread and no descriptor, and another process in the same open waits on`,
     limit,
     async () => {
       const path = makeFifo();
@@ -319,7 +319,7 @@ for (const [mode, side] of [
 }
 
 test(
-  'a worker that is terminated while it opens, by either voice, leaves no thread and no descriptor',
+  'Fifo: a worker that is terminated while it opens, by either voice, leaves no thread and no descriptor',
   limit,
   async () => {
     const path = makeFifo();
@@ -345,28 +345,32 @@ test(
   },
 );
 
-test('a reader sees the end when the last writer closes, and the bytes of one that comes later', limit, async () => {
-  const path = makeFifo();
-  const [reader, first] = await Promise.all([Fifo.openReader(path), Fifo.openWriter(path)]);
-  const second = await Fifo.openWriter(path);
-  const waiting = reader.read();
-  first.close();
-  second.tryWrite(bytes('second'));
-  assert.equal(text(await waiting), 'second');
-  const end = reader.read();
-  second.close();
-  assert.deepEqual([await end, reader.tryRead(), reader.readSync()], [null, null, null]);
-  const later = Fifo.tryOpenWriter(path)!;
-  assert.equal(reader.tryRead(), undefined);
-  const more = reader.read();
-  later.tryWrite(bytes('later'));
-  later.close();
-  assert.equal(text(await more), 'later');
-  assert.equal(await reader.read(), null);
-  reader.close();
-});
+test(
+  'Fifo: a reader sees the end when the last writer closes, and the bytes of one that comes later',
+  limit,
+  async () => {
+    const path = makeFifo();
+    const [reader, first] = await Promise.all([Fifo.openReader(path), Fifo.openWriter(path)]);
+    const second = await Fifo.openWriter(path);
+    const waiting = reader.read();
+    first.close();
+    second.tryWrite(bytes('second'));
+    assert.equal(text(await waiting), 'second');
+    const end = reader.read();
+    second.close();
+    assert.deepEqual([await end, reader.tryRead(), reader.readSync()], [null, null, null]);
+    const later = Fifo.tryOpenWriter(path)!;
+    assert.equal(reader.tryRead(), undefined);
+    const more = reader.read();
+    later.tryWrite(bytes('later'));
+    later.close();
+    assert.equal(text(await more), 'later');
+    assert.equal(await reader.read(), null);
+    reader.close();
+  },
+);
 
-test('a reader that did not wait tells "no writer yet" from the end', limit, async () => {
+test('Fifo: a reader that did not wait tells "no writer yet" from the end', limit, async () => {
   const path = makeFifo();
   assert.equal(Fifo.tryOpenWriter(path), null);
   const reader = Fifo.tryOpenReader(path);
@@ -392,7 +396,7 @@ test('a reader that did not wait tells "no writer yet" from the end', limit, asy
   }
 });
 
-test('a persistent reader outlives its writers, and opening it does not wait', limit, async () => {
+test('Fifo: a persistent reader outlives its writers, and opening it does not wait', limit, async () => {
   const path = makeFifo();
   for (const reader of [
     await Fifo.openReader(path, { persistent: true }),
@@ -411,7 +415,7 @@ test('a persistent reader outlives its writers, and opening it does not wait', l
   }
 });
 
-test('readers with nothing to read use no processor time', limit, async () => {
+test('Fifo: readers with nothing to read use no processor time', limit, async () => {
   const program = `
     import { Fifo } from 'vecino/pipe';
     const [, path] = process.argv;
@@ -430,23 +434,27 @@ test('readers with nothing to read use no processor time', limit, async () => {
   assert.equal(await runScript(program, [join(folder, 'idle-')]), 'true\n');
 });
 
-test('a killed reader is EPIPE for the writer of a FIFO; a new reader can be written to again', limit, async () => {
-  const path = makeFifo();
-  const cat = start('cat', [path]);
-  const writer = await Fifo.openWriter(path);
-  await cat.kill();
-  assert.throws(() => writer.tryWrite(bytes('x')), { code: 'EPIPE' });
-  await assert.rejects(writer.write(bytes('x')), { code: 'EPIPE' });
-  const again = start('cat', [path]);
-  const second = await Fifo.openWriter(path);
-  await writer.write(bytes('once more'));
-  writer.close();
-  second.close();
-  assert.equal((await again.ended).stdout, 'once more');
-});
+test(
+  'Fifo: a killed reader is EPIPE for the writer of a FIFO; a new reader can be written to again',
+  limit,
+  async () => {
+    const path = makeFifo();
+    const cat = start('cat', [path]);
+    const writer = await Fifo.openWriter(path);
+    await cat.kill();
+    assert.throws(() => writer.tryWrite(bytes('x')), { code: 'EPIPE' });
+    await assert.rejects(writer.write(bytes('x')), { code: 'EPIPE' });
+    const again = start('cat', [path]);
+    const second = await Fifo.openWriter(path);
+    await writer.write(bytes('once more'));
+    writer.close();
+    second.close();
+    assert.equal((await again.ended).stdout, 'once more');
+  },
+);
 
 test(
-  'a child is given an end of a FIFO and finds it blocking; it sees an end that has come already',
+  'Fifo: a child is given an end of a FIFO and finds it blocking; it sees an end that has come already',
   limit,
   async () => {
     const path = makeFifo();
@@ -472,7 +480,7 @@ test(
   },
 );
 
-test('an end of a FIFO whose other side is gone can still be taken over', limit, async () => {
+test('Fifo: an end of a FIFO whose other side is gone can still be taken over', limit, async () => {
   const path = makeFifo();
   const reader = Fifo.tryOpenReader(path);
   const writer = Fifo.tryOpenWriter(path)!;
@@ -485,7 +493,7 @@ test('an end of a FIFO whose other side is gone can still be taken over', limit,
   again.close();
 });
 
-test('the object that create() gives opens by all the same ways', limit, async () => {
+test('Fifo: the object that create() gives opens by all the same ways', limit, async () => {
   const fifo = Fifo.create(join(folder, 'object'));
   const reader = fifo.tryOpenReader();
   const writers = [fifo.tryOpenWriter()!, await fifo.openWriter(), fifo.openWriterSync()];

@@ -30,7 +30,7 @@ function impatience(pick: (limit: number) => number, reason?: unknown): { timeou
   }
 }
 
-test('reads that are given up at any moment neither lose nor double nor reorder a byte', limit, async () => {
+test('Pipe: reads that are given up at any moment neither lose nor double nor reorder a byte', limit, async () => {
   for (let seed = 1; seed <= 40; seed++) {
     const pick = random(seed);
     const { reader, writer } = pipe({ capacity: 4096 << pick(3) });
@@ -60,7 +60,7 @@ test('reads that are given up at any moment neither lose nor double nor reorder 
 });
 
 test(
-  'of writes that are given up at any moment exactly the bytes that the error tells are in the pipe, in order',
+  'Pipe: of writes that are given up at any moment exactly the bytes that the error tells are in the pipe, in order',
   limit,
   async () => {
     for (let seed = 1; seed <= 40; seed++) {
@@ -97,7 +97,7 @@ test(
   },
 );
 
-test('a message costs one system call to write and one to read', () => {
+test('Pipe: a message costs one system call to write and one to read', () => {
   const { reader, writer } = pipe();
   const message = new Uint8Array(64);
   writer.tryWrite(message);

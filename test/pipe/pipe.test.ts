@@ -43,7 +43,7 @@ const isEpipe = (written?: number) => (error: unknown) =>
   (written === undefined || (error as { bytesWritten?: number }).bytesWritten === written);
 
 test(
-  'what is written is read, in each voice, then nothing yet, then the end',
+  'Pipe: what is written is read, in each voice, then nothing yet, then the end',
   using(async (reader, writer) => {
     assert.equal(reader.tryRead(), undefined);
     assert.equal(writer.tryWrite(bytes('one')), 3);
@@ -63,7 +63,7 @@ test(
   }),
 );
 
-test('bytes go through a child: cat reads one pipe and writes another', limit, async () => {
+test('Pipe: bytes go through a child: cat reads one pipe and writes another', limit, async () => {
   const to = pipe();
   const from = pipe();
   const { ended } = start('cat', [], { stdio: [to.reader.fd, from.writer.fd, 'inherit'] });
@@ -78,7 +78,7 @@ test('bytes go through a child: cat reads one pipe and writes another', limit, a
   from.reader.close();
 });
 
-test('a child takes over the end that it inherited, and its own children do not inherit it', limit, async () => {
+test('Pipe: a child takes over the end that it inherited, and its own children do not inherit it', limit, async () => {
   const { reader, writer } = pipe();
   const program = `
     import { execFileSync } from 'node:child_process';
@@ -92,48 +92,56 @@ test('a child takes over the end that it inherited, and its own children do not 
   reader.close();
 });
 
-test('an end that a child was given stays blocking there when this process begins to use its own', limit, async () => {
-  const { reader, writer } = pipe();
-  const flags = (pid: number | 'self', fd: number) =>
-    Number.parseInt(/flags:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))![1]!, 8);
-  const { ended, pid } = start('cat', [], { stdio: [reader.fd, 'pipe', 'pipe'] });
-  assert.equal(reader.tryRead(), undefined);
-  assert.equal(flags('self', reader.fd) & 0o4000, 0o4000);
-  assert.equal(flags(pid, 0) & 0o4000, 0);
-  reader.close();
-  writer.tryWrite(bytes('still here'));
-  writer.close();
-  assert.deepEqual(await ended, { code: 0, signal: null, stdout: 'still here', stderr: '' });
-});
+test(
+  'Pipe: an end that a child was given stays blocking there when this process begins to use its own',
+  limit,
+  async () => {
+    const { reader, writer } = pipe();
+    const flags = (pid: number | 'self', fd: number) =>
+      Number.parseInt(/flags:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))![1]!, 8);
+    const { ended, pid } = start('cat', [], { stdio: [reader.fd, 'pipe', 'pipe'] });
+    assert.equal(reader.tryRead(), undefined);
+    assert.equal(flags('self', reader.fd) & 0o4000, 0o4000);
+    assert.equal(flags(pid, 0) & 0o4000, 0);
+    reader.close();
+    writer.tryWrite(bytes('still here'));
+    writer.close();
+    assert.deepEqual(await ended, { code: 0, signal: null, stdout: 'still here', stderr: '' });
+  },
+);
 
 const pattern = new Uint8Array(1 << 20).map((_, index) => (index * 31 + (index >> 8)) & 0xff);
 
-test('a child killed in the middle of a large write: what it had written arrives, then the end', limit, async () => {
-  const { reader, writer } = pipe();
-  const program = `
+test(
+  'Pipe: a child killed in the middle of a large write: what it had written arrives, then the end',
+  limit,
+  async () => {
+    const { reader, writer } = pipe();
+    const program = `
     import { PipeWriter } from 'vecino/pipe';
     const pattern = new Uint8Array(1 << 20).map((_, index) => (index * 31 + (index >> 8)) & 0xff);
     const writer = PipeWriter.fromFd(3);
     for (;;) writer.writeSync(pattern);`;
-  const child = startScript(program, [], { stdio: ['ignore', 'inherit', 'inherit', writer.fd] });
-  writer.close();
-  let received = 0;
-  const take = (chunk: Uint8Array) => {
-    const at = received % pattern.length;
-    const first = Math.min(chunk.length, pattern.length - at);
-    assert.ok(Buffer.from(pattern.subarray(at, at + first)).equals(chunk.subarray(0, first)));
-    assert.ok(Buffer.from(pattern.subarray(0, chunk.length - first)).equals(chunk.subarray(first)));
-    received += chunk.length;
-  };
-  while (received < 3_000_000) take((await reader.read())!);
-  assert.equal((await child.kill()).signal, 'SIGKILL');
-  const before = received;
-  for await (const chunk of reader) take(chunk);
-  assert.ok(received - before <= reader.capacity);
-  reader.close();
-});
+    const child = startScript(program, [], { stdio: ['ignore', 'inherit', 'inherit', writer.fd] });
+    writer.close();
+    let received = 0;
+    const take = (chunk: Uint8Array) => {
+      const at = received % pattern.length;
+      const first = Math.min(chunk.length, pattern.length - at);
+      assert.ok(Buffer.from(pattern.subarray(at, at + first)).equals(chunk.subarray(0, first)));
+      assert.ok(Buffer.from(pattern.subarray(0, chunk.length - first)).equals(chunk.subarray(first)));
+      received += chunk.length;
+    };
+    while (received < 3_000_000) take((await reader.read())!);
+    assert.equal((await child.kill()).signal, 'SIGKILL');
+    const before = received;
+    for await (const chunk of reader) take(chunk);
+    assert.ok(received - before <= reader.capacity);
+    reader.close();
+  },
+);
 
-test('the reader is killed: EPIPE in each voice, and the process lives', limit, async () => {
+test('Pipe: the reader is killed: EPIPE in each voice, and the process lives', limit, async () => {
   const { reader, writer } = pipe();
   const child = start('sleep', ['1000'], { stdio: [reader.fd, 'ignore', 'ignore'] });
   reader.close();
@@ -148,7 +156,7 @@ test('the reader is killed: EPIPE in each voice, and the process lives', limit, 
   writer.close();
 });
 
-test('the reader goes while a write blocks the thread: EPIPE', limit, async () => {
+test('Pipe: the reader goes while a write blocks the thread: EPIPE', limit, async () => {
   const { reader, writer } = pipe();
   const child = start('head', ['-c', '1'], { stdio: [reader.fd, 'ignore', 'inherit'] });
   reader.close();
@@ -157,7 +165,7 @@ test('the reader goes while a write blocks the thread: EPIPE', limit, async () =
   await child.ended;
 });
 
-test('a worker gets EPIPE as an error too, and the process lives', limit, async () => {
+test('Pipe: a worker gets EPIPE as an error too, and the process lives', limit, async () => {
   const program = `
     import { Worker } from 'node:worker_threads';
     const source = \`
@@ -178,7 +186,7 @@ test('a worker gets EPIPE as an error too, and the process lives', limit, async 
 });
 
 test(
-  'reads are served in the order they were asked, and one that is aborted in between eats nothing',
+  'Pipe: reads are served in the order they were asked, and one that is aborted in between eats nothing',
   using(async (reader, writer) => {
     const controller = new AbortController();
     const reason = new Error('enough');
@@ -198,7 +206,7 @@ test(
 );
 
 test(
-  'the first of many reads times out or is aborted: the others go on, and no byte is lost',
+  'Pipe: the first of many reads times out or is aborted: the others go on, and no byte is lost',
   using(async (reader, writer) => {
     const [late, next] = [reader.read({ timeout: 10 }), reader.read()];
     await assert.rejects(late, (error) => error instanceof TimeoutError && /read from fd \d+/.test(error.message));
@@ -214,7 +222,7 @@ test(
   }),
 );
 
-test('a read that was given up does not keep the program running', limit, async () => {
+test('Pipe: a read that was given up does not keep the program running', limit, async () => {
   const program = `
     import { pipe } from 'vecino/pipe';
     const { reader, writer } = pipe();
@@ -228,7 +236,7 @@ test('a read that was given up does not keep the program running', limit, async 
 });
 
 test(
-  'a synchronous read stands behind those that wait',
+  'Pipe: a synchronous read stands behind those that wait',
   using(async (reader, writer) => {
     const first = reader.read({ size: 2 });
     const second = reader.read({ size: 2 });
@@ -244,7 +252,7 @@ test(
 );
 
 test(
-  'writes at once do not mix: tryWrite takes nothing meanwhile, and a synchronous write comes after them',
+  'Pipe: writes at once do not mix: tryWrite takes nothing meanwhile, and a synchronous write comes after them',
   using(async (reader, writer) => {
     const size = 200_000;
     const letters = ['a', 'b', 'c'];
@@ -267,7 +275,7 @@ test(
 );
 
 test(
-  'a time-out or an abort in a large write tells how much is in the pipe; up to 4096 bytes that is nothing',
+  'Pipe: a time-out or an abort in a large write tells how much is in the pipe; up to 4096 bytes that is nothing',
   using(async (reader, writer) => {
     const large = new Uint8Array(1 << 20);
     const failsWith = (written: number) => (error: unknown) =>
@@ -298,7 +306,7 @@ test(
   }),
 );
 
-test('close() ends every wait with ClosedError; after it nothing works but close()', limit, async () => {
+test('Pipe: close() ends every wait with ClosedError; after it nothing works but close()', limit, async () => {
   const { reader, writer } = pipe();
   fill(writer);
   const writes = [writer.write(bytes('x')), writer.write(bytes('y'))].map((write) =>
@@ -330,7 +338,7 @@ test('close() ends every wait with ClosedError; after it nothing works but close
 });
 
 test(
-  'leaving a loop over the bytes loses none of them and leaves the reader open',
+  'Pipe: leaving a loop over the bytes loses none of them and leaves the reader open',
   using(async (reader, writer) => {
     writer.tryWrite(bytes('one'));
     for await (const chunk of reader) {
@@ -347,7 +355,7 @@ test(
 );
 
 test(
-  'bytes that never stop coming do not keep timers from running, nor does a reader that always keeps up',
+  'Pipe: bytes that never stop coming do not keep timers from running, nor does a reader that always keeps up',
   limit,
   async () => {
     const { reader, writer } = pipe();
@@ -375,7 +383,7 @@ test(
 );
 
 for (const voice of ['async', 'sync'] as const) {
-  test(`64 MiB out and 64 MiB in arrive unharmed, in the ${voice} voice`, limit, async () => {
+  test(`Pipe: 64 MiB out and 64 MiB in arrive unharmed, in the ${voice} voice`, limit, async () => {
     const total = 64 << 20;
     const child = (ends: string, loop: string) => `
       import { createHash } from 'node:crypto';
@@ -421,7 +429,7 @@ for (const voice of ['async', 'sync'] as const) {
   });
 }
 
-test('the capacity is what was asked for, rounded up, and the pipe takes that much', limit, async () => {
+test('Pipe: the capacity is what was asked for, rounded up, and the pipe takes that much', limit, async () => {
   for (const [asked, given] of [
     [1, 4096],
     [5000, 8192],
@@ -441,7 +449,7 @@ test('the capacity is what was asked for, rounded up, and the pipe takes that mu
 });
 
 test(
-  'a capacity above the limit fails without a privilege, and says which limit and how to raise it',
+  'Pipe: a capacity above the limit fails without a privilege, and says which limit and how to raise it',
   limit,
   async () => {
     const program = `
@@ -462,7 +470,7 @@ test(
 );
 
 test(
-  'ends that are dropped without close() are closed, with a warning; a detached descriptor is not touched',
+  'Pipe: ends that are dropped without close() are closed, with a warning; a detached descriptor is not touched',
   limit,
   async () => {
     const program = `
@@ -487,7 +495,7 @@ test(
   },
 );
 
-test('one signal ends a thousand waits at once, and nobody takes that for a leak', limit, async () => {
+test('Pipe: one signal ends a thousand waits at once, and nobody takes that for a leak', limit, async () => {
   const output = await runScript(`
     import { getEventListeners } from 'node:events';
     import { pipe } from 'vecino';

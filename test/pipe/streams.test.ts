@@ -12,7 +12,7 @@ import { start, startScript, temporaryFolder } from '../support/processes.js';
 const limit = { timeout: 60_000 };
 const closed = async (stream: Readable | Writable) => stream.closed || once(stream, 'close');
 
-test('stream.pipeline carries 32 MiB through a child and back unharmed', limit, async () => {
+test('Pipe streams: stream.pipeline carries 32 MiB through a child and back unharmed', limit, async () => {
   const to = pipe();
   const from = pipe();
   const cat = start('cat', [], { stdio: [to.reader.fd, from.writer.fd, 'inherit'] });
@@ -39,25 +39,29 @@ test('stream.pipeline carries 32 MiB through a child and back unharmed', limit, 
   assert.equal((await cat.ended).code, 0);
 });
 
-test('the writing stream pushes back when the pipe is full, and goes on when it is read', limit, async () => {
-  const { reader, writer } = pipe();
-  const stream = writer.toStream();
-  assert.equal(writer.toStream(), stream);
-  const chunk = Buffer.alloc(32768, 'x');
-  let sent = 0;
-  do sent += chunk.length;
-  while (stream.write(chunk));
-  assert.ok(stream.writableNeedDrain && sent <= 65536 * 3);
-  let received = 0;
-  stream.end();
-  for await (const bytes of reader) received += bytes.length;
-  assert.equal(received, sent);
-  await closed(stream);
-  assert.equal(writer.closed, true);
-  reader.close();
-});
+test(
+  'Pipe streams: the writing stream pushes back when the pipe is full, and goes on when it is read',
+  limit,
+  async () => {
+    const { reader, writer } = pipe();
+    const stream = writer.toStream();
+    assert.equal(writer.toStream(), stream);
+    const chunk = Buffer.alloc(32768, 'x');
+    let sent = 0;
+    do sent += chunk.length;
+    while (stream.write(chunk));
+    assert.ok(stream.writableNeedDrain && sent <= 65536 * 3);
+    let received = 0;
+    stream.end();
+    for await (const bytes of reader) received += bytes.length;
+    assert.equal(received, sent);
+    await closed(stream);
+    assert.equal(writer.closed, true);
+    reader.close();
+  },
+);
 
-test('the reading stream that nobody reads takes no more than its buffer', limit, async () => {
+test('Pipe streams: the reading stream that nobody reads takes no more than its buffer', limit, async () => {
   const { reader, writer } = pipe();
   const stream = reader.toStream();
   assert.equal(reader.toStream(), stream);
@@ -77,7 +81,7 @@ test('the reading stream that nobody reads takes no more than its buffer', limit
   assert.equal(reader.closed, true);
 });
 
-test('a stream whose reader is killed has an EPIPE error and closes the writer', limit, async () => {
+test('Pipe streams: a stream whose reader is killed has an EPIPE error and closes the writer', limit, async () => {
   const { reader, writer } = pipe();
   const child = start('sleep', ['1000'], { stdio: [reader.fd, 'ignore', 'ignore'] });
   reader.close();
@@ -91,7 +95,7 @@ test('a stream whose reader is killed has an EPIPE error and closes the writer',
   assert.equal(writer.closed, true);
 });
 
-test('destroy() closes the end at once, also while it waits, and gives the error on', limit, async () => {
+test('Pipe streams: destroy() closes the end at once, also while it waits, and gives the error on', limit, async () => {
   const { reader, writer } = pipe();
   const [input, output] = [reader.toStream(), writer.toStream()];
   input.resume();
@@ -114,7 +118,7 @@ test('destroy() closes the end at once, also while it waits, and gives the error
   other.writer.close();
 });
 
-test('a pipeline that fails elsewhere closes the ends that it was given', limit, async () => {
+test('Pipe streams: a pipeline that fails elsewhere closes the ends that it was given', limit, async () => {
   const { reader, writer } = pipe();
   const reason = new Error('from the middle');
   const broken = new Transform({ transform: (_bytes, _encoding, done) => done(reason) });
@@ -126,7 +130,7 @@ test('a pipeline that fails elsewhere closes the ends that it was given', limit,
   writer.close();
 });
 
-test('a listener that throws is an uncaught exception, as with any stream', limit, async () => {
+test('Pipe streams: a listener that throws is an uncaught exception, as with any stream', limit, async () => {
   const program = `
     import { pipe } from 'vecino/pipe';
     process.on('uncaughtException', (error, origin) => { console.log(origin, error.message); process.exit(); });
@@ -136,20 +140,24 @@ test('a listener that throws is an uncaught exception, as with any stream', limi
   assert.equal((await startScript(program).ended).stdout, 'uncaughtException from a listener\n');
 });
 
-test('the stream of a FIFO ends with its last writer; that of a persistent reader does not', limit, async () => {
-  const fifo = Fifo.create(join(temporaryFolder(), 'fifo'));
-  const stream = fifo.tryOpenReader().toStream();
-  const echo = start('sh', ['-c', 'echo once > "$0"', fifo.path]);
-  assert.equal(Buffer.concat(await stream.toArray()).toString(), 'once\n');
-  await echo.ended;
+test(
+  'Pipe streams: the stream of a FIFO ends with its last writer; that of a persistent reader does not',
+  limit,
+  async () => {
+    const fifo = Fifo.create(join(temporaryFolder(), 'fifo'));
+    const stream = fifo.tryOpenReader().toStream();
+    const echo = start('sh', ['-c', 'echo once > "$0"', fifo.path]);
+    assert.equal(Buffer.concat(await stream.toArray()).toString(), 'once\n');
+    await echo.ended;
 
-  const lasting = fifo.tryOpenReader({ persistent: true }).toStream();
-  for (const word of ['one', 'two']) {
-    const data = once(lasting, 'data');
-    await start('sh', ['-c', 'echo "$1" > "$0"', fifo.path, word]).ended;
-    assert.equal(String((await data)[0]), `${word}\n`);
-  }
-  assert.equal(lasting.readableEnded, false);
-  lasting.destroy();
-  await closed(lasting);
-});
+    const lasting = fifo.tryOpenReader({ persistent: true }).toStream();
+    for (const word of ['one', 'two']) {
+      const data = once(lasting, 'data');
+      await start('sh', ['-c', 'echo "$1" > "$0"', fifo.path, word]).ended;
+      assert.equal(String((await data)[0]), `${word}\n`);
+    }
+    assert.equal(lasting.readableEnded, false);
+    lasting.destroy();
+    await closed(lasting);
+  },
+);

@@ -92,7 +92,7 @@ async function operate(end: Connection<Uint8Array>): Promise<boolean> {
   return false;
 }
 
-test('10,000 random words over the shared memory, between operations', { timeout: 600_000 }, async () => {
+test('Connection: 10,000 random words over the shared memory, between operations', { timeout: 600_000 }, async () => {
   let corrupt = 0;
   for (let trial = 0; trial < 10_000; ) {
     using memory = SharedMemory.anonymous(size);
@@ -114,7 +114,7 @@ test('10,000 random words over the shared memory, between operations', { timeout
   assert.ok(corrupt > 100, `${corrupt} connections were found damaged`);
 });
 
-test('records that are no work and never end are damage: pads alone, parts without content', {
+test('Connection: records that are no work and never end are damage: pads alone, parts without content', {
   timeout: 60_000,
 }, () => {
   const HEADER = 2;
@@ -159,7 +159,7 @@ test('records that are no work and never end are damage: pads alone, parts witho
   }
 });
 
-test('a sender that begins messages and gives them up, for ever, holds up neither the event loop nor a time-out', {
+test('Connection: a sender that begins messages and gives them up, for ever, holds up neither the event loop nor a time-out', {
   timeout: 60_000,
 }, async () => {
   using memory = SharedMemory.anonymous(size);
@@ -197,7 +197,9 @@ test('a sender that begins messages and gives them up, for ever, holds up neithe
   for (const end of ends) end.close();
 });
 
-test('10,000 operations each under a thread that scribbles without pause', { timeout: 600_000 }, async () => {
+test('Connection: 10,000 operations each under a thread that scribbles without pause', {
+  timeout: 600_000,
+}, async () => {
   using memory = SharedMemory.anonymous(size);
   const stop = new Int32Array(new SharedArrayBuffer(4));
   const scribbler = new Worker(

@@ -60,7 +60,7 @@ const victim = (name: string, memory: string, index: number) => `
   }
   await Promise.all([send(), receive()]).catch((error) => { console.error(error); process.exit(3); });`;
 
-test(`${KILLS} kills of a peer in the middle of sending and receiving`, { timeout: 600_000 }, async () => {
+test(`Connection: ${KILLS} kills of a peer in the middle of sending and receiving`, { timeout: 600_000 }, async () => {
   const name = uniqueName();
   const accountName = uniqueName();
   using memory = SharedMemory.create(accountName, KILLS * 8);

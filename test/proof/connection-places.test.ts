@@ -60,7 +60,7 @@ const source = `
     await delay(2 * Math.random());
   }`;
 
-test(`${KILLS} kills of processes that listen, connect and list`, { timeout: 600_000 }, async () => {
+test(`Connection: ${KILLS} kills of processes that listen, connect and list`, { timeout: 600_000 }, async () => {
   const name = uniqueName();
   const clashes = await mayhem({ source, args: () => [name], kinds: 3, kills: KILLS });
   assert.deepEqual(clashes, [0, 0, 0]);

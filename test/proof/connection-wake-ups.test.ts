@@ -46,14 +46,14 @@ async function rounds(count: number, loop: (role: 'ask' | 'answer') => string): 
   await Promise.all([ask.ended, answer.ended]);
 }
 
-test('900,000 sleeps and wake-ups by the blocking voice', { timeout: 600_000 }, () =>
+test('Connection: 900,000 sleeps and wake-ups by the blocking voice', { timeout: 600_000 }, () =>
   rounds(450_000, (role) =>
     role === 'ask'
       ? 'for (; done < count; done++) { connection.sendSync(message); connection.receiveSync(); }'
       : 'for (; done < count; done++) { connection.receiveSync(); connection.sendSync(message); }',
   ),
 );
-test('100,000 sleeps and wake-ups in the event loop', { timeout: 600_000 }, () =>
+test('Connection: 100,000 sleeps and wake-ups in the event loop', { timeout: 600_000 }, () =>
   rounds(50_000, (role) =>
     role === 'ask'
       ? 'for (; done < count; done++) { await connection.send(message); await connection.receive(); }'
@@ -65,7 +65,7 @@ test('100,000 sleeps and wake-ups in the event loop', { timeout: 600_000 }, () =
  * Who has read 256 records without sleep tells the producer to look no more whether it sleeps, and makes up for that by a barrier before
  * it does: each round is longer than that, and its last record races with the announcement. Without the barrier some are lost.
  */
-test('60,000 sleeps of a consumer that was busy before', { timeout: 600_000 }, async (t) => {
+test('Connection: 60,000 sleeps of a consumer that was busy before', { timeout: 600_000 }, async (t) => {
   if (availableParallelism() < 2) return t.skip('on one processor nothing happens at the same time');
   const rounds = 60_000;
   const capacity = 8192;

@@ -138,7 +138,7 @@ const victim = `
   if (sync) for (;;) for (const kind of kinds.keys()) await turn(kind);
   await Promise.all([0, 0, 1, 1, 2, 3, 4, 5, 6].map(async (kind) => { for (;;) await turn(kind); }));`;
 
-test(`of those who use all kinds of locks ${KILLS} are killed: nobody hangs, never are two inside, what is promised holds`, {
+test(`Kills: of those who use all kinds of locks ${KILLS} are killed: nobody hangs, never are two inside, what is promised holds`, {
   timeout: 600_000,
 }, async (t) => {
   using memory = segment();

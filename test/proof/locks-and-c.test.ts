@@ -87,7 +87,7 @@ function cPeer(name: string) {
   };
 }
 
-test('a C program and vecino exclude each other, whoever made the mutex', limit, async () => {
+test('Locks: a C program and vecino exclude each other, whoever made the mutex', limit, async () => {
   using memory = segment();
   const words = new Int32Array(memory.buffer);
   const there = cPeer(memory.name!);
@@ -119,7 +119,7 @@ test('a C program and vecino exclude each other, whoever made the mutex', limit,
   await there.end();
 });
 
-test('a C program that dies with the mutex is reported, and vecino repairs', limit, async () => {
+test('Locks: a C program that dies with the mutex is reported, and vecino repairs', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   const words = new Int32Array(memory.buffer);
@@ -142,7 +142,7 @@ test('a C program that dies with the mutex is reported, and vecino repairs', lim
   }
 });
 
-test('a vecino that dies with the mutex is reported to a C program, which repairs', limit, async () => {
+test('Locks: a vecino that dies with the mutex is reported to a C program, which repairs', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   const words = new Int32Array(memory.buffer);
@@ -165,7 +165,7 @@ test('a vecino that dies with the mutex is reported to a C program, which repair
   await there.end();
 });
 
-test('what one side leaves unrepaired is not recoverable for the other', limit, async () => {
+test('Locks: what one side leaves unrepaired is not recoverable for the other', limit, async () => {
   using memory = segment();
   const there = cPeer(memory.name!);
   for (const unrepaired of ['vecino', 'C']) {
@@ -187,7 +187,7 @@ test('what one side leaves unrepaired is not recoverable for the other', limit, 
   await there.end();
 });
 
-test('C and vecino count together exactly', limit, async () => {
+test('Locks: C and vecino count together exactly', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   const words = new Int32Array(memory.buffer);
@@ -209,7 +209,7 @@ test('C and vecino count together exactly', limit, async () => {
   await node.kill();
 });
 
-test('the layout is that of the C library', limit, async () => {
+test('Locks: the layout is that of the C library', limit, async () => {
   using memory = segment();
   const there = cPeer(memory.name!);
   assert.equal(await there.call('init errorcheck'), '0');

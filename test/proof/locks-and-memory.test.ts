@@ -25,7 +25,7 @@ const said = (worker: Worker) =>
   new Promise<unknown>((resolve, reject) => worker.once('message', resolve).once('error', reject));
 
 for (const end of ['terminated', 'ends by itself', 'calls process.exit()']) {
-  test(`a worker that ${end} with two mutexes in two segments leaves both to be recovered`, limit, async () => {
+  test(`Locks: a worker that ${end} with two mutexes in two segments leaves both to be recovered`, limit, async () => {
     using one = segment();
     using two = segment();
     const mutexes = [Mutex.create(one), Mutex.create(two, 64)];
@@ -49,7 +49,7 @@ for (const end of ['terminated', 'ends by itself', 'calls process.exit()']) {
     }
   });
 }
-test('a thread that waits in the event loop gets what a terminated worker held', limit, async () => {
+test('Locks: a thread that waits in the event loop gets what a terminated worker held', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   const lock = RwLock.create(memory, 1024);
@@ -72,7 +72,7 @@ test('a thread that waits in the event loop gets what a terminated worker held',
   writer.release();
 });
 
-test('memory that is closed while a lock in it is held stays mapped until the release', () => {
+test('Locks: memory that is closed while a lock in it is held stays mapped until the release', () => {
   const before = native.mappingCount();
   const memory = SharedMemory.anonymous(8192);
   const guards = [Mutex.create(memory).lockSync(), RwLock.create(memory, 1024).readSync()];
@@ -87,12 +87,15 @@ test('memory that is closed while a lock in it is held stays mapped until the re
   assert.equal(native.locksHeld(), 0);
 });
 
-test('locks are released in any order, of any number, and the kernel knows those that are left', limit, async () => {
-  using memory = segment();
-  const mutexes = Array.from({ length: 200 }, (_, i) => Mutex.create(memory, i * 64));
-  // Released and taken again in a shuffled order; then the process dies with what it holds.
-  const ended = await runScript(
-    `import { Mutex, SharedMemory } from 'vecino';
+test(
+  'Locks: locks are released in any order, of any number, and the kernel knows those that are left',
+  limit,
+  async () => {
+    using memory = segment();
+    const mutexes = Array.from({ length: 200 }, (_, i) => Mutex.create(memory, i * 64));
+    // Released and taken again in a shuffled order; then the process dies with what it holds.
+    const ended = await runScript(
+      `import { Mutex, SharedMemory } from 'vecino';
      const memory = SharedMemory.open(process.argv[1]);
      const mutexes = Array.from({ length: 200 }, (_, i) => Mutex.at(memory, i * 64));
      const guards = mutexes.map((mutex) => mutex.lockSync());
@@ -103,26 +106,27 @@ test('locks are released in any order, of any number, and the kernel knows those
        if (guards[k].held) guards[k].release(); else guards[k] = mutexes[k].lockSync();
      }
      console.log(JSON.stringify(guards.map((guard) => guard.held)), process.kill(process.pid, 'SIGKILL'));`,
-    [memory.name!],
-  ).catch((error: Error) => error.message);
-  assert.match(ended, /SIGKILL/);
-  const left = mutexes.map((mutex) => {
-    using guard = mutex.lockSync();
-    guard.markConsistent();
-    return guard.ownerDied;
-  });
-  // The same sequence, to know what was held.
-  const held = new Array(200).fill(true);
-  let seed = 1;
-  const random = (n: number) => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0) % n;
-  for (let i = 0; i < 5000; i++) {
-    const k = random(200);
-    held[k] = !held[k];
-  }
-  assert.deepEqual(left, held);
-});
+      [memory.name!],
+    ).catch((error: Error) => error.message);
+    assert.match(ended, /SIGKILL/);
+    const left = mutexes.map((mutex) => {
+      using guard = mutex.lockSync();
+      guard.markConsistent();
+      return guard.ownerDied;
+    });
+    // The same sequence, to know what was held.
+    const held = new Array(200).fill(true);
+    let seed = 1;
+    const random = (n: number) => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0) % n;
+    for (let i = 0; i < 5000; i++) {
+      const k = random(200);
+      held[k] = !held[k];
+    }
+    assert.deepEqual(left, held);
+  },
+);
 
-test('a thread holds 2048 at most, the rest is refused with the reason', limit, () => {
+test('Locks: a thread holds 2048 at most, the rest is refused with the reason', limit, () => {
   using memory = SharedMemory.anonymous(2049 * 40);
   const mutexes = Array.from({ length: 2049 }, (_, i) => Mutex.create(memory, i * 40));
   const guards = mutexes.slice(0, 2048).map((mutex) => mutex.lockSync());
@@ -131,7 +135,7 @@ test('a thread holds 2048 at most, the rest is refused with the reason', limit, 
   mutexes[2048]!.lockSync().release();
 });
 
-test('a guard that is dropped leaves the lock taken until its thread ends', limit, async () => {
+test('Locks: a guard that is dropped leaves the lock taken until its thread ends', limit, async () => {
   using memory = segment();
   Mutex.create(memory);
   const output = await runScript(
@@ -151,7 +155,7 @@ test('a guard that is dropped leaves the lock taken until its thread ends', limi
   guard.markConsistent();
 });
 
-test('a mutex keeps its memory from being collected, and locks are forgotten when they are', limit, async () => {
+test('Locks: a mutex keeps its memory from being collected, and locks are forgotten when they are', limit, async () => {
   const output = await runScript(
     `import { Mutex, SharedMemory } from 'vecino';
      import { readFileSync } from 'node:fs';
@@ -172,7 +176,7 @@ test('a mutex keeps its memory from being collected, and locks are forgotten whe
   assert.equal(output, '1\n');
 });
 
-test('memory that is truncated under a lock is an error, and the program lives', limit, async () => {
+test('Locks: memory that is truncated under a lock is an error, and the program lives', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory, 32768);
   const guard = mutex.lockSync();
@@ -184,7 +188,7 @@ test('memory that is truncated under a lock is an error, and the program lives',
   assert.ok(readFileSync('/proc/self/status', 'utf8').includes('VmRSS'));
 });
 
-test('a wait in a worker that is terminated harms nobody', limit, async () => {
+test('Locks: a wait in a worker that is terminated harms nobody', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   const guard = mutex.lockSync();

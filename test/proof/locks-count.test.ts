@@ -42,7 +42,7 @@ const loops: [title: string, times: number, body: string][] = [
   ],
 ];
 for (const [title, times, body] of loops) {
-  test(`${PROCESSES} processes count to ${times * PROCESSES} exactly: ${title}`, limit, async () => {
+  test(`Locks: ${PROCESSES} processes count to ${times * PROCESSES} exactly: ${title}`, limit, async () => {
     using memory = segment();
     Mutex.create(memory, 0);
     RwLock.create(memory, 64);
@@ -50,7 +50,7 @@ for (const [title, times, body] of loops) {
   });
 }
 
-test('the same without a lock loses counts', limit, async () => {
+test('Locks: the same without a lock loses counts', limit, async () => {
   using memory = segment();
   Mutex.create(memory, 0);
   RwLock.create(memory, 64);
@@ -59,7 +59,7 @@ test('the same without a lock loses counts', limit, async () => {
   assert.ok(lost > 0);
 });
 
-test('readers never see half of what a writer does', limit, async () => {
+test('Locks: readers never see half of what a writer does', limit, async () => {
   using memory = segment();
   Mutex.create(memory, 0);
   RwLock.create(memory, 64);

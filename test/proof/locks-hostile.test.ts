@@ -69,13 +69,17 @@ const program = `
   process.exit(0);`;
 
 for (const kind of ['mutex', 'rwlock', 'condition', 'barrier']) {
-  test(`random bytes over a ${kind}: an error or a wrong exclusion, never a crash or a hang`, limit, async (t) => {
-    using memory = segment();
-    const outcomes = await runScript(program, [memory.name!, kind, '600', String(Date.now() % 1e6)]);
-    t.diagnostic(outcomes.trim());
-  });
+  test(
+    `Locks: random bytes over a ${kind}: an error or a wrong exclusion, never a crash or a hang`,
+    limit,
+    async (t) => {
+      using memory = segment();
+      const outcomes = await runScript(program, [memory.name!, kind, '600', String(Date.now() % 1e6)]);
+      t.diagnostic(outcomes.trim());
+    },
+  );
 
-  test(`random bytes over a ${kind} while three processes use it`, limit, async () => {
+  test(`Locks: random bytes over a ${kind} while three processes use it`, limit, async () => {
     using memory = segment();
     const processes = [1, 2, 3].map((seed) => startScript(program, [memory.name!, kind, '200', String(seed)]));
     for (const { ended } of processes) {

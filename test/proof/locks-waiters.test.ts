@@ -15,7 +15,7 @@ for (const [way, threads] of [
   ['thread', 1],
 ] as const) {
   test(
-    `${MUTEXES} tasks wait for ${MUTEXES} mutexes of another process by '${way}': ${threads} threads`,
+    `Locks: ${MUTEXES} tasks wait for ${MUTEXES} mutexes of another process by '${way}': ${threads} threads`,
     limit,
     async (t) => {
       using memory = segment(TIMES + MUTEXES * 8);

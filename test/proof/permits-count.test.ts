@@ -28,7 +28,7 @@ async function count(open: string, around: (step: string) => string, args: strin
   return counted;
 }
 
-test('a file lock lets them count exactly', limit, async () => {
+test('Permits: a file lock lets them count exactly', limit, async () => {
   const path = join(folder, 'count');
   writeFileSync(path, '');
   const counted = await count(
@@ -39,7 +39,7 @@ test('a file lock lets them count exactly', limit, async () => {
   assert.equal(counted, PROCESSES * EACH);
 });
 
-test('a System V semaphore lets them count exactly', limit, async () => {
+test('Permits: a System V semaphore lets them count exactly', limit, async () => {
   using set = SysVSemaphore.create('private', [1]);
   try {
     const counted = await count(
@@ -55,7 +55,7 @@ test('a System V semaphore lets them count exactly', limit, async () => {
   }
 });
 
-test('a POSIX semaphore lets them count exactly', limit, async () => {
+test('Permits: a POSIX semaphore lets them count exactly', limit, async () => {
   using semaphore = Semaphore.create(uniqueName('count'), 1);
   try {
     const counted = await count(

@@ -85,7 +85,7 @@ const program = `
   console.log(JSON.stringify(outcomes));
   process.exit(0);`;
 
-test('random bytes over the shared words of a topic while two processes use it: an error or normal work', {
+test('Topic: random bytes over the shared words of a topic while two processes use it: an error or normal work', {
   timeout: 240_000,
 }, async (t) => {
   const name = uniqueName('hostile');

@@ -80,7 +80,7 @@ const program = `
   if (role !== 'publish') subscribe();
 `;
 
-test('publishers and subscribers killed at random: all that was published is received or counted as lost, and nobody hangs', {
+test('Topic: publishers and subscribers killed at random: all that was published is received or counted as lost, and nobody hangs', {
   timeout: 240_000,
 }, async (t) => {
   const name = uniqueName('topic');

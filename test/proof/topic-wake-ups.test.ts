@@ -11,7 +11,7 @@ for (const [voice, rounds] of [
   ['receiveSync()', 40_000],
   ['await receive()', 10_000],
 ] as const) {
-  test(`no wake-up is lost in ${2 * rounds} sleeps of a topic's subscribers (${voice})`, {
+  test(`Topic: no wake-up is lost in ${2 * rounds} sleeps of a topic's subscribers (${voice})`, {
     timeout: 300_000,
   }, async () => {
     const [asked, answered] = [uniqueName('asked'), uniqueName('answered')];

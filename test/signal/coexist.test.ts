@@ -13,7 +13,7 @@ import { has, signalSet, stayAwake } from './support.js';
 stayAwake();
 
 for (const first of ['ours', 'Node’s']) {
-  test(`Node's listener and ours both get a signal, ${first} being first; each goes on when the other ends`, async () => {
+  test(`Signals: Node's listener and ours both get a signal, ${first} being first; each goes on when the other ends`, async () => {
     const { stdout, stderr } = await startScript(
       `import { signals } from 'vecino';
       const seen = [];
@@ -43,7 +43,7 @@ for (const first of ['ours', 'Node’s']) {
   });
 }
 
-test('process.once works while we listen', async () => {
+test('Signals: process.once works while we listen', async () => {
   const { stdout, stderr } = await startScript(
     `import { once } from 'node:events';
     import { signals } from 'vecino';
@@ -63,7 +63,7 @@ test('process.once works while we listen', async () => {
 });
 
 for (const name of ['SIGINT', 'SIGTERM', 'SIGUSR2', 'SIGHUP'] as const) {
-  test(`when the last handler of ${name} goes, it ends the program again, as that signal`, async () => {
+  test(`Signals: when the last handler of ${name} goes, it ends the program again, as that signal`, async () => {
     const program = startScript(`
       import { signals } from 'vecino';
       const subscription = signals.on('${name}', () => {
@@ -80,7 +80,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGUSR2', 'SIGHUP'] as const) {
   });
 }
 
-test('a real-time signal ends the program again, too', async () => {
+test('Signals: a real-time signal ends the program again, too', async () => {
   const number = constants['SIGRTMIN']! + 4;
   const script = `
     import { signals } from 'vecino';
@@ -93,7 +93,7 @@ test('a real-time signal ends the program again, too', async () => {
   assert.equal(stdout, `${128 + number}\n`);
 });
 
-test('SIGPIPE, which Node ignores, can be caught and is ignored again afterwards', async () => {
+test('Signals: SIGPIPE, which Node ignores, can be caught and is ignored again afterwards', async () => {
   const ignored = () => has(signalSet(readFileSync('/proc/self/status', 'utf8'), 'SigIgn'), os.signals.SIGPIPE);
   assert.ok(ignored());
   let seen = 0;
@@ -107,7 +107,7 @@ test('SIGPIPE, which Node ignores, can be caught and is ignored again afterwards
   signals.send(process.pid, 'SIGPIPE');
 });
 
-test('child processes begin with nothing blocked and nothing caught or ignored, whatever we do', async () => {
+test('Signals: child processes begin with nothing blocked and nothing caught or ignored, whatever we do', async () => {
   const subscriptions = (['SIGUSR2', 'SIGTERM', 'SIGCHLD', 'SIGRTMIN+1'] as const).map((name) =>
     signals.on(name, () => {}),
   );
@@ -125,7 +125,7 @@ test('child processes begin with nothing blocked and nothing caught or ignored, 
   }
 });
 
-test('children are started and reaped while SIGCHLD storms', { timeout: 60_000 }, async () => {
+test('Signals: children are started and reaped while SIGCHLD storms', { timeout: 60_000 }, async () => {
   let seen = 0;
   const subscription = signals.on('SIGCHLD', () => seen++);
   const codes = await Promise.all(
@@ -142,7 +142,7 @@ test('children are started and reaped while SIGCHLD storms', { timeout: 60_000 }
   subscription.close();
 });
 
-test('SIGUSR1 does not start the debugger while we listen, and does again afterwards', {
+test('Signals: SIGUSR1 does not start the debugger while we listen, and does again afterwards', {
   timeout: 60_000,
 }, async () => {
   const program = start(
@@ -174,7 +174,7 @@ test('SIGUSR1 does not start the debugger while we listen, and does again afterw
   await program.kill();
 });
 
-test('a thread whose mask is not ours gives the signal back: node --prof sleeps with a mask of its own', {
+test('Signals: a thread whose mask is not ours gives the signal back: node --prof sleeps with a mask of its own', {
   timeout: 60_000,
 }, async () => {
   const folder = temporaryFolder();
@@ -207,7 +207,7 @@ test('a thread whose mask is not ours gives the signal back: node --prof sleeps 
   await program.kill();
 });
 
-test('V8’s profiler runs while SIGPROF is subscribed to, and afterwards', { timeout: 60_000 }, async () => {
+test('Signals: V8’s profiler runs while SIGPROF is subscribed to, and afterwards', { timeout: 60_000 }, async () => {
   const { stdout, stderr, code } = await startScript(`
     import { Session } from 'node:inspector/promises';
     import { signals } from 'vecino';

@@ -27,7 +27,7 @@ async function received(count: number, list: unknown[]): Promise<void> {
   while (list.length < count) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
-test('a handler learns the sender, the code and, of sigqueue, the value', async () => {
+test('Signals: a handler learns the sender, the code and, of sigqueue, the value', async () => {
   const kill = next('SIGUSR2');
   const shell = start('sh', ['-c', `kill -USR2 ${process.pid}`]);
   assert.deepEqual(await kill, {
@@ -50,7 +50,7 @@ test('a handler learns the sender, the code and, of sigqueue, the value', async 
   });
 });
 
-test('values keep all their 32 bits, also on a standard signal', async () => {
+test('Signals: values keep all their 32 bits, also on a standard signal', async () => {
   for (const value of [0, 1, -1, 0x7fffffff, -0x80000000]) {
     for (const name of ['SIGUSR2', 'SIGRTMIN'] as const) {
       const info = next(name);
@@ -60,7 +60,7 @@ test('values keep all their 32 bits, also on a standard signal', async () => {
   }
 });
 
-test('the uid is the sender’s', { skip: process.getuid!() !== 0 && 'needs root' }, async () => {
+test('Signals: the uid is the sender’s', { skip: process.getuid!() !== 0 && 'needs root' }, async () => {
   const receiver = startScript(`
     import { signals } from 'vecino';
     process.setgid(65534);
@@ -73,7 +73,7 @@ test('the uid is the sender’s', { skip: process.getuid!() !== 0 && 'needs root
   await Promise.all([receiver.ended, sender.ended]);
 });
 
-test('names count from both ends, and numbers are understood', async () => {
+test('Signals: names count from both ends, and numbers are understood', async () => {
   const max = next('SIGRTMAX-1');
   signals.send(process.pid, constants['SIGRTMAX']! - 1);
   assert.equal((await max).name, 'SIGRTMAX-1');
@@ -85,7 +85,7 @@ test('names count from both ends, and numbers are understood', async () => {
   );
 });
 
-test('real-time signals of another process come all and in order', async () => {
+test('Signals: real-time signals of another process come all and in order', async () => {
   const values: number[] = [];
   const subscription = signals.on('SIGRTMIN+1', ({ value }) => values.push(value!));
   const sender = start(queue, [String(process.pid), String(RTMIN + 1), '5000']);
@@ -98,7 +98,7 @@ test('real-time signals of another process come all and in order', async () => {
   await sender.ended;
 });
 
-test('several senders: each one’s signals keep their order', async () => {
+test('Signals: several senders: each one’s signals keep their order', async () => {
   const of = new Map<number, number[]>();
   const all: number[] = [];
   const subscription = signals.on('SIGRTMIN+1', ({ pid, value }) => {
@@ -116,14 +116,14 @@ test('several senders: each one’s signals keep their order', async () => {
   await Promise.all(senders.map((sender) => sender.ended));
 });
 
-test('a signal for one thread of ours is told as SI_TKILL', async () => {
+test('Signals: a signal for one thread of ours is told as SI_TKILL', async () => {
   const info = next('SIGUSR2');
   const sender = start(tgkill, [String(process.pid), String(process.pid), String(os.signals.SIGUSR2)]);
   assert.deepEqual([(await info).code, (await info).pid], ['SI_TKILL', sender.pid]);
   assert.equal((await sender.ended).code, 0);
 });
 
-test('SIGCHLD tells which child ended and how, and libuv learns it too', async () => {
+test('Signals: SIGCHLD tells which child ended and how, and libuv learns it too', async () => {
   const infos: SignalInfo[] = [];
   const subscription = signals.on('SIGCHLD', (info) => infos.push(info));
   const seven = start('sh', ['-c', 'exit 7']);
@@ -139,7 +139,7 @@ test('SIGCHLD tells which child ended and how, and libuv learns it too', async (
   assert.equal((await start('sh', ['-c', 'exit 8']).ended).code, 8);
 });
 
-test('Ctrl-C at a terminal is told as SI_KERNEL, from nobody', { timeout: 60_000 }, async () => {
+test('Signals: Ctrl-C at a terminal is told as SI_KERNEL, from nobody', { timeout: 60_000 }, async () => {
   const script = `
     import { signals } from 'vecino';
     signals.on('SIGINT', ({ name, code, pid, value }) => { console.log([name, code, pid, value].join(' ')); process.exit(); });
@@ -164,7 +164,7 @@ sys.stdout.write(text.decode())`;
   assert.match(stdout, /SIGINT SI_KERNEL 0 \r\n/, stderr);
 });
 
-test('several handlers get each signal; one that throws harms no other and is uncaught', async () => {
+test('Signals: several handlers get each signal; one that throws harms no other and is uncaught', async () => {
   const { stdout, stderr, code } = await startScript(`
     import { signals } from 'vecino';
     process.on('uncaughtException', (error) => console.log('uncaught', error.message));
@@ -177,13 +177,13 @@ test('several handlers get each signal; one that throws harms no other and is un
   assert.deepEqual([stdout.trim().split('\n').sort(), stderr, code], [['other', 'second', 'uncaught mine'], '', 0]);
 });
 
-test('a subscription does not keep the program running', async () => {
+test('Signals: a subscription does not keep the program running', async () => {
   const { code, stderr } = await startScript(`import { signals } from 'vecino'; signals.on('SIGUSR2', () => {});`)
     .ended;
   assert.deepEqual([code, stderr], [0, '']);
 });
 
-test('ending one subscription leaves the other; ending it twice does no harm', async () => {
+test('Signals: ending one subscription leaves the other; ending it twice does no harm', async () => {
   const seen: string[] = [];
   const first = signals.on('SIGUSR2', () => seen.push('first'));
   const second = signals.on('SIGUSR2', () => seen.push('second'));
@@ -196,7 +196,9 @@ test('ending one subscription leaves the other; ending it twice does no harm', a
   assert.deepEqual(seen, ['second']);
 });
 
-test('when the last subscription ends, masks and dispositions are what they were', { timeout: 60_000 }, async () => {
+test('Signals: when the last subscription ends, masks and dispositions are what they were', {
+  timeout: 60_000,
+}, async () => {
   const caught = () => signalSet(threads()[0]!, 'SigCgt') & ~(1n << BigInt(os.signals.SIGSTKFLT - 1));
   // Threads come and go meanwhile, and some block everything: what counts is how many block these two.
   const blocking = () =>
@@ -216,7 +218,7 @@ test('when the last subscription ends, masks and dispositions are what they were
   assert.equal(caught(), caughtBefore);
 });
 
-test('an idle subscription costs no wake-ups', async () => {
+test('Signals: an idle subscription costs no wake-ups', async () => {
   const subscription = signals.on('SIGUSR2', () => {});
   const switches = () => {
     const text = threads().find((each) => each.includes('vecino-signals'))!;
@@ -229,7 +231,7 @@ test('an idle subscription costs no wake-ups', async () => {
   subscription.close();
 });
 
-test('a C program gets what we send: sender, code and value, in order', async () => {
+test('Signals: a C program gets what we send: sender, code and value, in order', async () => {
   const program = compile(
     folder,
     'receive',
@@ -262,7 +264,7 @@ test('a C program gets what we send: sender, code and value, in order', async ()
   assert.equal((await peer.ended).code, 0);
 });
 
-test('Python signals us and is signalled by us', async () => {
+test('Signals: Python signals us and is signalled by us', async () => {
   const info = next('SIGUSR2');
   const python = start('python3', [
     '-u',

@@ -32,7 +32,7 @@ const refused = (name: unknown, check: (error: unknown) => boolean) =>
     uses.map(([what, use]) => assert.rejects(async () => use(name as never), check, `${what} ${String(name)}`)),
   );
 
-test('signals that do not exist are refused', async () => {
+test('Signals: signals that do not exist are refused', async () => {
   const names = [
     'SIGNOPE',
     'USR1',
@@ -61,12 +61,12 @@ test('SIGKILL and SIGSTOP are refused: nobody can catch them', async () => {
   for (const name of ['SIGKILL', 'SIGSTOP', 9, 19]) await refused(name, code(value, /the kernel lets nobody/));
 });
 
-test('faults are refused', async () => {
+test('Signals: faults are refused', async () => {
   for (const name of ['SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP', 'SIGSYS'])
     await refused(name, code(value, /fault/));
 });
 
-test('signals that vecino and the C library use inside are refused', async () => {
+test('Signals: signals that vecino and the C library use inside are refused', async () => {
   await refused('SIGRTMAX-2', code(value, /vecino uses it to end system calls/));
   await refused(`SIGRTMIN+${RTMAX - 2 - RTMIN}`, code(value, /vecino uses it/));
   await refused('SIGSTKFLT', code(value, /vecino uses it to change/));
@@ -77,7 +77,7 @@ test('signals that vecino and the C library use inside are refused', async () =>
   }
 });
 
-test('what is no name is refused', async () => {
+test('Signals: what is no name is refused', async () => {
   for (const name of [null, undefined, true, {}, 12n, Symbol('SIGUSR2'), () => {}]) await refused(name, code(type));
   assert.throws(() => signals.on('SIGUSR2', undefined as never), code(type, /handler/));
   assert.throws(() => signals.block([]), code(value, /at least one/));
@@ -87,7 +87,7 @@ test('what is no name is refused', async () => {
   assert.throws(() => signals.waitSync('SIGUSR2', { timeout: Number.NaN }), code(range));
 });
 
-test('a process that is not there is ESRCH', async () => {
+test('Signals: a process that is not there is ESRCH', async () => {
   const gone = start('true');
   await gone.ended;
   for (const args of [
@@ -125,7 +125,7 @@ test('Signals: number 0 is sent to nobody, and tells whether there is such a pro
   assert.equal(stdout, 'SIGKILL\nESRCH ESRCH\nEPERM\n', stderr);
 });
 
-test('a process of another user is EPERM', { skip: process.getuid!() !== 0 && 'needs root' }, async () => {
+test('Signals: a process of another user is EPERM', { skip: process.getuid!() !== 0 && 'needs root' }, async () => {
   const { stdout, stderr } = await startScript(
     `import { signals } from 'vecino';
     process.setgid(65534);
@@ -142,7 +142,7 @@ test('a process of another user is EPERM', { skip: process.getuid!() !== 0 && 'n
   assert.equal(stdout, 'EPERM kill true\nEPERM sigqueue true\n', stderr);
 });
 
-test('groups cannot be signalled by accident: 0, -1 and other negative ids are refused', () => {
+test('Signals: groups cannot be signalled by accident: 0, -1 and other negative ids are refused', () => {
   for (const pid of [0, -1, -process.pid, Number.NaN, 1.5, 2 ** 31, 2 ** 53, Number.NEGATIVE_INFINITY])
     assert.throws(() => signals.send(pid, 'SIGUSR2'), code(range, /sendToGroup/));
   for (const pid of [null, undefined, '1', 1n, {}])
@@ -150,14 +150,14 @@ test('groups cannot be signalled by accident: 0, -1 and other negative ids are r
   for (const group of [1, 0, -1, Number.NaN]) assert.throws(() => signals.sendToGroup(group, 'SIGUSR2'), code(range));
 });
 
-test('a group can be signalled on purpose', async () => {
+test('Signals: a group can be signalled on purpose', async () => {
   const leader = start('sh', ['-c', 'sleep 60 & echo $!; wait'], { detached: true });
   await leader.line();
   signals.sendToGroup(leader.pid, 'SIGTERM');
   assert.equal((await leader.ended).signal, 'SIGTERM');
 });
 
-test('a value outside of 32 bits is refused, and nothing is sent', () => {
+test('Signals: a value outside of 32 bits is refused, and nothing is sent', () => {
   for (const bad of [2 ** 31, -(2 ** 31) - 1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])
     assert.throws(() => signals.send(process.pid, 'SIGUSR2', bad), code(range, /value/));
   for (const bad of [null, '1', 1n, {}])

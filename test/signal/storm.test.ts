@@ -9,7 +9,7 @@ const queue = compileQueue(temporaryFolder());
 const number = String(constants['SIGRTMIN']! + 1);
 const limit = pendingLimit();
 
-test('100,000 real-time signals while the event loop is busy: all come, in order', {
+test('Signals: 100,000 real-time signals while the event loop is busy: all come, in order', {
   skip: limit < 40_000 && `only ${limit} signals may be pending here`,
   timeout: 120_000,
 }, async () => {
@@ -30,7 +30,7 @@ test('100,000 real-time signals while the event loop is busy: all come, in order
   assert.deepEqual([stdout, stderr, code], ['sent 0 handled meanwhile 0\nall\n', '', 0]);
 });
 
-test('a queue limit of 1,000: the sender is told, and waits, and nothing that was accepted is lost', {
+test('Signals: a queue limit of 1,000: the sender is told, and waits, and nothing that was accepted is lost', {
   timeout: 120_000,
 }, async () => {
   const script = `
@@ -51,7 +51,7 @@ test('a queue limit of 1,000: the sender is told, and waits, and nothing that wa
   assert.match(stdout, /^\d+\nall 0\n$/, stderr);
 });
 
-test('blocked signals wait in the kernel up to the limit; then send is EAGAIN with the reason, and unblock gives them all', async () => {
+test('Signals: blocked signals wait in the kernel up to the limit; then send is EAGAIN with the reason, and unblock gives them all', async () => {
   const script = `
     import { signals } from 'vecino';
     alone();
@@ -74,7 +74,7 @@ test('blocked signals wait in the kernel up to the limit; then send is EAGAIN wi
   assert.equal(stdout, 'EAGAIN sigqueue true\ntrue 0\ntrue\n', stderr);
 });
 
-test('a storm of standard signals neither crashes nor fills the memory, and the last one comes', {
+test('Signals: a storm of standard signals neither crashes nor fills the memory, and the last one comes', {
   timeout: 120_000,
 }, async () => {
   const { stdout, stderr, code } = await startScript(
@@ -90,7 +90,7 @@ test('a storm of standard signals neither crashes nor fills the memory, and the 
   assert.deepEqual([stdout, stderr, code], ['last\n', '', 0]);
 });
 
-test('subscriptions come and go in a storm: no crash, no signal takes its default action', {
+test('Signals: subscriptions come and go in a storm: no crash, no signal takes its default action', {
   timeout: 120_000,
 }, async () => {
   const { stdout, stderr, code } = await startScript(

@@ -11,7 +11,7 @@ stayAwake();
 const queue = compileQueue(temporaryFolder());
 const RTMIN = constants['SIGRTMIN']!;
 
-test('wait resolves with the first signal of the set, as it was named', async () => {
+test('Signals: wait resolves with the first signal of the set, as it was named', async () => {
   const waiting = signals.wait(['SIGUSR2', 'SIGRTMIN+2']);
   const sender = start(queue, [String(process.pid), String(RTMIN + 2), '1']);
   const info = await waiting;
@@ -22,7 +22,7 @@ test('wait resolves with the first signal of the set, as it was named', async ()
   await sender.ended;
 });
 
-test('signals that come while they are blocked wait in order, and each wait takes one', async () => {
+test('Signals: signals that come while they are blocked wait in order, and each wait takes one', async () => {
   signals.block('SIGRTMIN+2');
   for (let value = 0; value < 6; value++) signals.send(process.pid, 'SIGRTMIN+2', value);
   const values = [
@@ -40,7 +40,7 @@ test('signals that come while they are blocked wait in order, and each wait take
   signals.unblock('SIGRTMIN+2');
 });
 
-test('several waits are ended one by one, the oldest first', async () => {
+test('Signals: several waits are ended one by one, the oldest first', async () => {
   signals.block('SIGRTMIN+2');
   const order: number[] = [];
   const waits = [0, 1, 2].map((index) => signals.wait('SIGRTMIN+2').then(({ value }) => order.push(index, value!)));
@@ -50,7 +50,7 @@ test('several waits are ended one by one, the oldest first', async () => {
   signals.unblock('SIGRTMIN+2');
 });
 
-test('a wait that times out or is aborted takes no signal with it', { timeout: 60_000 }, async () => {
+test('Signals: a wait that times out or is aborted takes no signal with it', { timeout: 60_000 }, async () => {
   signals.block('SIGRTMIN+2');
   await assert.rejects(signals.wait('SIGRTMIN+2', { timeout: 5 }), TimeoutError);
   assert.throws(() => signals.waitSync('SIGRTMIN+2', { timeout: 5 }), TimeoutError);
@@ -76,7 +76,7 @@ test('a wait that times out or is aborted takes no signal with it', { timeout: 6
   signals.unblock('SIGRTMIN+2');
 });
 
-test('a wait takes what handlers get, too; blocked signals go to waits only, until they are unblocked', async () => {
+test('Signals: a wait takes what handlers get, too; blocked signals go to waits only, until they are unblocked', async () => {
   const seen: number[] = [];
   const subscription = signals.on('SIGRTMIN+2', ({ value }) => seen.push(value!));
   const waiting = signals.wait('SIGRTMIN+2');
@@ -93,7 +93,7 @@ test('a wait takes what handlers get, too; blocked signals go to waits only, unt
   subscription.close();
 });
 
-test('waitSync is woken by another process and leaves the handlers their signals', async () => {
+test('Signals: waitSync is woken by another process and leaves the handlers their signals', async () => {
   const seen: number[] = [];
   const subscription = signals.on('SIGRTMIN+3', ({ value }) => seen.push(value!));
   const other = start(queue, [String(process.pid), String(RTMIN + 3), '100']);
@@ -107,7 +107,7 @@ test('waitSync is woken by another process and leaves the handlers their signals
   await Promise.all([other.ended, sender.ended]);
 });
 
-test('block holds in all threads, also twice and by another thread; unblock brings the default action', async () => {
+test('Signals: block holds in all threads, also twice and by another thread; unblock brings the default action', async () => {
   signals.block(['SIGUSR2', 'SIGHUP']);
   signals.block('SIGUSR2');
   for (const text of threads()) assert.ok(has(signalSet(text, 'SigBlk'), 12));
@@ -123,7 +123,7 @@ test('block holds in all threads, also twice and by another thread; unblock brin
   assert.deepEqual([signal, stdout], ['SIGUSR2', 'alive\n']);
 });
 
-test('a blocked signal that Node listens to comes when it is unblocked', async () => {
+test('Signals: a blocked signal that Node listens to comes when it is unblocked', async () => {
   const { stdout, stderr } = await startScript(`
     import { signals } from 'vecino';
     process.on('SIGUSR2', () => { console.log('node'); process.exit(); });
@@ -134,7 +134,7 @@ test('a blocked signal that Node listens to comes when it is unblocked', async (
   assert.equal(stdout, 'unblock\nnode\n', stderr);
 });
 
-test('a pending wait keeps the program running', async () => {
+test('Signals: a pending wait keeps the program running', async () => {
   const program = startScript(`
     import { signals } from 'vecino';
     console.log('ready');
@@ -148,7 +148,7 @@ test('a pending wait keeps the program running', async () => {
   assert.equal((await program.ended).code, 0);
 });
 
-test('ignore: nothing happens and children do not inherit it; reset: the default action is back', async () => {
+test('Signals: ignore: nothing happens and children do not inherit it; reset: the default action is back', async () => {
   const { stdout, stderr, signal } = await startScript(`
     import { execFileSync } from 'node:child_process';
     import { signals } from 'vecino';
@@ -167,7 +167,7 @@ test('ignore: nothing happens and children do not inherit it; reset: the default
   assert.deepEqual([stdout, signal], ['0000000000000000\n0\n', 'SIGTERM'], stderr);
 });
 
-test('reset ends this thread’s handlers; a handler after ignore is called, and the signal is ignored again after it', async () => {
+test('Signals: reset ends this thread’s handlers; a handler after ignore is called, and the signal is ignored again after it', async () => {
   const { stdout, stderr, signal } = await startScript(`
     import { signals } from 'vecino';
     const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
@@ -188,7 +188,7 @@ test('reset ends this thread’s handlers; a handler after ignore is called, and
   assert.deepEqual([stdout, signal], ['handled\nalive\n', 'SIGUSR2'], stderr);
 });
 
-test('what Node listens to cannot be ignored', async () => {
+test('Signals: what Node listens to cannot be ignored', async () => {
   process.on('SIGUSR2', () => {});
   assert.throws(
     () => signals.ignore('SIGUSR2'),
@@ -199,7 +199,7 @@ test('what Node listens to cannot be ignored', async () => {
   signals.reset('SIGUSR2');
 });
 
-test('a worker that waits, in either way, can be terminated', { timeout: 60_000 }, async () => {
+test('Signals: a worker that waits, in either way, can be terminated', { timeout: 60_000 }, async () => {
   for (const wait of ["signals.waitSync('SIGUSR2')", "await signals.wait('SIGUSR2')"]) {
     const source = `
       import { parentPort } from 'node:worker_threads';

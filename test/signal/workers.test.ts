@@ -33,7 +33,7 @@ function startWorker(body: string): { worker: Worker; message(): Promise<unknown
   };
 }
 
-test('two workers and the main thread subscribe to one signal: each gets all of them, in order', {
+test('Signals: two workers and the main thread subscribe to one signal: each gets all of them, in order', {
   timeout: 60_000,
 }, async () => {
   const body = `
@@ -53,7 +53,7 @@ test('two workers and the main thread subscribe to one signal: each gets all of 
   await sender.ended;
 });
 
-test('a worker that is terminated while it subscribes harms nobody, and the others go on', {
+test('Signals: a worker that is terminated while it subscribes harms nobody, and the others go on', {
   timeout: 60_000,
 }, async () => {
   const body = `signals.on('SIGRTMIN+1', ({ value }) => parentPort.postMessage(value));`;
@@ -67,7 +67,9 @@ test('a worker that is terminated while it subscribes harms nobody, and the othe
   await two.worker.terminate();
 });
 
-test('workers come and go in a storm, and the main thread gets every signal', { timeout: 60_000 }, async () => {
+test('Signals: workers come and go in a storm, and the main thread gets every signal', {
+  timeout: 60_000,
+}, async () => {
   const values: number[] = [];
   const subscription = signals.on('SIGRTMIN+1', ({ value }) => values.push(value!));
   const sender = start(queue, [String(process.pid), String(RTMIN + 1), '20000']);
@@ -85,7 +87,9 @@ test('workers come and go in a storm, and the main thread gets every signal', { 
   await sender.ended;
 });
 
-test('a worker that never returns to its event loop delays neither us nor Node', { timeout: 60_000 }, async () => {
+test('Signals: a worker that never returns to its event loop delays neither us nor Node', {
+  timeout: 60_000,
+}, async () => {
   const { worker, message } = startWorker(`
     signals.on('SIGCHLD', () => {});
     signals.on('SIGUSR2', () => {});
@@ -99,7 +103,7 @@ test('a worker that never returns to its event loop delays neither us nor Node',
   await worker.terminate();
 });
 
-test('when the last worker that subscribed ends, the default action is back', async () => {
+test('Signals: when the last worker that subscribed ends, the default action is back', async () => {
   const { signal, stdout } = await startScript(`
     import { once } from 'node:events';
     import { Worker } from 'node:worker_threads';
@@ -116,7 +120,9 @@ test('when the last worker that subscribed ends, the default action is back', as
   assert.deepEqual([stdout, signal], ['caught\n', 'SIGUSR2']);
 });
 
-test('a worker blocks and the main thread unblocks: the mask is the process’s', { timeout: 60_000 }, async () => {
+test('Signals: a worker blocks and the main thread unblocks: the mask is the process’s', {
+  timeout: 60_000,
+}, async () => {
   const { worker, message } = startWorker(`signals.block('SIGRTMIN+6');`);
   await message();
   await worker.terminate();

@@ -168,7 +168,7 @@ for (const type of ['stream', 'seqpacket', 'datagram'] as const) {
   });
 }
 
-test('a message on a stream with descriptors needs a byte; a message elsewhere does not', async () => {
+test('Socket: a message on a stream with descriptors needs a byte; a message elsewhere does not', async () => {
   const fd = eventfd();
   await withPair('stream', async (a) => {
     await assert.rejects(a.send(new Uint8Array(0), { descriptors: [fd] }), { code: 'ERR_INVALID_ARG_VALUE' });
@@ -183,7 +183,7 @@ test('a message on a stream with descriptors needs a byte; a message elsewhere d
   close(fd);
 });
 
-test('descriptors that are none are refused, and one that is not open is EBADF', async () => {
+test('Socket: descriptors that are none are refused, and one that is not open is EBADF', async () => {
   await withPair('seqpacket', async (a, b) => {
     for (const descriptors of [5, 'x', [null], [-1], [1.5], [2 ** 53], [Number.NaN], ['1'], { length: 1, 0: 1 }]) {
       await assert.rejects(a.send(bytes('x'), { descriptors: descriptors as number[] }), { code: /^ERR_/ });
@@ -195,7 +195,7 @@ test('descriptors that are none are refused, and one that is not open is EBADF',
   });
 });
 
-test('descriptors of a send that had to wait arrive once, with its first byte', async () => {
+test('Socket: descriptors of a send that had to wait arrive once, with its first byte', async () => {
   await withPair('stream', async (a, b) => {
     const fd = eventfd();
     while (a.trySend(new Uint8Array(4096)) !== 0);
@@ -216,7 +216,7 @@ test('descriptors of a send that had to wait arrive once, with its first byte', 
   });
 });
 
-test('a connection can be passed to another process, which goes on with it', async () => {
+test('Socket: a connection can be passed to another process, which goes on with it', async () => {
   const [a, b] = unix.pair('seqpacket');
   const [inner, outer] = unix.pair();
   const peer = startScript(

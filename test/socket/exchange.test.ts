@@ -89,7 +89,7 @@ const PEER = `
     return 0;
   }`;
 
-test('C and vecino exchange bytes, messages and descriptors, both ways', async () => {
+test('Socket: C and vecino exchange bytes, messages and descriptors, both ways', async () => {
   const folder = temporaryFolder();
   const program = compile(folder, 'peer', PEER);
   const content = randomBytes(700_000);
@@ -134,7 +134,7 @@ test('C and vecino exchange bytes, messages and descriptors, both ways', async (
   for (const one of [a, peer, server]) one.close();
 });
 
-test("Python's standard library and vecino exchange bytes, messages and descriptors, both ways", async (t) => {
+test("Socket: Python's standard library and vecino exchange bytes, messages and descriptors, both ways", async (t) => {
   if (spawnSync('python3', ['-c', 'import socket; socket.send_fds']).status !== 0) {
     return t.skip('install python3, 3.9 or later');
   }
@@ -193,7 +193,7 @@ print(s.recv(100).decode(), end='')`,
   listening.close();
 });
 
-test('socat talks to every socket', async (t) => {
+test('Socket: socat talks to every socket', async (t) => {
   if (spawnSync('socat', ['-V']).status !== 0) return t.skip('install socat (Debian, Ubuntu: apt-get install socat)');
   const folder = temporaryFolder();
   const talk = async (address: string, server: UnixServer | TcpServer) => {

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { unix } from 'vecino';
 import { runScript, uniqueName } from '../support/processes.js';
 
-test('5,000 connections wait at once, cost little memory, and each gets its own answer', {
+test('Socket: 5,000 connections wait at once, cost little memory, and each gets its own answer', {
   timeout: 120_000,
 }, async () => {
   const output = await runScript(
@@ -47,7 +47,7 @@ test('5,000 connections wait at once, cost little memory, and each gets its own 
   assert.ok(waiting < 6000, `${waiting} bytes of heap for a socket that waits`);
 });
 
-test('a worker that is terminated while it waits, in the event loop or blocked, closes its sockets and harms no other', async () => {
+test('Socket: a worker that is terminated while it waits, in the event loop or blocked, closes its sockets and harms no other', async () => {
   const [a, b] = unix.pair('seqpacket');
   const [c, d] = unix.pair('seqpacket');
   const source = `
@@ -72,7 +72,7 @@ test('a worker that is terminated while it waits, in the event loop or blocked, 
   }
 });
 
-test('workers have sockets of their own and talk to each other', async () => {
+test('Socket: workers have sockets of their own and talk to each other', async () => {
   const name = `@${uniqueName('workers')}`;
   const server = unix.listen(name);
   const source = `
@@ -106,7 +106,7 @@ test('workers have sockets of their own and talk to each other', async () => {
   server.close();
 });
 
-test('a socket that is dropped is closed with a warning; one that something waits for is not', async () => {
+test('Socket: a socket that is dropped is closed with a warning; one that something waits for is not', async () => {
   const output = await runScript(
     `
     import { unix } from 'vecino';
@@ -138,7 +138,7 @@ test('a socket that is dropped is closed with a warning; one that something wait
   assert.equal(output, 'heard VECINO_NOT_CLOSED A Unix seqpacket socket (fd N) was dropped without close()\n');
 });
 
-test('detach gives the descriptor up, open, and ends what waits', async () => {
+test('Socket: detach gives the descriptor up, open, and ends what waits', async () => {
   const [a, b] = unix.pair();
   const waiting = assert.rejects(a.receive(), { code: 'ERR_VECINO_CLOSED' });
   const again = unix.fromFd(a.detach());

@@ -61,7 +61,7 @@ for (const type of ['seqpacket', 'datagram'] as const) {
   });
 }
 
-test('datagrams tell where they come from, and can be answered and sent anywhere', async () => {
+test('Socket: datagrams tell where they come from, and can be answered and sent anywhere', async () => {
   const folder = temporaryFolder();
   const server = unix.listen(`${folder}/server`, { type: 'datagram' });
   const names = [`${folder}/client`, `@${uniqueName('client')}`, '@'];
@@ -94,7 +94,7 @@ test('datagrams tell where they come from, and can be answered and sent anywhere
   server.close();
 });
 
-test('a datagram server can be accepted like one with connections', async () => {
+test('Socket: a datagram server can be accepted like one with connections', async () => {
   const name = `@${uniqueName('server')}`;
   const server = unix.listen(name, { type: 'datagram' });
   const client = unix.connectSync(name, { type: 'datagram' });
@@ -108,7 +108,7 @@ test('a datagram server can be accepted like one with connections', async () => 
   assert.ok(peer.closed);
 });
 
-test('a full receiver of datagrams holds back senders that are connected and that are not, in order, without spinning', async () => {
+test('Socket: a full receiver of datagrams holds back senders that are connected and that are not, in order, without spinning', async () => {
   const name = `@${uniqueName('full')}`;
   const server = unix.listen(name, { type: 'datagram' });
   const client = await unix.connect(name, { type: 'datagram' });
@@ -144,7 +144,7 @@ test('a full receiver of datagrams holds back senders that are connected and tha
   other.close();
 });
 
-test('a connected datagram sender learns that its receiver is dead', async () => {
+test('Socket: a connected datagram sender learns that its receiver is dead', async () => {
   const path = `${temporaryFolder()}/receiver`;
   const receiver = startScript(`
     import { unix } from 'vecino';
@@ -160,7 +160,7 @@ test('a connected datagram sender learns that its receiver is dead', async () =>
   client.close();
 });
 
-test('what a seqpacket peer sent before it was killed arrives, then ECONNRESET, then the end', async () => {
+test('Socket: what a seqpacket peer sent before it was killed arrives, then ECONNRESET, then the end', async () => {
   const [a, b] = unix.pair('seqpacket');
   const peer = startScript(
     `import { unix } from 'vecino';
@@ -181,7 +181,7 @@ test('what a seqpacket peer sent before it was killed arrives, then ECONNRESET, 
   a.close();
 });
 
-test('what a stream peer sent before it was killed in the middle of a message arrives, then the end', async () => {
+test('Socket: what a stream peer sent before it was killed in the middle of a message arrives, then the end', async () => {
   const [a, b] = unix.pair();
   const peer = startScript(
     `import { unix } from 'vecino';
@@ -202,7 +202,7 @@ test('what a stream peer sent before it was killed in the middle of a message ar
   a.close();
 });
 
-test('C programs exchange datagrams with vecino, both ways', async () => {
+test('Socket: C programs exchange datagrams with vecino, both ways', async () => {
   const folder = temporaryFolder();
   const program = compile(
     folder,

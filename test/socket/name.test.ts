@@ -112,7 +112,7 @@ for (const type of types) {
   });
 }
 
-test('a socket that C has bound but does not listen on yet counts as living', async () => {
+test('Socket: a socket that C has bound but does not listen on yet counts as living', async () => {
   const folder = temporaryFolder();
   const program = compile(
     folder,
@@ -137,7 +137,7 @@ test('a socket that C has bound but does not listen on yet counts as living', as
   unix.listen(`${folder}/socket`).close();
 });
 
-test('a file that is no socket, a folder or a link is refused and left alone', () => {
+test('Socket: a file that is no socket, a folder or a link is refused and left alone', () => {
   const folder = temporaryFolder();
   writeFileSync(`${folder}/file`, 'precious');
   mkdirSync(`${folder}/folder`);
@@ -149,7 +149,7 @@ test('a file that is no socket, a folder or a link is refused and left alone', (
   assert.throws(() => unix.listen(`${folder}/none/socket`), hasCode('ENOENT', /folder does not exist/));
 });
 
-test('of many processes that take over one stale file at once, exactly one listens', async () => {
+test('Socket: of many processes that take over one stale file at once, exactly one listens', async () => {
   const path = join(temporaryFolder(), 'socket');
   const racers: Running[] = Array.from({ length: 4 }, () =>
     startScript(`
@@ -181,7 +181,7 @@ test('of many processes that take over one stale file at once, exactly one liste
   await Promise.all(racers.map((racer) => racer.kill()));
 });
 
-test('a folder that somebody keeps locked makes a takeover fail after a while, and nothing else', {
+test('Socket: a folder that somebody keeps locked makes a takeover fail after a while, and nothing else', {
   timeout: 60_000,
 }, async () => {
   const folder = temporaryFolder();
@@ -195,7 +195,7 @@ test('a folder that somebody keeps locked makes a takeover fail after a while, a
   unix.listen(path).close();
 });
 
-test('a path longer than sun_path is refused before any call, with the limit and what to do', async () => {
+test('Socket: a path longer than sun_path is refused before any call, with the limit and what to do', async () => {
   const folder = temporaryFolder();
   const exact = join(folder, 'x'.repeat(107 - folder.length - 1));
   assert.equal(exact.length, 107);
@@ -218,7 +218,7 @@ test('a path longer than sun_path is refused before any call, with the limit and
   unix.listen(`@${'ä'.repeat(53)}`).close();
 });
 
-test('wrong names, types and modes are refused', async () => {
+test('Socket: wrong names, types and modes are refused', async () => {
   const trap = { toString: () => assert.fail('it was called') };
   for (const path of ['', '@', '\0', 'a\0b', 5, null, undefined, {}, ['x'], Symbol('x'), Object.create(null), trap]) {
     assert.throws(() => unix.listen(path as string), { code: /^ERR_INVALID_ARG/ });
@@ -244,7 +244,7 @@ test('wrong names, types and modes are refused', async () => {
   await assert.rejects(unix.connect('@vecino-never', { timeout: -1 }), { code: 'ERR_OUT_OF_RANGE' });
 });
 
-test('connecting to nobody, to another type and without permission says so', async () => {
+test('Socket: connecting to nobody, to another type and without permission says so', async () => {
   const folder = temporaryFolder();
   await assert.rejects(unix.connect(`${folder}/none`), hasCode('ENOENT', /Nobody listens/));
   const server = unix.listen(`${folder}/socket`, { type: 'seqpacket' });
@@ -265,7 +265,7 @@ test('connecting to nobody, to another type and without permission says so', asy
   plain.close();
 });
 
-test('a full backlog makes connect wait, and its time-out and abort work', async () => {
+test('Socket: a full backlog makes connect wait, and its time-out and abort work', async () => {
   const name = `@${uniqueName('backlog')}`;
   const server = unix.listen(name, { backlog: 1 });
   const clients = [];
@@ -290,7 +290,7 @@ test('a full backlog makes connect wait, and its time-out and abort work', async
   server.close();
 });
 
-test('accept has three voices, takes connections in order, and ends with its server', async () => {
+test('Socket: accept has three voices, takes connections in order, and ends with its server', async () => {
   const name = `@${uniqueName('accept')}`;
   const server = unix.listen(name);
   assert.equal(server.tryAccept(), undefined);
@@ -331,7 +331,7 @@ test('accept has three voices, takes connections in order, and ends with its ser
   for (const socket of [...sockets, one, two, three, four, five]) socket.close();
 });
 
-test('when descriptors run out, accept fails with a hint instead of spinning, and the connection is not lost', async () => {
+test('Socket: when descriptors run out, accept fails with a hint instead of spinning, and the connection is not lost', async () => {
   const program = `
     import { unix } from 'vecino';
     import { close, dup, tally } from 'vecino/system';
@@ -364,7 +364,7 @@ test('when descriptors run out, accept fails with a hint instead of spinning, an
   assert.deepEqual([stdout, stderr], ['4 true\nstill here\n', '']);
 });
 
-test('credentials tell the process at the other end', async () => {
+test('Socket: credentials tell the process at the other end', async () => {
   for (const type of ['stream', 'seqpacket'] as const) {
     const server = unix.listen(`@${uniqueName('credentials')}`, { type });
     const peer = startScript(`
@@ -386,7 +386,7 @@ test('credentials tell the process at the other end', async () => {
   }
 });
 
-test("a server of Node's is not taken for dead", async () => {
+test("Socket: a server of Node's is not taken for dead", async () => {
   const path = join(temporaryFolder(), 'socket');
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(path, resolve));

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { SystemError, tcp, unix } from 'vecino';
 import { startScript, temporaryFolder, uniqueName } from '../support/processes.js';
 
-test('a pipeline through a socket brings every byte and ends both sides', async () => {
+test('Socket: a pipeline through a socket brings every byte and ends both sides', async () => {
   const [a, b] = unix.pair();
   const content = randomBytes(3_000_000);
   const source = Readable.from([content.subarray(0, 1_000_000), content.subarray(1_000_000)]);
@@ -22,7 +22,7 @@ test('a pipeline through a socket brings every byte and ends both sides', async 
   assert.ok(a.closed);
 });
 
-test('the writing side may end while the reading side goes on', async () => {
+test('Socket: the writing side may end while the reading side goes on', async () => {
   const [a, b] = unix.pair();
   const one = a.toStream();
   const two = b.toStream();
@@ -42,7 +42,7 @@ test('the writing side may end while the reading side goes on', async () => {
   assert.ok(a.closed && b.closed);
 });
 
-test('over messages, each chunk is one message', async () => {
+test('Socket: over messages, each chunk is one message', async () => {
   const [a, b] = unix.pair('seqpacket');
   const words = ['one', '', 'three'];
   const out = a.toStream();
@@ -55,7 +55,7 @@ test('over messages, each chunk is one message', async () => {
   b.close(); // from Node 24 on the loop leaves a stream open that may still be written to
 });
 
-test('an error of the socket destroys the stream and closes the socket; so does destroy()', async () => {
+test('Socket: an error of the socket destroys the stream and closes the socket; so does destroy()', async () => {
   const [a, b] = unix.pair();
   b.close();
   const broken = a.toStream();
@@ -74,7 +74,7 @@ test('an error of the socket destroys the stream and closes the socket; so does 
   d.close();
 });
 
-test('back-pressure reaches the stream that writes', async () => {
+test('Socket: back-pressure reaches the stream that writes', async () => {
   const [a, b] = unix.pair();
   const out = a.toStream();
   while (out.write(new Uint8Array(60_000)));
@@ -99,7 +99,7 @@ test('back-pressure reaches the stream that writes', async () => {
   b.close();
 });
 
-test('node:net and vecino talk to each other, over a Unix socket and TCP', async () => {
+test('Socket: node:net and vecino talk to each other, over a Unix socket and TCP', async () => {
   const closed: Promise<unknown>[] = [];
   const server = createServer((socket) => {
     closed.push(once(socket, 'close')); // the server's own close() does not wait for all of that

@@ -15,7 +15,7 @@ const hasCode =
     error instanceof SystemError && error.code === code && text.test(error.message);
 
 for (const host of ['127.0.0.1', '::1']) {
-  test(`a server and a client meet on ${host}`, async () => {
+  test(`TCP: a server and a client meet on ${host}`, async () => {
     const server = tcp.listen({ host });
     assert.equal(server.address.host, host);
     assert.equal(server.address.family, host === '::1' ? 'IPv6' : 'IPv4');
@@ -49,7 +49,7 @@ for (const host of ['127.0.0.1', '::1']) {
   });
 }
 
-test('listening is for this machine only unless told otherwise', () => {
+test('TCP: listening is for this machine only unless told otherwise', () => {
   const server = tcp.listen();
   assert.equal(server.address.host, '127.0.0.1');
   server.close();
@@ -58,7 +58,7 @@ test('listening is for this machine only unless told otherwise', () => {
   wide.close();
 });
 
-test('a port in use is EADDRINUSE with a hint, and free again when its server closes', async () => {
+test('TCP: a port in use is EADDRINUSE with a hint, and free again when its server closes', async () => {
   const server = tcp.listen();
   assert.throws(() => tcp.listen({ port: server.port }), hasCode('EADDRINUSE', /Another socket has this port/));
   const client = await tcp.connect({ port: server.port });
@@ -70,7 +70,7 @@ test('a port in use is EADDRINUSE with a hint, and free again when its server cl
   client.close();
 });
 
-test('an unknown host is ENOTFOUND; a name is found', async () => {
+test('TCP: an unknown host is ENOTFOUND; a name is found', async () => {
   const unknown = (error: unknown) =>
     error instanceof HostError &&
     error.code === 'ENOTFOUND' &&
@@ -93,7 +93,7 @@ test('an unknown host is ENOTFOUND; a name is found', async () => {
   server.close();
 });
 
-test('nobody there is ECONNREFUSED, in both voices', async () => {
+test('TCP: nobody there is ECONNREFUSED, in both voices', async () => {
   const server = tcp.listen();
   const { port } = server;
   server.close();
@@ -102,7 +102,7 @@ test('nobody there is ECONNREFUSED, in both voices', async () => {
   await assert.rejects(tcp.connect({ host: 'localhost', port }), hasCode('ECONNREFUSED'));
 });
 
-test('wrong arguments are refused; the Sync form takes numeric addresses only and says so', async () => {
+test('TCP: wrong arguments are refused; the Sync form takes numeric addresses only and says so', async () => {
   for (const options of [
     {},
     { port: 0 },
@@ -141,7 +141,7 @@ test('wrong arguments are refused; the Sync form takes numeric addresses only an
   for (const one of [a, b, client, server]) one.close();
 });
 
-test('peers that say nothing, half a message, reset, or close one direction harm only themselves', async () => {
+test('TCP: peers that say nothing, half a message, reset, or close one direction harm only themselves', async () => {
   const program = compile(
     temporaryFolder(),
     'peer',
@@ -201,7 +201,7 @@ test('peers that say nothing, half a message, reset, or close one direction harm
   server.close();
 });
 
-test('a peer that is killed while it sends: what had arrived is read, then the end or ECONNRESET', async () => {
+test('TCP: a peer that is killed while it sends: what had arrived is read, then the end or ECONNRESET', async () => {
   const server = tcp.listen();
   const peer = startScript(`
     import { tcp } from 'vecino';
@@ -223,7 +223,7 @@ test('a peer that is killed while it sends: what had arrived is read, then the e
   server.close();
 });
 
-test(':: takes IPv4 as well, unless ipv6Only', async () => {
+test('TCP: :: takes IPv4 as well, unless ipv6Only', async () => {
   const both = tcp.listen({ host: '::' });
   const client = await tcp.connect({ host: '127.0.0.1', port: both.port });
   const peer = await both.accept();
@@ -234,7 +234,7 @@ test(':: takes IPv4 as well, unless ipv6Only', async () => {
   only.close();
 });
 
-test('node:net connects to a vecino server', async () => {
+test('TCP: node:net connects to a vecino server', async () => {
   const server = tcp.listen();
   const client = netConnect(server.port, '127.0.0.1');
   const peer = await server.accept();

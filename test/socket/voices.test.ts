@@ -32,7 +32,7 @@ function fill(socket: { trySend(bytes: Uint8Array): number | boolean }, piece = 
 }
 
 for (const type of ['stream', 'seqpacket', 'datagram'] as const) {
-  test(`a ${type} pair carries bytes in all three voices`, async () => {
+  test(`Socket: a ${type} pair carries bytes in all three voices`, async () => {
     const [a, b] = pair(type);
     assert.equal(b.tryReceive(), undefined);
     await a.send(bytes('one'));
@@ -46,7 +46,7 @@ for (const type of ['stream', 'seqpacket', 'datagram'] as const) {
     assert.equal(text(await waiting), 'four');
   });
 
-  test(`concurrent receives of a ${type} socket are served in the order of their calls, and none is lost by an abort`, async () => {
+  test(`Socket: concurrent receives of a ${type} socket are served in the order of their calls, and none is lost by an abort`, async () => {
     const [a, b] = pair(type);
     const controller = new AbortController();
     const reason = new Error('enough');
@@ -68,7 +68,7 @@ for (const type of ['stream', 'seqpacket', 'datagram'] as const) {
     assert.equal(text(await b.receive({ timeout: 0 })), 'z');
   });
 
-  test(`a full ${type} socket shows back-pressure to its sender, and goes on when the receiver reads`, async () => {
+  test(`Socket: a full ${type} socket shows back-pressure to its sender, and goes on when the receiver reads`, async () => {
     const [a, b] = pair(type);
     const sent = fill(a);
     assert.ok(sent > 1000);
@@ -90,7 +90,7 @@ for (const type of ['stream', 'seqpacket', 'datagram'] as const) {
     assert.equal(a.bufferedAmount, 0);
   });
 
-  test(`close() of a ${type} socket ends its waits, and every use after it is a ClosedError`, async () => {
+  test(`Socket: close() of a ${type} socket ends its waits, and every use after it is a ClosedError`, async () => {
     const [a] = pair(type);
     fill(a);
     const waits = [a.receive(), a.receive({ timeout: 60_000 }), a.send(new Uint8Array(1000)), a.writable()];
@@ -118,7 +118,7 @@ for (const type of ['stream', 'seqpacket', 'datagram'] as const) {
   });
 }
 
-test('a stream sends more than its buffer holds, in order, mixed with nothing', async () => {
+test('Socket: a stream sends more than its buffer holds, in order, mixed with nothing', async () => {
   const [a, b] = pair();
   const parts = [new Uint8Array(900_000).fill(1), new Uint8Array(700_000).fill(2), bytes('end')];
   const sends = Promise.all([...parts.map((part) => a.send(part)), a.end()]);
@@ -129,7 +129,7 @@ test('a stream sends more than its buffer holds, in order, mixed with nothing', 
   assert.deepEqual(Buffer.concat(received), Buffer.concat(parts));
 });
 
-test('the Sync voice comes after what already waits, and does that first', async () => {
+test('Socket: the Sync voice comes after what already waits, and does that first', async () => {
   const [a, b] = pair();
   const early = fill(a);
   const first = a.send(bytes('first'));
@@ -159,7 +159,7 @@ test('the Sync voice comes after what already waits, and does that first', async
   assert.equal(text(await waiting), 'for the promise');
 });
 
-test('an interrupted send of a stream tells how much of it has gone', async () => {
+test('Socket: an interrupted send of a stream tells how much of it has gone', async () => {
   const [a, b] = pair();
   const size = 4_000_000;
   await assert.rejects(
@@ -184,7 +184,7 @@ test('an interrupted send of a stream tells how much of it has gone', async () =
   await assert.rejects(none, reason);
 });
 
-test('half-close: the peer reads the end and can still answer; a closed direction is EPIPE', async () => {
+test('Socket: half-close: the peer reads the end and can still answer; a closed direction is EPIPE', async () => {
   for (const [a, b] of [pair(), pair('seqpacket'), await tcpPair()]) {
     await a.send(bytes('question'));
     await a.end();
@@ -208,7 +208,7 @@ test('half-close: the peer reads the end and can still answer; a closed directio
   assert.equal(await c.receive(), null);
 });
 
-test('a loop over a socket ends with the connection, and when this side closes', async () => {
+test('Socket: a loop over a socket ends with the connection, and when this side closes', async () => {
   const [a, b] = pair('seqpacket');
   for (const word of ['a', '', 'b']) a.sendSync(bytes(word));
   a.close();
@@ -227,7 +227,7 @@ test('a loop over a socket ends with the connection, and when this side closes',
   d.close();
 });
 
-test('operations that succeed at once do not starve the event loop', async () => {
+test('Socket: operations that succeed at once do not starve the event loop', async () => {
   for (const type of ['stream', 'seqpacket'] as const) {
     const [a, b] = pair(type);
     let turned = false;
@@ -249,7 +249,7 @@ test('operations that succeed at once do not starve the event loop', async () =>
   }
 });
 
-test('received bytes survive whatever the reader does to the memory behind them', async () => {
+test('Socket: received bytes survive whatever the reader does to the memory behind them', async () => {
   const [a, b] = pair();
   await a.send(bytes('one'));
   const one = (await b.receive())!.bytes;
@@ -273,7 +273,7 @@ test('received bytes survive whatever the reader does to the memory behind them'
   }
 });
 
-test('wrong arguments are refused before anything is sent', async () => {
+test('Socket: wrong arguments are refused before anything is sent', async () => {
   const [a, b] = pair('seqpacket');
   const detached = new Uint8Array(8);
   structuredClone(detached, { transfer: [detached.buffer] });
@@ -315,7 +315,7 @@ test('wrong arguments are refused before anything is sent', async () => {
   assert.deepEqual((await b.receive())!.bytes, new Uint8Array(4).fill(7));
 });
 
-test('a buffer that is detached while its send waits fails that send and sends nothing of it', async () => {
+test('Socket: a buffer that is detached while its send waits fails that send and sends nothing of it', async () => {
   const [a, b] = pair('seqpacket');
   const filled = fill(a);
   const victim = new Uint8Array(500);
@@ -329,7 +329,7 @@ test('a buffer that is detached while its send waits fails that send and sends n
   assert.equal(text(await b.receive()), 'next');
 });
 
-test('a wait keeps the program running; an open socket or server does not', async () => {
+test('Socket: a wait keeps the program running; an open socket or server does not', async () => {
   const program = `
     import { unix, tcp } from 'vecino';
     const [a, b] = unix.pair();

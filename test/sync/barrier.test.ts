@@ -9,23 +9,27 @@ import { peer, segment, until } from '../support/locks.js';
 const limit = { timeout: 60_000 };
 const code = (code: string) => ({ code });
 
-test('all go on when the last has come, round after round, and one is told that it was last', limit, async () => {
-  using memory = SharedMemory.anonymous(Barrier.byteLength);
-  const barrier = Barrier.create(memory, 0, 5);
-  for (let round = 0; round < 50; round++) {
-    const waits = [1, 2, 3, 4].map(() => barrier.wait());
-    await new Promise(setImmediate);
-    assert.equal(barrier.waiting, 4);
-    assert.equal(barrier.waitSync(), true);
-    assert.deepEqual(await Promise.all(waits), [false, false, false, false]);
-    assert.equal(barrier.waiting, 0);
-  }
-  const alone = Barrier.create(memory, 0, 1);
-  assert.equal(await alone.wait(), true);
-  assert.equal(alone.waitSync({ timeout: 0 }), true);
-});
+test(
+  'Barrier: all go on when the last has come, round after round, and one is told that it was last',
+  limit,
+  async () => {
+    using memory = SharedMemory.anonymous(Barrier.byteLength);
+    const barrier = Barrier.create(memory, 0, 5);
+    for (let round = 0; round < 50; round++) {
+      const waits = [1, 2, 3, 4].map(() => barrier.wait());
+      await new Promise(setImmediate);
+      assert.equal(barrier.waiting, 4);
+      assert.equal(barrier.waitSync(), true);
+      assert.deepEqual(await Promise.all(waits), [false, false, false, false]);
+      assert.equal(barrier.waiting, 0);
+    }
+    const alone = Barrier.create(memory, 0, 1);
+    assert.equal(await alone.wait(), true);
+    assert.equal(alone.waitSync({ timeout: 0 }), true);
+  },
+);
 
-test('processes meet in both voices, and no round mixes with the next', limit, async () => {
+test('Barrier: processes meet in both voices, and no round mixes with the next', limit, async () => {
   using memory = segment();
   Barrier.create(memory, 0, 4);
   const peers = await Promise.all([1, 2, 3, 4].map(() => peer(memory)));
@@ -49,7 +53,7 @@ test('processes meet in both voices, and no round mixes with the next', limit, a
   for (const there of peers) await there.kill();
 });
 
-test('a party that is killed while it waits is reported to all, until reset()', limit, async () => {
+test('Barrier: a party that is killed while it waits is reported to all, until reset()', limit, async () => {
   using memory = segment();
   const barrier = Barrier.create(memory, 0, 5);
   const victim = await peer(memory);
@@ -74,17 +78,21 @@ test('a party that is killed while it waits is reported to all, until reset()', 
   for (const there of others) await there.kill();
 });
 
-test('who comes after a death in the middle of a round is told, also if nobody else waited', limit, async () => {
-  using memory = segment();
-  const barrier = Barrier.create(memory, 0, 3);
-  const victim = await peer(memory);
-  victim.begin('Barrier.at(memory).waitSync()');
-  await until(() => barrier.waiting === 1);
-  await victim.kill();
-  await assert.rejects(barrier.wait(), PeerDiedError);
-});
+test(
+  'Barrier: who comes after a death in the middle of a round is told, also if nobody else waited',
+  limit,
+  async () => {
+    using memory = segment();
+    const barrier = Barrier.create(memory, 0, 3);
+    const victim = await peer(memory);
+    victim.begin('Barrier.at(memory).waitSync()');
+    await until(() => barrier.waiting === 1);
+    await victim.kill();
+    await assert.rejects(barrier.wait(), PeerDiedError);
+  },
+);
 
-test('a wait that times out or is aborted leaves as if it had never come', limit, async () => {
+test('Barrier: a wait that times out or is aborted leaves as if it had never come', limit, async () => {
   using memory = SharedMemory.anonymous(Barrier.byteLength);
   const barrier = Barrier.create(memory, 0, 3);
   await assert.rejects(barrier.wait({ timeout: 5 }), TimeoutError);
@@ -98,14 +106,14 @@ test('a wait that times out or is aborted leaves as if it had never come', limit
   await Promise.all([barrier.wait(), barrier.wait(), staying]);
 });
 
-test('one more than the parties waits for the next round', limit, async () => {
+test('Barrier: one more than the parties waits for the next round', limit, async () => {
   using memory = SharedMemory.anonymous(Barrier.byteLength);
   const barrier = Barrier.create(memory, 0, 2);
   const results = await Promise.all([1, 2, 3, 4].map(() => barrier.wait()));
   assert.equal(results.filter(Boolean).length, 2);
 });
 
-test('reset() ends the waits of an unbroken round with an error', limit, async () => {
+test('Barrier: reset() ends the waits of an unbroken round with an error', limit, async () => {
   using memory = SharedMemory.anonymous(Barrier.byteLength);
   const barrier = Barrier.create(memory, 0, 3);
   const waits = [barrier.wait(), barrier.wait()];
@@ -115,7 +123,7 @@ test('reset() ends the waits of an unbroken round with an error', limit, async (
   await Promise.all([barrier.wait(), barrier.wait(), barrier.wait()]);
 });
 
-test('closing the barrier or the memory while one waits is leaving', limit, async () => {
+test('Barrier: closing the barrier or the memory while one waits is leaving', limit, async () => {
   using memory = segment();
   const barrier = Barrier.create(memory, 0, 3);
   for (const close of [
@@ -135,7 +143,7 @@ test('closing the barrier or the memory while one waits is leaving', limit, asyn
   }
 });
 
-test('bad arguments are refused', () => {
+test('Barrier: bad arguments are refused', () => {
   using memory = SharedMemory.anonymous(Barrier.byteLength);
   assert.throws(() => Barrier.at(memory), CorruptError);
   for (const parties of [0, -1, 121, 1.5, Number.NaN, 2 ** 53])

@@ -43,7 +43,7 @@ const kinds: Record<string, (memory: SharedMemory) => [Guard, Disposable]> = {
 };
 for (const [what, take] of Object.entries(kinds)) {
   for (const [closed, close] of Object.entries(closings)) {
-    test(`${what} that is released after ${closed} was closed leaves nothing behind`, () => {
+    test(`Guards: ${what} that is released after ${closed} was closed leaves nothing behind`, () => {
       using memory = segment();
       const lock = RwLock.create(memory);
       const mutex = Mutex.create(memory, 8192);

@@ -13,7 +13,7 @@ const AT = 64;
 const SLEEPS = 1;
 const sleeps = (words: Int32Array) => (Atomics.load(words, AT / 4 + 1) & SLEEPS) !== 0;
 
-test('a waiter gives the mutex back and has it again when it goes on', limit, async () => {
+test('Condition: a waiter gives the mutex back and has it again when it goes on', limit, async () => {
   using memory = SharedMemory.anonymous(4096);
   const mutex = Mutex.create(memory);
   const condition = Condition.create(memory, AT);
@@ -31,7 +31,7 @@ test('a waiter gives the mutex back and has it again when it goes on', limit, as
   }
 });
 
-test('notifyAll() ends the waits of all processes, in both voices', limit, async () => {
+test('Condition: notifyAll() ends the waits of all processes, in both voices', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   const condition = Condition.create(memory, AT);
@@ -56,7 +56,7 @@ test('notifyAll() ends the waits of all processes, in both voices', limit, async
   for (const there of peers) await there.kill();
 });
 
-test('a notification is not lost with a waiter that is killed', limit, async () => {
+test('Condition: a notification is not lost with a waiter that is killed', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   const condition = Condition.create(memory, AT);
@@ -81,7 +81,7 @@ test('a notification is not lost with a waiter that is killed', limit, async () 
   await waiter.kill();
 });
 
-test('the death of the owner is seen after the wait', limit, async () => {
+test('Condition: the death of the owner is seen after the wait', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   const condition = Condition.create(memory, AT);
@@ -100,7 +100,7 @@ test('the death of the owner is seen after the wait', limit, async () => {
   mutex.lockSync().release();
 });
 
-test('a time-out and an abort come back with the mutex held', limit, async () => {
+test('Condition: a time-out and an abort come back with the mutex held', limit, async () => {
   using memory = SharedMemory.anonymous(4096);
   const mutex = Mutex.create(memory);
   const condition = Condition.create(memory, AT);
@@ -118,7 +118,7 @@ test('a time-out and an abort come back with the mutex held', limit, async () =>
   guard.release();
 });
 
-test('if the mutex cannot be had again after a time-out, the guard says so', limit, async () => {
+test('Condition: if the mutex cannot be had again after a time-out, the guard says so', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   const condition = Condition.create(memory, AT);
@@ -132,7 +132,7 @@ test('if the mutex cannot be had again after a time-out, the guard says so', lim
   await there.kill();
 });
 
-test('only the held guard of a mutex can wait', limit, async () => {
+test('Condition: only the held guard of a mutex can wait', limit, async () => {
   using memory = SharedMemory.anonymous(16384);
   const condition = Condition.create(memory, AT);
   const guard = Mutex.create(memory).lockSync();
@@ -145,7 +145,7 @@ test('only the held guard of a mutex can wait', limit, async () => {
     assert.throws(() => condition.waitSync(bad), code('ERR_INVALID_ARG_TYPE'));
 });
 
-test('notifying when nobody waits is no system call, and leaves nothing for later', limit, async () => {
+test('Condition: notifying when nobody waits is no system call, and leaves nothing for later', limit, async () => {
   using memory = SharedMemory.anonymous(4096);
   const mutex = Mutex.create(memory);
   const condition = Condition.create(memory, AT);
@@ -156,7 +156,7 @@ test('notifying when nobody waits is no system call, and leaves nothing for late
   guard.release();
 });
 
-test('bad places are refused, and a closed one', limit, async () => {
+test('Condition: bad places are refused, and a closed one', limit, async () => {
   const memory = SharedMemory.anonymous(4096);
   assert.throws(() => Condition.at(memory), CorruptError);
   assert.throws(() => Condition.create(memory, 4088), code('ERR_OUT_OF_RANGE'));

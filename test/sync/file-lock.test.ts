@@ -31,7 +31,7 @@ const holder = `
   console.log('got ' + kind);
   process.stdin.once('data', () => { guard.release(); console.log('released'); process.exit(); });`;
 
-test('an exclusive lock keeps everybody else out, in this process and in others', async () => {
+test('FileLock: an exclusive lock keeps everybody else out, in this process and in others', async () => {
   const [mine, theirs] = two();
   const guard = mine.exclusiveSync();
   assert.deepEqual([guard.kind, guard.start, guard.end], ['exclusive', 0, Number.POSITIVE_INFINITY]);
@@ -55,7 +55,7 @@ test('an exclusive lock keeps everybody else out, in this process and in others'
   theirs.close();
 });
 
-test('shared locks overlap; an exclusive one waits until all of them are gone', async () => {
+test('FileLock: shared locks overlap; an exclusive one waits until all of them are gone', async () => {
   const [mine, theirs] = two();
   const first = await mine.shared();
   const second = await theirs.shared();
@@ -77,7 +77,7 @@ test('shared locks overlap; an exclusive one waits until all of them are gone', 
   theirs.close();
 });
 
-test('ranges that do not overlap do not matter to each other, and a range without a length reaches past the end', () => {
+test('FileLock: ranges that do not overlap do not matter to each other, and a range without a length reaches past the end', () => {
   const [mine, theirs] = two();
   using first = mine.exclusiveSync({ start: 0, length: 10 });
   using second = theirs.exclusiveSync({ start: 10, length: 10 });
@@ -92,7 +92,7 @@ test('ranges that do not overlap do not matter to each other, and a range withou
   theirs.close();
 });
 
-test('releasing one of two overlapping shared locks of an object unlocks only what the other does not cover', () => {
+test('FileLock: releasing one of two overlapping shared locks of an object unlocks only what the other does not cover', () => {
   const [mine, theirs] = two();
   const left = mine.tryShared({ start: 0, length: 10 })!;
   const right = mine.tryShared({ start: 5, length: 10 })!;
@@ -106,7 +106,7 @@ test('releasing one of two overlapping shared locks of an object unlocks only wh
   theirs.close();
 });
 
-test('one object serves those who wait in the order in which they came', async () => {
+test('FileLock: one object serves those who wait in the order in which they came', async () => {
   const [mine, theirs] = two();
   const guard = theirs.exclusiveSync();
   const order: string[] = [];
@@ -129,7 +129,7 @@ test('one object serves those who wait in the order in which they came', async (
   theirs.close();
 });
 
-test('the synchronous voice refuses what would lock the thread up for ever', async () => {
+test('FileLock: the synchronous voice refuses what would lock the thread up for ever', async () => {
   const [mine, theirs] = two();
   const guard = mine.exclusiveSync({ length: 10 });
   assert.throws(() => mine.exclusiveSync(), isSystemError('EDEADLK'));
@@ -151,7 +151,7 @@ test('the synchronous voice refuses what would lock the thread up for ever', asy
   theirs.close();
 });
 
-test('a time-out or an abort leaves nothing locked and nobody stuck', async () => {
+test('FileLock: a time-out or an abort leaves nothing locked and nobody stuck', async () => {
   const [mine, theirs] = two();
   const guard = theirs.exclusiveSync();
   const reason = new Error('enough');
@@ -173,7 +173,7 @@ test('a time-out or an abort leaves nothing locked and nobody stuck', async () =
   theirs.close();
 });
 
-test('aborts at the very moment of the release leave the lock with its owner or free, never lost', async () => {
+test('FileLock: aborts at the very moment of the release leave the lock with its owner or free, never lost', async () => {
   const [mine, theirs] = two();
   for (let i = 0; i < 200; i++) {
     const guard = theirs.exclusiveSync();
@@ -193,7 +193,7 @@ test('aborts at the very moment of the release leave the lock with its owner or 
   theirs.close();
 });
 
-test('a shared lock becomes exclusive if it is alone, and an exclusive one shared, in one step', async () => {
+test('FileLock: a shared lock becomes exclusive if it is alone, and an exclusive one shared, in one step', async () => {
   const [mine, theirs] = two();
   const guard = mine.sharedSync();
   const other = theirs.sharedSync({ start: 5, length: 1 });
@@ -218,7 +218,7 @@ test('a shared lock becomes exclusive if it is alone, and an exclusive one share
   theirs.close();
 });
 
-test('close() releases what is held and ends what waits; everything after it is refused', async () => {
+test('FileLock: close() releases what is held and ends what waits; everything after it is refused', async () => {
   const [mine, theirs] = two();
   const guard = mine.exclusiveSync({ length: 1 });
   const blocker = theirs.exclusiveSync({ start: 5 });
@@ -239,7 +239,7 @@ test('close() releases what is held and ends what waits; everything after it is 
   await disposed.exclusive();
 });
 
-test('ten waits keep neither the file system calls of the program back nor, once unwanted, its end', async () => {
+test('FileLock: ten waits keep neither the file system calls of the program back nor, once unwanted, its end', async () => {
   const path = fresh();
   using lock = FileLock.open(path, { create: true });
   const guard = lock.exclusiveSync();
@@ -259,7 +259,7 @@ test('ten waits keep neither the file system calls of the program back nor, once
   guard.release();
 });
 
-test('a thousand calls at once are all served, one after the other, by one thread', async () => {
+test('FileLock: a thousand calls at once are all served, one after the other, by one thread', async () => {
   const [mine, theirs] = two();
   const guard = theirs.exclusiveSync();
   let inside = 0;
@@ -276,7 +276,7 @@ test('a thousand calls at once are all served, one after the other, by one threa
   theirs.close();
 });
 
-test('a program that only locks and unlocks still lets its timers run', async () => {
+test('FileLock: a program that only locks and unlocks still lets its timers run', async () => {
   const [mine, theirs] = two();
   let fired = false;
   setTimeout(() => {
@@ -287,7 +287,7 @@ test('a program that only locks and unlocks still lets its timers run', async ()
   theirs.close();
 });
 
-test('the kernel gives the lock of a killed process to the next', { timeout: 60_000 }, async () => {
+test('FileLock: the kernel gives the lock of a killed process to the next', { timeout: 60_000 }, async () => {
   using lock = FileLock.open(fresh(), { create: true });
   const other = startScript(holder, [lock.path, 'exclusive', '0', '0']);
   await other.line();
@@ -296,7 +296,7 @@ test('the kernel gives the lock of a killed process to the next', { timeout: 60_
   (await waiting).release();
 });
 
-test('a lock whose guard nobody keeps is held until the process ends; the collector does not release it', async () => {
+test('FileLock: a lock whose guard nobody keeps is held until the process ends; the collector does not release it', async () => {
   const path = fresh();
   const holder = start(
     process.execPath,
@@ -324,7 +324,7 @@ test('a lock whose guard nobody keeps is held until the process ends; the collec
   (await lock.exclusive()).release();
 });
 
-test('a child process does not keep the lock of its parent', async () => {
+test('FileLock: a child process does not keep the lock of its parent', async () => {
   const path = fresh();
   const parent = startScript(
     `import { FileLock } from 'vecino';
@@ -344,7 +344,7 @@ test('a child process does not keep the lock of its parent', async () => {
   process.kill(child, 'SIGKILL');
 });
 
-test('a worker that is terminated leaves no lock behind, whether it held one or waited', async () => {
+test('FileLock: a worker that is terminated leaves no lock behind, whether it held one or waited', async () => {
   const path = fresh();
   using lock = FileLock.open(path, { create: true });
   const source = `
@@ -371,7 +371,7 @@ test('a worker that is terminated leaves no lock behind, whether it held one or 
   lock.tryExclusive()!.release();
 });
 
-test('a C program with F_SETLKW and a Python program with lockf exclude us, and we them', async () => {
+test('FileLock: a C program with F_SETLKW and a Python program with lockf exclude us, and we them', async () => {
   const program = compile(
     folder,
     'setlkw',
@@ -413,7 +413,7 @@ int main(int argc, char **argv) {
   await python.ended;
 });
 
-test('a file opened for reading only can be locked shared, and the error of the other says why', async () => {
+test('FileLock: a file opened for reading only can be locked shared, and the error of the other says why', async () => {
   const path = fresh();
   writeFileSync(path, 'x', { mode: 0o444 });
   using lock = FileLock.open(path, { readOnly: true });
@@ -426,7 +426,7 @@ test('a file opened for reading only can be locked shared, and the error of the 
   guard.release();
 });
 
-test('a file is made only if asked for, with the mode that was given, and what is in one stays', () => {
+test('FileLock: a file is made only if asked for, with the mode that was given, and what is in one stays', () => {
   const path = fresh();
   assert.throws(() => FileLock.open(path), { code: 'ENOENT', path, message: /create: true/ });
   FileLock.open(path, { create: true, mode: 0o666 }).close();
@@ -440,7 +440,7 @@ test('a file is made only if asked for, with the mode that was given, and what i
   assert.throws(() => FileLock.open(link, { create: true }), isSystemError('EEXIST'));
 });
 
-test('what is no regular file is refused, and a FIFO does not hang', () => {
+test('FileLock: what is no regular file is refused, and a FIFO does not hang', () => {
   const fifo = fresh();
   mkfifo(fifo, 0o600);
   assert.throws(() => FileLock.open(fifo), isSystemError('EINVAL'));
@@ -451,7 +451,7 @@ test('what is no regular file is refused, and a FIFO does not hang', () => {
   assert.throws(() => FileLock.open(directory), isSystemError('EISDIR'));
 });
 
-test('bad arguments are refused in every voice, and lock nothing', async () => {
+test('FileLock: bad arguments are refused in every voice, and lock nothing', async () => {
   for (const path of [null, 5, '', 'a\0b', {}]) assert.throws(() => FileLock.open(bad(path)), /path must be/);
   const path = fresh();
   for (const mode of [-1, Number.NaN, 0o10000, '600'])
@@ -495,7 +495,7 @@ test('bad arguments are refused in every voice, and lock nothing', async () => {
   theirs.close();
 });
 
-test('an object that nobody refers to any more, and that holds no lock, is closed when it is collected', async () => {
+test('FileLock: an object that nobody refers to any more, and that holds no lock, is closed when it is collected', async () => {
   const output = await runScript(
     `import { readdirSync } from 'node:fs';
      import { FileLock } from 'vecino';
@@ -511,7 +511,7 @@ test('an object that nobody refers to any more, and that holds no lock, is close
   assert.equal(output, 'true true\n');
 });
 
-test('a signal that ends several waits ends no other', { timeout: 60_000 }, async () => {
+test('FileLock: a signal that ends several waits ends no other', { timeout: 60_000 }, async () => {
   const [lock, other] = two();
   const theirs = other.tryShared()!;
   const controller = new AbortController();
@@ -530,7 +530,7 @@ test('a signal that ends several waits ends no other', { timeout: 60_000 }, asyn
   other.close();
 });
 
-test('options that are none are refused', () => {
+test('FileLock: options that are none are refused', () => {
   const path = fresh();
   for (const options of [null, 5, 'soon', () => {}]) {
     assert.throws(() => FileLock.open(path, bad(options)), { code: 'ERR_INVALID_ARG_TYPE' });

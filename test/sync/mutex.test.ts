@@ -23,7 +23,7 @@ function fresh(): { memory: SharedMemory; mutex: Mutex; words: Int32Array } & Di
   };
 }
 
-test('the three voices take it, and each guard gives it back', async () => {
+test('Mutex: the three voices take it, and each guard gives it back', async () => {
   using it = fresh();
   const { mutex } = it;
   {
@@ -46,7 +46,7 @@ test('the three voices take it, and each guard gives it back', async () => {
   mutex.tryLock()!.release();
 });
 
-test('taking it twice in a thread is EDEADLK in the synchronous voice, null in the other', () => {
+test('Mutex: taking it twice in a thread is EDEADLK in the synchronous voice, null in the other', () => {
   using it = fresh();
   using guard = it.mutex.lockSync();
   assert.ok(guard.held);
@@ -58,7 +58,7 @@ test('taking it twice in a thread is EDEADLK in the synchronous voice, null in t
   same.close();
 });
 
-test('releasing what is not held is EPERM', () => {
+test('Mutex: releasing what is not held is EPERM', () => {
   using it = fresh();
   const guard = it.mutex.lockSync();
   guard.release();
@@ -72,7 +72,7 @@ test('releasing what is not held is EPERM', () => {
   next.release();
 });
 
-test('another thread can neither take nor release it', limit, async () => {
+test('Mutex: another thread can neither take nor release it', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   const guard = mutex.lockSync();
@@ -92,7 +92,7 @@ test('another thread can neither take nor release it', limit, async () => {
   guard.release();
 });
 
-test('the tasks of a thread get it in the order they asked', limit, async () => {
+test('Mutex: the tasks of a thread get it in the order they asked', limit, async () => {
   using it = fresh();
   const order: number[] = [];
   const first = it.mutex.lockSync();
@@ -112,7 +112,7 @@ test('the tasks of a thread get it in the order they asked', limit, async () => 
   );
 });
 
-test('two objects for one mutex in a thread exclude each other', limit, async () => {
+test('Mutex: two objects for one mutex in a thread exclude each other', limit, async () => {
   using it = fresh();
   const other = Mutex.at(it.memory);
   const guard = other.lockSync();
@@ -122,7 +122,7 @@ test('two objects for one mutex in a thread exclude each other', limit, async ()
   other.close();
 });
 
-test('a lock that is always free does not starve the event loop', limit, async () => {
+test('Mutex: a lock that is always free does not starve the event loop', limit, async () => {
   using it = fresh();
   let turned = false;
   setImmediate(() => {
@@ -139,7 +139,7 @@ test('a lock that is always free does not starve the event loop', limit, async (
   await Promise.all([task(), task()]);
 });
 
-test('a time-out and an abort end the wait; the next one in line is served', limit, async () => {
+test('Mutex: a time-out and an abort end the wait; the next one in line is served', limit, async () => {
   using it = fresh();
   const guard = it.mutex.lockSync();
   await assert.rejects(it.mutex.lock({ timeout: 5 }), TimeoutError);
@@ -156,7 +156,7 @@ test('a time-out and an abort end the wait; the next one in line is served', lim
   (await it.mutex.lock({ timeout: 0 })).release(); // free: one try is enough
 });
 
-test('a process waits for another one, in each voice', limit, async () => {
+test('Mutex: a process waits for another one, in each voice', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   const words = new Int32Array(memory.buffer);
@@ -180,7 +180,7 @@ test('a process waits for another one, in each voice', limit, async () => {
   await there.kill();
 });
 
-test('an owner that is killed is reported to the next one, in each voice', limit, async () => {
+test('Mutex: an owner that is killed is reported to the next one, in each voice', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   const words = new Int32Array(memory.buffer);
@@ -204,7 +204,7 @@ test('an owner that is killed is reported to the next one, in each voice', limit
   }
 });
 
-test('one that is killed before it has repaired is reported again', limit, async () => {
+test('Mutex: one that is killed before it has repaired is reported again', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   for (const act of ['', 'if (!guard.ownerDied) throw new Error("not told")']) {
@@ -218,7 +218,7 @@ test('one that is killed before it has repaired is reported again', limit, async
   guard.release();
 });
 
-test('released without repair it is unusable, for everybody and with the reason', limit, async () => {
+test('Mutex: released without repair it is unusable, for everybody and with the reason', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   const words = new Int32Array(memory.buffer);
@@ -240,7 +240,7 @@ test('released without repair it is unusable, for everybody and with the reason'
   await survivor.kill();
 });
 
-test('nobody starves: an asynchronous waiter against a tight loop of another process', limit, async () => {
+test('Mutex: nobody starves: an asynchronous waiter against a tight loop of another process', limit, async () => {
   using memory = segment();
   const mutex = Mutex.create(memory);
   const there = await peer(memory);
@@ -264,7 +264,7 @@ test('nobody starves: an asynchronous waiter against a tight loop of another pro
   await there.kill();
 });
 
-test('a guard outlives the closing of its mutex and of its memory', limit, async () => {
+test('Mutex: a guard outlives the closing of its mutex and of its memory', limit, async () => {
   const memory = SharedMemory.anonymous(4096);
   const mutex = Mutex.create(memory);
   const twin = SharedMemory.fromFd(memory.fd);
@@ -283,7 +283,7 @@ test('a guard outlives the closing of its mutex and of its memory', limit, async
   twin.close();
 });
 
-test('closing the memory ends waits for a lock that others hold', limit, async () => {
+test('Mutex: closing the memory ends waits for a lock that others hold', limit, async () => {
   using memory = segment();
   const there = await peer(memory);
   Mutex.create(memory);
@@ -297,14 +297,14 @@ test('closing the memory ends waits for a lock that others hold', limit, async (
   await there.kill();
 });
 
-test('it lives in System V memory too', () => {
+test('Mutex: it lives in System V memory too', () => {
   using memory = SysVSharedMemory.create('private', 4096);
   const mutex = Mutex.create(memory, 64);
   mutex.lockSync().release();
   memory.remove();
 });
 
-test('a place without a mutex, or with one that is not robust, is refused', () => {
+test('Mutex: a place without a mutex, or with one that is not robust, is refused', () => {
   using memory = SharedMemory.anonymous(4096);
   assert.throws(() => Mutex.at(memory, 0), CorruptError);
   for (const kind of [0, 2, 130, 18, 16 | 32 | 128, -1]) {
@@ -313,7 +313,7 @@ test('a place without a mutex, or with one that is not robust, is refused', () =
   }
 });
 
-test('bad arguments are refused', async () => {
+test('Mutex: bad arguments are refused', async () => {
   using it = fresh();
   using readOnly = (() => {
     using memory = segment();
@@ -339,7 +339,7 @@ test('bad arguments are refused', async () => {
   it.mutex.lockSync().release(); // nothing was taken by those
 });
 
-test('a claim to be first that outlives its process keeps nobody out who cannot wait', limit, async () => {
+test('Mutex: a claim to be first that outlives its process keeps nobody out who cannot wait', limit, async () => {
   using it = fresh();
   it.words[5] = 0x3fffffff; // as of one that was killed
   it.mutex.lockSync({ timeout: 0 }).release();
@@ -351,7 +351,7 @@ test('a claim to be first that outlives its process keeps nobody out who cannot 
   assert.equal(it.words[5], 0);
 });
 
-test('closed while it is held, it gives nothing more', async () => {
+test('Mutex: closed while it is held, it gives nothing more', async () => {
   using it = fresh();
   const guard = it.mutex.lockSync();
   it.mutex.close();

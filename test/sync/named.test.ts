@@ -9,7 +9,7 @@ import { startScript, uniqueName } from '../support/processes.js';
 
 const limit = { timeout: 120_000 };
 
-test('a name is the same lock for everybody, and is made on first use', () => {
+test('Named locks: a name is the same lock for everybody, and is made on first use', () => {
   const name = uniqueName('mutex');
   const one = Mutex.named(name);
   const two = Mutex.named(`/${name}`);
@@ -30,7 +30,7 @@ test('a name is the same lock for everybody, and is made on first use', () => {
   assert.throws(() => one.lockSync(), ClosedError);
 });
 
-test('each kind has its own names', async () => {
+test('Named locks: each kind has its own names', async () => {
   const name = uniqueName('lock');
   using mutex = Mutex.named(name);
   using lock = RwLock.named(name);
@@ -45,7 +45,7 @@ test('each kind has its own names', async () => {
   for (const kind of [Mutex, RwLock, Condition, Barrier]) assert.equal(kind.unlink(name), true);
 });
 
-test('a segment of that name that holds something else is refused', () => {
+test('Named locks: a segment of that name that holds something else is refused', () => {
   const name = uniqueName('mutex');
   for (const size of [1, 64, 4096]) {
     using memory = SharedMemory.create(`vecino.mutex.${name}`, size);
@@ -64,7 +64,7 @@ test('a segment of that name that holds something else is refused', () => {
   RwLock.unlink(name);
 });
 
-test('two hundred processes that create it at once have one, and it works', limit, async () => {
+test('Named locks: two hundred processes that create it at once have one, and it works', limit, async () => {
   const name = uniqueName('race');
   using gate = SharedMemory.create(uniqueName('gate'), 4096);
   const words = new Int32Array(gate.buffer);

@@ -26,7 +26,7 @@ function fresh(): { memory: SharedMemory; lock: RwLock } & Disposable {
   };
 }
 
-test('many read or one writes', async () => {
+test('RwLock: many read or one writes', async () => {
   using it = fresh();
   const { lock } = it;
   const readers = [lock.readSync(), await lock.read(), lock.tryRead()!];
@@ -45,7 +45,7 @@ test('many read or one writes', async () => {
   lock.readSync().release();
 });
 
-test('a thread that would wait for itself gets EDEADLK', () => {
+test('RwLock: a thread that would wait for itself gets EDEADLK', () => {
   using it = fresh();
   const twin = RwLock.at(it.memory);
   const reader = it.lock.readSync();
@@ -63,36 +63,40 @@ test('a thread that would wait for itself gets EDEADLK', () => {
   twin.close();
 });
 
-test('who waits in a thread is served in order, and time-outs and aborts leave nothing held', limit, async () => {
-  using it = fresh();
-  const { lock } = it;
-  const reader = lock.readSync();
-  const order: string[] = [];
-  const controller = new AbortController();
-  const aborted = lock.write({ signal: controller.signal });
-  const writes = lock.write().then((guard) => {
-    order.push('write');
-    guard.release();
-  });
-  const reads = lock.read().then((guard) => {
-    order.push('read');
-    guard.release();
-  });
-  await assert.rejects(lock.read({ timeout: 5 }), TimeoutError); // behind the writer
-  controller.abort(new Error('enough'));
-  await assert.rejects(aborted, /enough/);
-  assert.deepEqual(order, []);
-  reader.release();
-  await Promise.all([writes, reads]);
-  assert.deepEqual(order, ['write', 'read']);
-  const writer = lock.writeSync();
-  await assert.rejects(lock.write({ timeout: 5 }), TimeoutError);
-  await assert.rejects(lock.read({ timeout: 5 }), TimeoutError);
-  writer.release();
-  lock.writeSync().release();
-});
+test(
+  'RwLock: who waits in a thread is served in order, and time-outs and aborts leave nothing held',
+  limit,
+  async () => {
+    using it = fresh();
+    const { lock } = it;
+    const reader = lock.readSync();
+    const order: string[] = [];
+    const controller = new AbortController();
+    const aborted = lock.write({ signal: controller.signal });
+    const writes = lock.write().then((guard) => {
+      order.push('write');
+      guard.release();
+    });
+    const reads = lock.read().then((guard) => {
+      order.push('read');
+      guard.release();
+    });
+    await assert.rejects(lock.read({ timeout: 5 }), TimeoutError); // behind the writer
+    controller.abort(new Error('enough'));
+    await assert.rejects(aborted, /enough/);
+    assert.deepEqual(order, []);
+    reader.release();
+    await Promise.all([writes, reads]);
+    assert.deepEqual(order, ['write', 'read']);
+    const writer = lock.writeSync();
+    await assert.rejects(lock.write({ timeout: 5 }), TimeoutError);
+    await assert.rejects(lock.read({ timeout: 5 }), TimeoutError);
+    writer.release();
+    lock.writeSync().release();
+  },
+);
 
-test('a writer that waits stops new readers, and lets them in when it gives up', limit, async () => {
+test('RwLock: a writer that waits stops new readers, and lets them in when it gives up', limit, async () => {
   using memory = segment();
   const lock = RwLock.create(memory);
   const there = await peer(memory);
@@ -108,7 +112,7 @@ test('a writer that waits stops new readers, and lets them in when it gives up',
   await there.kill();
 });
 
-test('processes wait for each other in each voice', limit, async () => {
+test('RwLock: processes wait for each other in each voice', limit, async () => {
   using memory = segment();
   const lock = RwLock.create(memory);
   const words = new Int32Array(memory.buffer);
@@ -130,7 +134,7 @@ test('processes wait for each other in each voice', limit, async () => {
   await there.kill();
 });
 
-test('a reader that is killed is forgotten, by who waits and by who comes later', limit, async () => {
+test('RwLock: a reader that is killed is forgotten, by who waits and by who comes later', limit, async () => {
   using memory = segment();
   const lock = RwLock.create(memory);
   const words = new Int32Array(memory.buffer);
@@ -150,27 +154,31 @@ test('a reader that is killed is forgotten, by who waits and by who comes later'
   }
 });
 
-test('a writer that is killed is reported to the next one, who may be a reader and is alone', limit, async () => {
-  using memory = segment();
-  const lock = RwLock.create(memory);
-  const other = await peer(memory);
-  assert.equal(await other.run('globalThis.lock = RwLock.at(memory)'), 'done');
-  for (const next of [() => lock.writeSync(), () => lock.read(), () => lock.tryRead()!, () => lock.tryWrite()!]) {
-    const there = await peer(memory);
-    assert.equal(await there.run('globalThis.guard = RwLock.at(memory).writeSync()'), 'done');
-    await there.kill();
-    const guard = await next();
-    assert.equal(guard.ownerDied, true);
-    assert.equal(await other.run('if (lock.tryRead() !== null) throw new Error("let in")'), 'done');
-    guard.markConsistent();
-    guard.release();
-    using reader = lock.readSync();
-    assert.equal(reader.ownerDied, false);
-  }
-  await other.kill();
-});
+test(
+  'RwLock: a writer that is killed is reported to the next one, who may be a reader and is alone',
+  limit,
+  async () => {
+    using memory = segment();
+    const lock = RwLock.create(memory);
+    const other = await peer(memory);
+    assert.equal(await other.run('globalThis.lock = RwLock.at(memory)'), 'done');
+    for (const next of [() => lock.writeSync(), () => lock.read(), () => lock.tryRead()!, () => lock.tryWrite()!]) {
+      const there = await peer(memory);
+      assert.equal(await there.run('globalThis.guard = RwLock.at(memory).writeSync()'), 'done');
+      await there.kill();
+      const guard = await next();
+      assert.equal(guard.ownerDied, true);
+      assert.equal(await other.run('if (lock.tryRead() !== null) throw new Error("let in")'), 'done');
+      guard.markConsistent();
+      guard.release();
+      using reader = lock.readSync();
+      assert.equal(reader.ownerDied, false);
+    }
+    await other.kill();
+  },
+);
 
-test('those who wait while the writer dies go on, and one of them is told', limit, async () => {
+test('RwLock: those who wait while the writer dies go on, and one of them is told', limit, async () => {
   using memory = segment();
   const lock = RwLock.create(memory);
   const words = new Int32Array(memory.buffer);
@@ -188,21 +196,25 @@ test('those who wait while the writer dies go on, and one of them is told', limi
   assert.deepEqual(repaired, [true, false, false]);
 });
 
-test('a writer that is killed while it waits for readers has changed nothing, and nobody is told', limit, async () => {
-  using memory = segment();
-  const lock = RwLock.create(memory);
-  const words = new Int32Array(memory.buffer);
-  const reader = lock.readSync();
-  const there = await peer(memory);
-  there.begin('RwLock.at(memory).writeSync()');
-  await until(() => isTaken(words, WRITERS) && words[READER]! < 0);
-  await there.kill();
-  using second = lock.readSync();
-  assert.equal(second.ownerDied, false);
-  reader.release();
-});
+test(
+  'RwLock: a writer that is killed while it waits for readers has changed nothing, and nobody is told',
+  limit,
+  async () => {
+    using memory = segment();
+    const lock = RwLock.create(memory);
+    const words = new Int32Array(memory.buffer);
+    const reader = lock.readSync();
+    const there = await peer(memory);
+    there.begin('RwLock.at(memory).writeSync()');
+    await until(() => isTaken(words, WRITERS) && words[READER]! < 0);
+    await there.kill();
+    using second = lock.readSync();
+    assert.equal(second.ownerDied, false);
+    reader.release();
+  },
+);
 
-test('released without repair it is unusable, to read and to write', limit, async () => {
+test('RwLock: released without repair it is unusable, to read and to write', limit, async () => {
   using memory = segment();
   const lock = RwLock.create(memory);
   const there = await peer(memory);
@@ -217,7 +229,7 @@ test('released without repair it is unusable, to read and to write', limit, asyn
   await assert.rejects(lock.write(), code('ENOTRECOVERABLE'));
 });
 
-test('neither writers nor readers starve', limit, async () => {
+test('RwLock: neither writers nor readers starve', limit, async () => {
   using memory = segment();
   const lock = RwLock.create(memory);
   const words = new Int32Array(memory.buffer, RwLock.byteLength);
@@ -251,7 +263,7 @@ test('neither writers nor readers starve', limit, async () => {
   }
 });
 
-test('a thread more than can read waits until one is done', limit, async () => {
+test('RwLock: a thread more than can read waits until one is done', limit, async () => {
   using memory = segment();
   const lock = RwLock.create(memory);
   const others = Array.from({ length: 64 }, () => RwLock.at(memory)); // each is a reader of its own
@@ -266,7 +278,7 @@ test('a thread more than can read waits until one is done', limit, async () => {
   lock.writeSync().release();
 });
 
-test('guards outlive the closing of the lock and of the memory', limit, async () => {
+test('RwLock: guards outlive the closing of the lock and of the memory', limit, async () => {
   const memory = SharedMemory.anonymous(RwLock.byteLength);
   const twin = SharedMemory.fromFd(memory.fd);
   const lock = RwLock.create(memory);
@@ -284,7 +296,7 @@ test('guards outlive the closing of the lock and of the memory', limit, async ()
   twin.close();
 });
 
-test('bad arguments are refused', () => {
+test('RwLock: bad arguments are refused', () => {
   using memory = SharedMemory.anonymous(RwLock.byteLength);
   assert.throws(() => RwLock.at(memory), CorruptError);
   for (const offset of [-8, 8, 1.5, Number.NaN, 2 ** 53])
@@ -296,7 +308,7 @@ test('bad arguments are refused', () => {
   lock.writeSync().release();
 });
 
-test('a claim to be first that outlives its process keeps nobody out who cannot wait', limit, async () => {
+test('RwLock: a claim to be first that outlives its process keeps nobody out who cannot wait', limit, async () => {
   using it = fresh();
   const words = new Int32Array(it.memory.buffer);
   words[WRITERS + 5] = 0x3fffffff; // as of one that was killed
@@ -318,7 +330,7 @@ test('a claim to be first that outlives its process keeps nobody out who cannot 
   assert.equal(words[WRITERS + 5], 0);
 });
 
-test('a closed lock gives nothing, in no voice', async () => {
+test('RwLock: a closed lock gives nothing, in no voice', async () => {
   using it = fresh();
   const { lock } = it;
   const reader = lock.readSync();

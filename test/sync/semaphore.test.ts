@@ -82,13 +82,13 @@ async function ask(process: ReturnType<typeof start>, command: string): Promise<
   return process.line();
 }
 
-test('the layout of this C library is known', () => {
+test('Semaphore: the layout of this C library is known', () => {
   assert.equal(layout.known, true);
   assert.equal(Semaphore.byteLength, 32);
   assert.equal(Semaphore.maximum, 0x7fffffff);
 });
 
-test('permits are counted, taken and given', () => {
+test('Semaphore: permits are counted, taken and given', () => {
   using own = inMemory(2);
   const { semaphore } = own;
   assert.equal(semaphore.name, null);
@@ -104,7 +104,7 @@ test('permits are counted, taken and given', () => {
   assert.equal(semaphore.unlink(), false);
 });
 
-test('a named semaphore is found by other processes, and stays until it is unlinked', async () => {
+test('Semaphore: a named semaphore is found by other processes, and stays until it is unlinked', async () => {
   const name = uniqueName('semaphore');
   using semaphore = Semaphore.create(`/${name}`, 1, { mode: 0o640 });
   assert.equal(semaphore.name, name);
@@ -126,7 +126,7 @@ test('a named semaphore is found by other processes, and stays until it is unlin
   assert.equal(semaphore.value, 4);
 });
 
-test('a C program opens our named semaphore, and each wakes the other', limit, async () => {
+test('Semaphore: a C program opens our named semaphore, and each wakes the other', limit, async () => {
   const name = uniqueName('semaphore');
   using semaphore = Semaphore.create(name, 0);
   const c = start(peer, ['open', name]);
@@ -151,7 +151,7 @@ test('a C program opens our named semaphore, and each wakes the other', limit, a
   semaphore.unlink();
 });
 
-test('we open the named semaphore of a C program', async () => {
+test('Semaphore: we open the named semaphore of a C program', async () => {
   const name = uniqueName('semaphore');
   const c = start(peer, ['create', name, '3']);
   assert.equal(await c.line(), 'ready');
@@ -163,7 +163,7 @@ test('we open the named semaphore of a C program', async () => {
   semaphore.unlink();
 });
 
-test('a semaphore in shared memory is one with a C program, whoever made it', limit, async () => {
+test('Semaphore: a semaphore in shared memory is one with a C program, whoever made it', limit, async () => {
   const name = uniqueName('memory');
   using memory = SharedMemory.create(name, 4096);
   assert.throws(() => Semaphore.inMemory(memory, 64), CorruptError);
@@ -187,7 +187,7 @@ test('a semaphore in shared memory is one with a C program, whoever made it', li
   memory.unlink();
 });
 
-test('a Python program shares a named semaphore', limit, async () => {
+test('Semaphore: a Python program shares a named semaphore', limit, async () => {
   const name = uniqueName('semaphore');
   using semaphore = Semaphore.create(name, 0);
   const python = start('python3', [
@@ -211,7 +211,7 @@ print("done", flush=True)`,
   semaphore.unlink();
 });
 
-test('all three voices wait, and time out with nothing taken', limit, async () => {
+test('Semaphore: all three voices wait, and time out with nothing taken', limit, async () => {
   using own = inMemory(0);
   const { semaphore, words } = own;
   assert.throws(() => semaphore.acquireSync({ timeout: 10 }), TimeoutError);
@@ -226,27 +226,31 @@ test('all three voices wait, and time out with nothing taken', limit, async () =
   assert.deepEqual([...words.subarray(0, 2)], [0, 0]);
 });
 
-test('those who wait are served in the order in which they came, and count as one waiter', limit, async () => {
-  using own = inMemory(0);
-  const { semaphore, words } = own;
-  const order: number[] = [];
-  const waits = Array.from({ length: 1000 }, async (_, i) => {
-    await semaphore.acquire();
-    order.push(i);
-  });
-  await waiting(words, 1);
-  assert.equal(words[WAITERS], 1, 'one waits for all of this object');
-  semaphore.release(400);
-  for (let i = 0; i < 600; i++) semaphore.release();
-  await Promise.all(waits);
-  assert.deepEqual(
-    order,
-    Array.from({ length: 1000 }, (_, i) => i),
-  );
-  assert.equal(semaphore.value, 0);
-});
+test(
+  'Semaphore: those who wait are served in the order in which they came, and count as one waiter',
+  limit,
+  async () => {
+    using own = inMemory(0);
+    const { semaphore, words } = own;
+    const order: number[] = [];
+    const waits = Array.from({ length: 1000 }, async (_, i) => {
+      await semaphore.acquire();
+      order.push(i);
+    });
+    await waiting(words, 1);
+    assert.equal(words[WAITERS], 1, 'one waits for all of this object');
+    semaphore.release(400);
+    for (let i = 0; i < 600; i++) semaphore.release();
+    await Promise.all(waits);
+    assert.deepEqual(
+      order,
+      Array.from({ length: 1000 }, (_, i) => i),
+    );
+    assert.equal(semaphore.value, 0);
+  },
+);
 
-test('an abort takes nothing, and leaves the others waiting', limit, async () => {
+test('Semaphore: an abort takes nothing, and leaves the others waiting', limit, async () => {
   using own = inMemory(0);
   const { semaphore, words } = own;
   const reason = new Error('enough');
@@ -275,7 +279,7 @@ test('an abort takes nothing, and leaves the others waiting', limit, async () =>
   assert.equal(words[WAITERS], 0);
 });
 
-test('a permit given by C to one who goes away reaches the next', limit, async () => {
+test('Semaphore: a permit given by C to one who goes away reaches the next', limit, async () => {
   const name = uniqueName('semaphore');
   using first = Semaphore.create(name, 0);
   using second = Semaphore.open(name);
@@ -297,7 +301,7 @@ test('a permit given by C to one who goes away reaches the next', limit, async (
   first.unlink();
 });
 
-test('close() ends what waits; the semaphore stays; everything after it is refused', limit, async () => {
+test('Semaphore: close() ends what waits; the semaphore stays; everything after it is refused', limit, async () => {
   const name = uniqueName('semaphore');
   const semaphore = Semaphore.create(name, 0);
   using other = Semaphore.open(name);
@@ -316,7 +320,7 @@ test('close() ends what waits; the semaphore stays; everything after it is refus
   await releaseWordKernel();
 });
 
-test('memory that is closed under a semaphore ends its waits and refuses the rest', limit, async () => {
+test('Semaphore: memory that is closed under a semaphore ends its waits and refuses the rest', limit, async () => {
   using own = inMemory(0);
   const wait = assert.rejects(own.semaphore.acquire(), ClosedError);
   await waiting(own.words, 1);
@@ -346,7 +350,7 @@ test(
     await releaseWordKernel();
   },
 );
-test('ten waits keep neither file system calls nor the end of the program back', limit, async () => {
+test('Semaphore: ten waits keep neither file system calls nor the end of the program back', limit, async () => {
   const name = uniqueName('semaphore');
   using semaphore = Semaphore.create(name, 0);
   const others = Array.from({ length: 10 }, () => Semaphore.open(name));
@@ -367,26 +371,30 @@ test('ten waits keep neither file system calls nor the end of the program back',
   await releaseWordKernel();
 });
 
-test('a pending acquire keeps the program running until it is served; nothing else does', limit, async () => {
-  const name = uniqueName('semaphore');
-  using semaphore = Semaphore.create(name, 0);
-  const node = startScript(
-    `import { Semaphore } from 'vecino';
+test(
+  'Semaphore: a pending acquire keeps the program running until it is served; nothing else does',
+  limit,
+  async () => {
+    const name = uniqueName('semaphore');
+    using semaphore = Semaphore.create(name, 0);
+    const node = startScript(
+      `import { Semaphore } from 'vecino';
      const semaphore = Semaphore.open(process.argv[1]);
      const wait = semaphore.acquire();
      console.log('waiting');
      await wait;
      console.log('done');`,
-    [name],
-  );
-  assert.equal(await node.line(), 'waiting');
-  semaphore.release();
-  const { code, stdout } = await node.ended;
-  assert.deepEqual([code, stdout], [0, 'waiting\ndone\n']);
-  semaphore.unlink();
-});
+      [name],
+    );
+    assert.equal(await node.line(), 'waiting');
+    semaphore.release();
+    const { code, stdout } = await node.ended;
+    assert.deepEqual([code, stdout], [0, 'waiting\ndone\n']);
+    semaphore.unlink();
+  },
+);
 
-test('a worker that is terminated while it waits takes nothing', limit, async () => {
+test('Semaphore: a worker that is terminated while it waits takes nothing', limit, async () => {
   const name = uniqueName('semaphore');
   using semaphore = Semaphore.create(name, 0);
   for (const call of ['acquire()', 'acquireSync()']) {
@@ -406,7 +414,7 @@ test('a worker that is terminated while it waits takes nothing', limit, async ()
   semaphore.unlink();
 });
 
-test('when a process is killed its permits are gone, and those who wait go on waiting', limit, async () => {
+test('Semaphore: when a process is killed its permits are gone, and those who wait go on waiting', limit, async () => {
   const name = uniqueName('semaphore');
   using semaphore = Semaphore.create(name, 2);
   const node = startScript(
@@ -422,7 +430,7 @@ test('when a process is killed its permits are gone, and those who wait go on wa
   semaphore.unlink();
 });
 
-test('more permits than there can be are refused, and none is given', async () => {
+test('Semaphore: more permits than there can be are refused, and none is given', async () => {
   using own = inMemory(0x7fffffff);
   const { semaphore } = own;
   assert.throws(() => semaphore.release(), { code: 'EOVERFLOW', message: /2147483647/ });
@@ -432,7 +440,7 @@ test('more permits than there can be are refused, and none is given', async () =
   assert.equal(semaphore.value, 0x7fffffff);
 });
 
-test('bad arguments are refused before anything is done', async () => {
+test('Semaphore: bad arguments are refused before anything is done', async () => {
   const name = uniqueName('semaphore');
   for (const value of [-1, 2 ** 31, Number.NaN, 1.5, 2 ** 53]) {
     assert.throws(() => Semaphore.create(name, value), { code: 'ERR_OUT_OF_RANGE' });
@@ -475,7 +483,7 @@ test('bad arguments are refused before anything is done', async () => {
   assert.equal(semaphore.value, 1);
 });
 
-test('memory opened for reading only holds no semaphore for us', () => {
+test('Semaphore: memory opened for reading only holds no semaphore for us', () => {
   const name = uniqueName('memory');
   using memory = SharedMemory.create(name, 4096);
   using _ = Semaphore.inMemory(memory, 0, 1);
@@ -484,7 +492,7 @@ test('memory opened for reading only holds no semaphore for us', () => {
   memory.unlink();
 });
 
-test('what is no semaphore is refused, whatever has its name', () => {
+test('Semaphore: what is no semaphore is refused, whatever has its name', () => {
   const name = uniqueName('semaphore');
   const path = semaphorePath(name);
   for (const content of [new Uint8Array(0), new Uint8Array(31), new Uint8Array(32), new Uint8Array(32).fill(255)]) {
@@ -501,7 +509,7 @@ test('what is no semaphore is refused, whatever has its name', () => {
   assert.equal(readdirSync('/dev/shm').includes(`sem.${name}`), false);
 });
 
-test('a semaphore whose file was truncated is an error, and the process lives', async () => {
+test('Semaphore: a semaphore whose file was truncated is an error, and the process lives', async () => {
   const name = uniqueName('semaphore');
   using semaphore = Semaphore.create(name, 1);
   const fd = openSync(semaphorePath(name), 'r+');
@@ -514,36 +522,40 @@ test('a semaphore whose file was truncated is an error, and the process lives', 
   semaphore.unlink();
 });
 
-test('random bytes over the semaphore are an error or a wrong count, never a crash or a hang', limit, async () => {
-  using own = inMemory(0);
-  const { semaphore, words } = own;
-  const bytes = new Uint8Array(words.buffer, words.byteOffset, 32);
-  const accepted = (error: unknown) =>
-    error instanceof CorruptError || error instanceof TimeoutError || isSystemError('EOVERFLOW')(error);
-  const attempt = (call: () => unknown) => {
-    try {
-      call();
-    } catch (error) {
-      assert.ok(accepted(error), String(error));
+test(
+  'Semaphore: random bytes over the semaphore are an error or a wrong count, never a crash or a hang',
+  limit,
+  async () => {
+    using own = inMemory(0);
+    const { semaphore, words } = own;
+    const bytes = new Uint8Array(words.buffer, words.byteOffset, 32);
+    const accepted = (error: unknown) =>
+      error instanceof CorruptError || error instanceof TimeoutError || isSystemError('EOVERFLOW')(error);
+    const attempt = (call: () => unknown) => {
+      try {
+        call();
+      } catch (error) {
+        assert.ok(accepted(error), String(error));
+      }
+    };
+    for (let i = 0; i < 500; i++) {
+      const pending = semaphore.acquire({ timeout: 3 }).catch((error) => assert.ok(accepted(error), String(error)));
+      // All words, or only those that can be in the way of the checks.
+      for (let k = i % 3 === 0 ? 8 : 0; k < 32; k++) {
+        if (k < 8 || i % 2 === 0) bytes[k] = Math.random() * 256;
+      }
+      attempt(() => semaphore.tryAcquire());
+      attempt(() => semaphore.release());
+      attempt(() => semaphore.release(1000));
+      attempt(() => semaphore.acquireSync({ timeout: 1 }));
+      attempt(() => semaphore.value);
+      await pending;
+      Semaphore.inMemory(own.memory, 64, 0).close();
     }
-  };
-  for (let i = 0; i < 500; i++) {
-    const pending = semaphore.acquire({ timeout: 3 }).catch((error) => assert.ok(accepted(error), String(error)));
-    // All words, or only those that can be in the way of the checks.
-    for (let k = i % 3 === 0 ? 8 : 0; k < 32; k++) {
-      if (k < 8 || i % 2 === 0) bytes[k] = Math.random() * 256;
-    }
-    attempt(() => semaphore.tryAcquire());
-    attempt(() => semaphore.release());
-    attempt(() => semaphore.release(1000));
-    attempt(() => semaphore.acquireSync({ timeout: 1 }));
-    attempt(() => semaphore.value);
-    await pending;
-    Semaphore.inMemory(own.memory, 64, 0).close();
-  }
-});
+  },
+);
 
-test('two programs with many turns each count exactly, each voice with the others', limit, async () => {
+test('Semaphore: two programs with many turns each count exactly, each voice with the others', limit, async () => {
   const name = uniqueName('semaphore');
   using semaphore = Semaphore.create(name, 1);
   using memory = SharedMemory.create(name, 4096);
@@ -566,7 +578,7 @@ test('two programs with many turns each count exactly, each voice with the other
   memory.unlink();
 });
 
-test('a program that only takes and gives permits still lets its timers run', async () => {
+test('Semaphore: a program that only takes and gives permits still lets its timers run', async () => {
   using own = inMemory(1);
   let fired = false;
   setTimeout(() => {
@@ -578,7 +590,7 @@ test('a program that only takes and gives permits still lets its timers run', as
   }
 });
 
-test('where the layout of sem_t is not known, all goes through the C library', limit, async () => {
+test('Semaphore: where the layout of sem_t is not known, all goes through the C library', limit, async () => {
   layout.known = false;
   try {
     const name = uniqueName('semaphore');
@@ -615,7 +627,7 @@ test('where the layout of sem_t is not known, all goes through the C library', l
   }
 });
 
-test('options that are none are refused in every voice', async () => {
+test('Semaphore: options that are none are refused in every voice', async () => {
   const name = uniqueName('semaphore');
   for (const options of [null, 5, 'soon', () => {}] as unknown as object[]) {
     assert.throws(() => Semaphore.create(name, 1, options), { code: 'ERR_INVALID_ARG_TYPE' });

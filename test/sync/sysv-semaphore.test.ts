@@ -48,7 +48,7 @@ int main(int argc, char **argv) { // id, then for each operation: index delta fl
 }`,
 );
 
-test('processes share a set by key and by id', async () => {
+test('SysVSemaphore: processes share a set by key and by id', async () => {
   const key = uniqueKey();
   using set = SysVSemaphore.create(key, [2, 0, 7]);
   const output = await runScript(
@@ -70,7 +70,7 @@ test('processes share a set by key and by id', async () => {
   assert.throws(() => SysVSemaphore.open(key), isSystemError('ENOENT'));
 });
 
-test('ipcs shows the set', () => {
+test('SysVSemaphore: ipcs shows the set', () => {
   const key = uniqueKey();
   using set = SysVSemaphore.create(key, [1, 2], { mode: 0o640 });
   const row = execFileSync('ipcs', ['-s'], { encoding: 'utf8' })
@@ -81,7 +81,7 @@ test('ipcs shows the set', () => {
   set.remove();
 });
 
-test('operations are done together or not at all', () => {
+test('SysVSemaphore: operations are done together or not at all', () => {
   using set = fresh(1, 0);
   assert.equal(
     set.tryOperate([
@@ -102,7 +102,7 @@ test('operations are done together or not at all', () => {
   assert.deepEqual(set.values(), [0, 0]);
 });
 
-test('a delta of 0 waits until the value is 0', async () => {
+test('SysVSemaphore: a delta of 0 waits until the value is 0', async () => {
   using set = fresh(2);
   const zero = [{ index: 0, delta: 0 }];
   assert.equal(set.tryOperate(zero), false);
@@ -115,7 +115,7 @@ test('a delta of 0 waits until the value is 0', async () => {
   set.operateSync(zero);
 });
 
-test('all three voices wait for permits, and give them', async () => {
+test('SysVSemaphore: all three voices wait for permits, and give them', async () => {
   using set = fresh(0);
   assert.equal(set.tryOperate(take()), false);
   assert.throws(() => set.operateSync(take(), { timeout: 10 }), TimeoutError);
@@ -143,7 +143,7 @@ test('all three voices wait for permits, and give them', async () => {
   await c.kill();
 });
 
-test('equal operations are done in the order of the calls, by one thread; others go past them', async () => {
+test('SysVSemaphore: equal operations are done in the order of the calls, by one thread; others go past them', async () => {
   using set = fresh(0, 0);
   const order: number[] = [];
   const waits = Array.from({ length: 500 }, async (_, i) => {
@@ -164,14 +164,14 @@ test('equal operations are done in the order of the calls, by one thread; others
   );
 });
 
-test('an operation of this process may be what another of it waits for', async () => {
+test('SysVSemaphore: an operation of this process may be what another of it waits for', async () => {
   using set = fresh(1);
   const zero = set.operate([{ index: 0, delta: 0 }]);
   await set.operate(take());
   await zero;
 });
 
-test('an abort or time-out ends the wait with nothing taken; the others go on waiting', async () => {
+test('SysVSemaphore: an abort or time-out ends the wait with nothing taken; the others go on waiting', async () => {
   using set = fresh(0);
   const reason = new Error('enough');
   const controller = new AbortController();
@@ -190,7 +190,7 @@ test('an abort or time-out ends the wait with nothing taken; the others go on wa
   assert.equal(set.state(0).waitingForMore, 0);
 });
 
-test('permits given at the very moment of an abort are taken by the call or still there, never lost', async () => {
+test('SysVSemaphore: permits given at the very moment of an abort are taken by the call or still there, never lost', async () => {
   using set = fresh(0);
   for (let i = 0; i < 300; i++) {
     const controller = new AbortController();
@@ -208,7 +208,9 @@ test('permits given at the very moment of an abort are taken by the call or stil
   }
 });
 
-test('the kernel gives back what a killed process took with undo, and nothing else', { timeout: 60_000 }, async () => {
+test('SysVSemaphore: the kernel gives back what a killed process took with undo, and nothing else', {
+  timeout: 60_000,
+}, async () => {
   using set = fresh(5, 5, 0);
   const c = start(semop, [String(set.id), '0', '-2', String(0x1000), '1', '-1', '0', '2', '1', String(0x1000)]);
   await c.line();
@@ -232,7 +234,7 @@ test('the kernel gives back what a killed process took with undo, and nothing el
   assert.deepEqual(set.values(), [0, 3, 0]);
 });
 
-test('what undo is to give back is the process’s: it outlives the thread that waited, and comes with the death', async () => {
+test('SysVSemaphore: what undo is to give back is the process’s: it outlives the thread that waited, and comes with the death', async () => {
   using set = fresh(0);
   const node = startScript(
     `import { SysVSemaphore } from 'vecino';
@@ -255,7 +257,7 @@ test('what undo is to give back is the process’s: it outlives the thread that 
   assert.deepEqual(set.values(), [37]);
 });
 
-test('setValue() forgets what was to be undone, and wakes who waits', async () => {
+test('SysVSemaphore: setValue() forgets what was to be undone, and wakes who waits', async () => {
   using set = fresh(3);
   const c = start(semop, [String(set.id), '0', '-1', String(0x1000)]);
   await c.line();
@@ -267,7 +269,7 @@ test('setValue() forgets what was to be undone, and wakes who waits', async () =
   assert.deepEqual(set.values(), [1]);
 });
 
-test('removing the set ends every wait with EIDRM, and every use after it', async () => {
+test('SysVSemaphore: removing the set ends every wait with EIDRM, and every use after it', async () => {
   using set = fresh(0);
   using other = SysVSemaphore.open({ id: set.id });
   const waits = [set.operate(take()), other.operate([{ index: 0, delta: -2 }])].map((wait) =>
@@ -299,7 +301,7 @@ test('removing the set ends every wait with EIDRM, and every use after it', asyn
   assert.throws(() => SysVSemaphore.open({ id: set.id }), isSystemError('EINVAL'));
 });
 
-test('close() ends what waits; the set stays; everything after it is refused', async () => {
+test('SysVSemaphore: close() ends what waits; the set stays; everything after it is refused', async () => {
   const set = fresh(0);
   using other = SysVSemaphore.open({ id: set.id });
   const waits = [set.operate(take()), set.operate(take()), set.operate(take(0, -2))].map((wait) =>
@@ -316,7 +318,7 @@ test('close() ends what waits; the set stays; everything after it is refused', a
   assert.deepEqual(other.values(), [0]);
 });
 
-test('ten waits keep neither file system calls nor the end of the program back', async () => {
+test('SysVSemaphore: ten waits keep neither file system calls nor the end of the program back', async () => {
   using set = fresh(0);
   const waits = Array.from({ length: 10 }, (_, i) => set.operate(take(0, -1 - i)));
   assert.match(await readFile('/proc/self/comm', 'utf8'), /\S/);
@@ -332,7 +334,7 @@ test('ten waits keep neither file system calls nor the end of the program back',
   assert.deepEqual([outcome.code, outcome.stderr], [0, '']);
 });
 
-test('a worker that is terminated while it waits takes nothing', async () => {
+test('SysVSemaphore: a worker that is terminated while it waits takes nothing', async () => {
   using set = fresh(0);
   for (const call of ['set.operate([{ index: 0, delta: -1 }])', 'set.operateSync([{ index: 0, delta: -1 }])']) {
     const source = `
@@ -351,7 +353,9 @@ test('a worker that is terminated while it waits takes nothing', async () => {
   assert.deepEqual(set.values(), [1]);
 });
 
-test('whoever opens a set while it is being made sees it with its values', { timeout: 60_000 }, async () => {
+test('SysVSemaphore: whoever opens a set while it is being made sees it with its values', {
+  timeout: 60_000,
+}, async () => {
   const opener = startScript(
     `import { SysVSemaphore } from 'vecino';
      import { once } from 'node:events';
@@ -377,7 +381,7 @@ test('whoever opens a set while it is being made sees it with its values', { tim
   await opener.kill();
 });
 
-test('a set that a C program made without any operation is opened all the same', async () => {
+test('SysVSemaphore: a set that a C program made without any operation is opened all the same', async () => {
   const program = compile(
     folder,
     'make',
@@ -397,7 +401,7 @@ int main(void) {
   set.remove();
 });
 
-test('a Python program with sysv_ipc takes and gives permits', async (context) => {
+test('SysVSemaphore: a Python program with sysv_ipc takes and gives permits', async (context) => {
   const key = uniqueKey();
   using set = SysVSemaphore.create(key, [0]);
   made.add(set);
@@ -428,7 +432,7 @@ print("done", flush=True)`,
   await python.ended;
 });
 
-test('a value that would go beyond 32767 is refused, with nothing done', async () => {
+test('SysVSemaphore: a value that would go beyond 32767 is refused, with nothing done', async () => {
   using set = fresh(32767, 32766);
   for (const operations of [give(), [...give(1), ...give(0)], give(1, 2)]) {
     assert.throws(() => set.tryOperate(operations), { code: 'ERANGE', message: /32767 \(SEMVMX\)/ });
@@ -438,7 +442,7 @@ test('a value that would go beyond 32767 is refused, with nothing done', async (
   assert.deepEqual(set.values(), [32767, 32766]);
 });
 
-test('errors beyond the kernel’s limits name the limit, its value and how to raise it', async () => {
+test('SysVSemaphore: errors beyond the kernel’s limits name the limit, its value and how to raise it', async () => {
   const limits = semaphoreLimits();
   using set = fresh(1);
   if (limits.operations < 65535) {
@@ -461,7 +465,7 @@ test('errors beyond the kernel’s limits name the limit, its value and how to r
   }
 });
 
-test('bad keys, values and modes are refused, and no set is made', () => {
+test('SysVSemaphore: bad keys, values and modes are refused, and no set is made', () => {
   const key = uniqueKey();
   for (const wrong of [0, -1]) {
     assert.throws(() => SysVSemaphore.create(wrong, [1]), { code: 'ERR_INVALID_ARG_VALUE' });
@@ -488,7 +492,7 @@ test('bad keys, values and modes are refused, and no set is made', () => {
   assert.throws(() => SysVSemaphore.open(key), isSystemError('ENOENT'));
 });
 
-test('bad operations are refused in every voice, and nothing is done', async () => {
+test('SysVSemaphore: bad operations are refused in every voice, and nothing is done', async () => {
   using set = fresh(1, 1);
   const throwing = {
     index: 0,
@@ -543,7 +547,7 @@ test('bad operations are refused in every voice, and nothing is done', async () 
   assert.deepEqual(set.values(), [1, 1]);
 });
 
-test('a program that only operates still lets its timers run', async () => {
+test('SysVSemaphore: a program that only operates still lets its timers run', async () => {
   using set = fresh(1);
   let fired = false;
   setTimeout(() => {
@@ -552,7 +556,7 @@ test('a program that only operates still lets its timers run', async () => {
   while (!fired) await set.operate([...take(), ...give()]);
 });
 
-test('what was granted to a worker that is terminated before it hears of it is given back, also if it had waited for zero', {
+test('SysVSemaphore: what was granted to a worker that is terminated before it hears of it is given back, also if it had waited for zero', {
   timeout: 60_000,
 }, async () => {
   using set = fresh(0, 0);
@@ -572,7 +576,7 @@ test('what was granted to a worker that is terminated before it hears of it is g
   assert.deepEqual(set.values(), [1, 1]);
 });
 
-test('options that are none are refused in every voice', async () => {
+test('SysVSemaphore: options that are none are refused in every voice', async () => {
   using set = fresh(1);
   for (const options of [null, 5, 'soon', () => {}].map((value) => bad<object>(value))) {
     assert.throws(() => set.operateSync(take(), options), { code: 'ERR_INVALID_ARG_TYPE' });

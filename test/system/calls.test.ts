@@ -42,7 +42,7 @@ const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const bytes = (value: string) => new TextEncoder().encode(value);
 const isSystemError = (code: string) => (error: unknown) => error instanceof SystemError && error.code === code;
 
-test('errors carry code, errno, syscall and path as Node does, and the C library names for all that locks need', () => {
+test('System calls: errors carry code, errno, syscall and path as Node does, and the C library names for all that locks need', () => {
   try {
     open('/nowhere/at/all', 0);
     assert.fail();
@@ -66,7 +66,7 @@ test('errors carry code, errno, syscall and path as Node does, and the C library
   }
 });
 
-test('a file is opened, written, reserved, cut, copied within the kernel, and closed', () => {
+test('System calls: a file is opened, written, reserved, cut, copied within the kernel, and closed', () => {
   const folder = temporaryFolder();
   const fd = open(join(folder, 'a'), constants['O_RDWR']! | constants['O_CREAT']! | constants['O_EXCL']!);
   assert.equal(write(fd, bytes('hello world')), 11);
@@ -95,7 +95,7 @@ test('a file is opened, written, reserved, cut, copied within the kernel, and cl
   assert.throws(() => close(fd), isSystemError('EBADF'));
 });
 
-test('every descriptor is close-on-exec, whichever call made it', () => {
+test('System calls: every descriptor is close-on-exec, whichever call made it', () => {
   const made = [...pipe2(), eventfd(), open('/dev/null', 0), ...socketpair('stream')];
   made.push(dup(made[0]!));
   dup3(made[0]!, made[2]!);
@@ -103,7 +103,7 @@ test('every descriptor is close-on-exec, whichever call made it', () => {
   for (const fd of made) close(fd);
 });
 
-test('eventfd: non-blocking and close-on-exec whatever flags are given, which add to that', () => {
+test('System calls: eventfd: non-blocking and close-on-exec whatever flags are given, which add to that', () => {
   for (const flags of [0, constants['EFD_SEMAPHORE']!, constants['EFD_NONBLOCK']!]) {
     const fd = eventfd(2, flags);
     assert.equal(
@@ -119,7 +119,7 @@ test('eventfd: non-blocking and close-on-exec whatever flags are given, which ad
   }
 });
 
-test('splice moves bytes between a pipe and a file without the process seeing them', () => {
+test('System calls: splice moves bytes between a pipe and a file without the process seeing them', () => {
   const folder = temporaryFolder();
   writeFileSync(join(folder, 'in'), 'through a pipe');
   const from = open(join(folder, 'in'), 0);
@@ -135,7 +135,7 @@ test('splice moves bytes between a pipe and a file without the process seeing th
   for (const fd of [from, to, reader, writer]) close(fd);
 });
 
-test('a FIFO is made with mkfifo, and once only', () => {
+test('System calls: a FIFO is made with mkfifo, and once only', () => {
   const path = join(temporaryFolder(), 'fifo');
   mkfifo(path);
   assert.throws(() => mkfifo(path), isSystemError('EEXIST'));
@@ -144,7 +144,7 @@ test('a FIFO is made with mkfifo, and once only', () => {
   close(fd);
 });
 
-test('descriptors go over a Unix socket, 253 at the most', () => {
+test('System calls: descriptors go over a Unix socket, 253 at the most', () => {
   const [a, b] = socketpair('seqpacket');
   const [reader, writer] = pipe2();
   assert.equal(sendmsg(a, bytes('here'), [writer, reader]), 4);
@@ -162,7 +162,7 @@ test('descriptors go over a Unix socket, 253 at the most', () => {
   for (const fd of [...many.descriptors, ...descriptors, reader, writer, a, b]) close(fd);
 });
 
-test('the tally agrees with the kernel, which counts reads and writes of a process itself', async () => {
+test('System calls: the tally agrees with the kernel, which counts reads and writes of a process itself', async () => {
   const program = `
     import { readFileSync } from 'node:fs';
     import { close, open, pipe2, read, tally, write, constants } from 'vecino/system';
@@ -191,7 +191,7 @@ test('the tally agrees with the kernel, which counts reads and writes of a proce
   }
 });
 
-test('a blocking wait that signals interrupt goes on for the time that remains', async () => {
+test('System calls: a blocking wait that signals interrupt goes on for the time that remains', async () => {
   const program = `
     import { eventfd, readableSync } from 'vecino/system';
     let handled = 0;
@@ -209,7 +209,7 @@ test('a blocking wait that signals interrupt goes on for the time that remains',
   assert.equal(stdout, 'ready\nERR_VECINO_TIMEOUT true\ntrue\n');
 });
 
-test('a futex wait ends by a wake from another process, by its time-out, and at once if the word has changed', async () => {
+test('System calls: a futex wait ends by a wake from another process, by its time-out, and at once if the word has changed', async () => {
   using memory = SharedMemory.anonymous(4096);
   const words = new Int32Array(memory.buffer);
   assert.equal(futexWait(words, 0, 1), false);
@@ -233,7 +233,7 @@ test('a futex wait ends by a wake from another process, by its time-out, and at 
   assert.throws(() => futexWait(words, 1024, 0), { code: 'ERR_OUT_OF_RANGE' });
 });
 
-test('pollNow and readableSync see what is there', () => {
+test('System calls: pollNow and readableSync see what is there', () => {
   const [reader, writer] = pipe2();
   assert.equal(pollNow(reader, constants['POLLIN']!), 0);
   assert.throws(() => readableSync(reader, { timeout: 0 }), TimeoutError);
@@ -244,7 +244,7 @@ test('pollNow and readableSync see what is there', () => {
   close(reader);
 });
 
-test('a wait for a descriptor that is not open is EBADF in each voice, and never taken for readiness', async () => {
+test('System calls: a wait for a descriptor that is not open is EBADF in each voice, and never taken for readiness', async () => {
   const [reader, writer] = pipe2();
   close(reader);
   const isClosed = (error: unknown) => error instanceof SystemError && error.code === 'EBADF';
@@ -256,7 +256,7 @@ test('a wait for a descriptor that is not open is EBADF in each voice, and never
   close(writer);
 });
 
-test('a view that says that it is larger than it is reads and writes nothing', () => {
+test('System calls: a view that says that it is larger than it is reads and writes nothing', () => {
   const [reader, writer] = pipe2();
   const liar = new Uint8Array(4);
   Object.defineProperty(liar, 'length', { value: 99 });
@@ -269,7 +269,7 @@ test('a view that says that it is larger than it is reads and writes nothing', (
   close(writer);
 });
 
-test('a thread blocked in a system call does not keep a worker from being ended', async () => {
+test('System calls: a thread blocked in a system call does not keep a worker from being ended', async () => {
   const { Worker } = await import('node:worker_threads');
   const source = `
     import { parentPort } from 'node:worker_threads';
@@ -283,7 +283,7 @@ test('a thread blocked in a system call does not keep a worker from being ended'
   assert.throws(() => close(fd), isSystemError('EBADF'), 'it went with its thread');
 });
 
-test('bad arguments are refused before the system call', () => {
+test('System calls: bad arguments are refused before the system call', () => {
   for (const call of [
     () => open('', 0),
     () => open('a\0b', 0),

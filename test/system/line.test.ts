@@ -13,7 +13,7 @@ function busy(milliseconds: number): void {
   while (performance.now() < end);
 }
 
-test('a time-out of 0 is one try, also for who has to give the event loop a turn first', async () => {
+test('Wait queue: a time-out of 0 is one try, also for who has to give the event loop a turn first', async () => {
   const queue = MessageQueue.create(uniqueName('queue'), { maxMessages: 2, messageSize: 8 });
   queue.unlink();
   const sysv = SysVMessageQueue.create('private');

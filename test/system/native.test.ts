@@ -18,7 +18,7 @@ const load = (folder: string) =>
   startScript(`await import(${JSON.stringify(`${folder}/dist/system/index.js`)}); console.log('loaded');`).ended;
 const built = join(root, 'native', 'build', 'Release', 'vecino.node');
 
-test('without an addon, one sentence says what to install and what to run', async () => {
+test('Addon: without an addon, one sentence says what to install and what to run', async () => {
   const { code, stderr } = await load(copyOfPackage());
   assert.equal(code, 1);
   assert.match(
@@ -27,7 +27,7 @@ test('without an addon, one sentence says what to install and what to run', asyn
   );
 });
 
-test('a prebuilt addon is preferred, and one that does not load gives way to the local build', async () => {
+test('Addon: a prebuilt addon is preferred, and one that does not load gives way to the local build', async () => {
   const folder = copyOfPackage();
   const prebuilt = join(folder, 'prebuilds', `linux-${process.arch}`);
   mkdirSync(prebuilt, { recursive: true });
@@ -42,14 +42,14 @@ test('a prebuilt addon is preferred, and one that does not load gives way to the
   assert.equal((await load(folder)).stdout, 'loaded\n');
 });
 
-test('on another system than Linux it says so', async () => {
+test('Addon: on another system than Linux it says so', async () => {
   const { stderr } = await startScript(
     `Object.defineProperty(process, 'platform', { value: 'darwin' }); await import('vecino');`,
   ).ended;
   assert.match(stderr, /works on Linux only/);
 });
 
-test('workers load it at the same time, use it, and go, some of them by force, while others go on', async () => {
+test('Addon: workers load it at the same time, use it, and go, some of them by force, while others go on', async () => {
   const source = `
     import { parentPort } from 'node:worker_threads';
     import { SharedMemory } from ${JSON.stringify(import.meta.resolve('vecino'))};
@@ -84,7 +84,7 @@ test('workers load it at the same time, use it, and go, some of them by force, w
   assert.equal(native.mappingCount(), 0);
 });
 
-test('arguments of a wrong type reach no descriptor: the addon answers EBADF or EINVAL and lives', () => {
+test('Addon: arguments of a wrong type reach no descriptor: the addon answers EBADF or EINVAL and lives', () => {
   const functions = native as unknown as Record<string, unknown>;
   const odd = [
     undefined,
@@ -138,7 +138,7 @@ test('arguments of a wrong type reach no descriptor: the addon answers EBADF or 
   assert.ok(calls > 100);
 });
 
-test('the symbols that the addon needs are in every C library since glibc 2.34', () => {
+test('Addon: the symbols that the addon needs are in every C library since glibc 2.34', () => {
   const text = readFileSync(built, 'latin1');
   const versions = [...text.matchAll(/GLIBC_2\.(\d+)/g)].map((match) => Number(match[1]));
   assert.ok(Math.max(...versions) <= 34, `needs glibc 2.${Math.max(...versions)}`);

@@ -182,7 +182,7 @@ test("Options: those of a prototype are the caller's own, and one that nothing i
   assert.throws(() => vecino.pipe({ toString: 1 } as never), /options\.toString does not exist\. There are: capacity/);
 });
 
-test('A time-out is told in whole milliseconds and names the channel', async () => {
+test('Options: A time-out is told in whole milliseconds and names the channel', async () => {
   const name = uniqueName();
   const listener = await vecino.listen(name);
   const [connection, peer] = await Promise.all([vecino.connect<number>(name), listener.accept()]);

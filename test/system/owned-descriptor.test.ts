@@ -31,11 +31,14 @@ for (const [how, end] of [
   ['is terminated', (worker: Worker) => worker.terminate()],
   ['exits', exited],
 ] as const) {
-  test(`pipes and sockets of a thread that ${how} are closed, and their peers are told`, limit, async () => {
-    const name = `${folder}/server-${how}`;
-    // What a first worker and a first wait leave open for good is open after this.
-    await end((await thread('const { reader } = v.pipe(); reader.read().catch(() => {});'))[0]);
-    const [worker, said] = await thread(`
+  test(
+    `Descriptors: pipes and sockets of a thread that ${how} are closed, and their peers are told`,
+    limit,
+    async () => {
+      const name = `${folder}/server-${how}`;
+      // What a first worker and a first wait leave open for good is open after this.
+      await end((await thread('const { reader } = v.pipe(); reader.read().catch(() => {});'))[0]);
+      const [worker, said] = await thread(`
       const pipe = globalThis.pipe = v.pipe();
       const server = globalThis.server = v.unix.listen(${JSON.stringify(name)});
       const other = globalThis.other = v.tcp.listen();
@@ -45,27 +48,28 @@ for (const [how, end] of [
         socket.sendSync(new Uint8Array(1));
       });
       return [pipe.writer.fd, other.address.port];`);
-    try {
-      const [writer, port] = said as [number, number];
-      const before = descriptors();
-      const socket = await unix.connect(name);
-      assert.equal((await socket.receive())?.bytes.length, 1);
-      const taken = await tcp.connect({ port });
-      const other = openSync('/dev/null', 'r');
-      // A number that was closed behind the owner's back and names something else by now is not its to close.
-      close(writer);
-      const stranger = dup3(other, writer);
-      await end(worker);
-      assert.equal(await socket.receive(), null);
-      await assert.rejects(taken.receive(), { code: 'ECONNRESET' }); // nobody had accepted it
-      closeSync(stranger); // it is still open
-      for (const each of [socket, taken]) each.close();
-      closeSync(other);
-      assert.ok(descriptors().length <= before.length - 4, descriptors().join('\n'));
-    } finally {
-      await worker.terminate();
-    }
-  });
+      try {
+        const [writer, port] = said as [number, number];
+        const before = descriptors();
+        const socket = await unix.connect(name);
+        assert.equal((await socket.receive())?.bytes.length, 1);
+        const taken = await tcp.connect({ port });
+        const other = openSync('/dev/null', 'r');
+        // A number that was closed behind the owner's back and names something else by now is not its to close.
+        close(writer);
+        const stranger = dup3(other, writer);
+        await end(worker);
+        assert.equal(await socket.receive(), null);
+        await assert.rejects(taken.receive(), { code: 'ECONNRESET' }); // nobody had accepted it
+        closeSync(stranger); // it is still open
+        for (const each of [socket, taken]) each.close();
+        closeSync(other);
+        assert.ok(descriptors().length <= before.length - 4, descriptors().join('\n'));
+      } finally {
+        await worker.terminate();
+      }
+    },
+  );
 }
 
 /** Every call that makes descriptors; none of them is given to an object. */

@@ -7,7 +7,7 @@ import { startScript } from '../support/processes.js';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-test('readable() resolves when bytes arrive, and not before', async () => {
+test('Readiness: readable() resolves when bytes arrive, and not before', async () => {
   const [reader, writer] = pipe2(constants['O_NONBLOCK']);
   let arrived = false;
   const waiting = readable(reader).then(() => assert.ok(arrived));
@@ -20,7 +20,7 @@ test('readable() resolves when bytes arrive, and not before', async () => {
   close(writer);
 });
 
-test('readable() fails with TimeoutError after its timeout and can be waited on again', async () => {
+test('Readiness: readable() fails with TimeoutError after its timeout and can be waited on again', async () => {
   const fd = eventfd();
   await assert.rejects(
     readable(fd, { timeout: 10 }),
@@ -31,7 +31,7 @@ test('readable() fails with TimeoutError after its timeout and can be waited on 
   close(fd);
 });
 
-test('an abort rejects the wait with the reason of the signal, also one that was aborted before', async () => {
+test('Readiness: an abort rejects the wait with the reason of the signal, also one that was aborted before', async () => {
   const fd = eventfd();
   const reason = new Error('enough');
   const controller = new AbortController();
@@ -42,7 +42,7 @@ test('an abort rejects the wait with the reason of the signal, also one that was
   close(fd);
 });
 
-test('many waits on one descriptor all end', async () => {
+test('Readiness: many waits on one descriptor all end', async () => {
   const fd = eventfd();
   const waits = Array.from({ length: 20 }, () => readable(fd));
   write(fd, new Uint8Array(new BigUint64Array([1n]).buffer));
@@ -50,7 +50,7 @@ test('many waits on one descriptor all end', async () => {
   close(fd);
 });
 
-test('a regular file and a closed descriptor are refused with the reason', async () => {
+test('Readiness: a regular file and a closed descriptor are refused with the reason', async () => {
   const { openSync, closeSync } = await import('node:fs');
   const file = openSync('/proc/self/exe', 'r');
   await assert.rejects(readable(file), (error) => error instanceof SystemError && error.code === 'EPERM');
@@ -58,7 +58,7 @@ test('a regular file and a closed descriptor are refused with the reason', async
   await assert.rejects(readable(file), (error) => error instanceof SystemError && error.code === 'EBADF');
 });
 
-test('a pending wait keeps the program running; nothing else does', async () => {
+test('Readiness: a pending wait keeps the program running; nothing else does', async () => {
   const program = `
     import { eventfd, readable, write } from 'vecino/system';
     const fd = eventfd();
@@ -69,7 +69,7 @@ test('a pending wait keeps the program running; nothing else does', async () => 
   assert.deepEqual([code, stdout, stderr], [0, 'woken\n', '']);
 });
 
-test('several workers wait at once, and ending one that waits harms nobody', async () => {
+test('Readiness: several workers wait at once, and ending one that waits harms nobody', async () => {
   const source = `
     import { parentPort, workerData } from 'node:worker_threads';
     import { eventfd, readable } from ${JSON.stringify(import.meta.resolve('vecino/system'))};

@@ -20,13 +20,13 @@ const change = (memory: Int32Array, index: number, value: number, count = 1) => 
 };
 const limit = { timeout: 60_000 };
 
-test('a wait for a word that has changed already resolves at once, without a descriptor', async () => {
+test('Words: a wait for a word that has changed already resolves at once, without a descriptor', async () => {
   using memory = words(1);
   await waitWord(memory, 0, 5, forever());
   assert.equal(wordWay(), undefined);
 });
 
-test('a wait ends when the word changes and somebody wakes it', limit, async () => {
+test('Words: a wait ends when the word changes and somebody wakes it', limit, async () => {
   using memory = words(4);
   let changed = false;
   const waiting = waitWord(memory, 3, 0, forever()).then(() => assert.ok(changed));
@@ -37,7 +37,7 @@ test('a wait ends when the word changes and somebody wakes it', limit, async () 
   await waiting;
 });
 
-test('a time-out and an abort end the wait, and the word can be waited for again', limit, async () => {
+test('Words: a time-out and an abort end the wait, and the word can be waited for again', limit, async () => {
   using memory = words(1);
   await assert.rejects(waitWord(memory, 0, 0, within(5)), TimeoutError);
   await assert.rejects(waitWord(memory, 0, 0, within(0)), TimeoutError);
@@ -52,7 +52,7 @@ test('a time-out and an abort end the wait, and the word can be waited for again
   await waiting;
 });
 
-test('the wake-up of an aborted waiter goes to the next one', limit, async () => {
+test('Words: the wake-up of an aborted waiter goes to the next one', limit, async () => {
   using memory = words(1);
   for (let round = 0; round < 50; round++) {
     Atomics.store(memory, 0, 0);
@@ -66,7 +66,7 @@ test('the wake-up of an aborted waiter goes to the next one', limit, async () =>
   }
 });
 
-test('a wait for several words ends with the first of them', limit, async () => {
+test('Words: a wait for several words ends with the first of them', limit, async () => {
   using memory = words(64);
   const places = Array.from(memory, (_, index) => ({ words: memory, index, expected: 0 }));
   const waiting = waitWords(places, forever());
@@ -75,7 +75,7 @@ test('a wait for several words ends with the first of them', limit, async () => 
   await assert.rejects(waitWords(places.slice(0, 40), within(1)), TimeoutError);
 });
 
-test('waits end with an error when their memory is about to be unmapped', limit, async () => {
+test('Words: waits end with an error when their memory is about to be unmapped', limit, async () => {
   using memory = words(2);
   using other = words(1);
   const waiting = waitWord(memory, 1, 0, forever());
@@ -86,7 +86,7 @@ test('waits end with an error when their memory is about to be unmapped', limit,
   await unconcerned;
 });
 
-test('a thread that waits comes back after its time-out', () => {
+test('Words: a thread that waits comes back after its time-out', () => {
   using memory = words(1);
   const deadline = within(5);
   assert.throws(() => {
@@ -95,7 +95,7 @@ test('a thread that waits comes back after its time-out', () => {
   waitWordSync(memory, 0, 1, forever());
 });
 
-test('futexWaitAsync() is the public face of it', limit, async () => {
+test('Words: futexWaitAsync() is the public face of it', limit, async () => {
   using memory = words(1);
   const waiting = futexWaitAsync(memory, 0, 0);
   change(memory, 0, -1);
@@ -108,7 +108,7 @@ test('futexWaitAsync() is the public face of it', limit, async () => {
   await assert.rejects(futexWaitAsync(memory, 0, -1, { timeout: -1 }), { code: 'ERR_OUT_OF_RANGE' });
 });
 
-test('bad arguments are refused', async () => {
+test('Words: bad arguments are refused', async () => {
   using memory = words(1);
   const bad = [
     [null, 0],
@@ -165,7 +165,7 @@ for (const [way, count, threads] of [
   ['look', 300, 0],
 ] as const) {
   test(
-    `${count} words are waited for with '${way}', by ${threads} threads, none when nobody waits`,
+    `Words: ${count} words are waited for with '${way}', by ${threads} threads, none when nobody waits`,
     limit,
     async (t) => {
       const env = { ...process.env, VECINO_WORDS: way };
@@ -176,7 +176,7 @@ for (const [way, count, threads] of [
   );
 }
 
-test('every way serves workers, also those that are terminated while they wait', limit, async () => {
+test('Words: every way serves workers, also those that are terminated while they wait', limit, async () => {
   const source = `
     import { parentPort, workerData } from 'node:worker_threads';
     import { SharedMemory } from ${JSON.stringify(import.meta.resolve('vecino/memory'))};
@@ -216,7 +216,7 @@ test('every way serves workers, also those that are terminated while they wait',
   }
 });
 
-test('a pending wait keeps the program running; process.exit() ends it at once', limit, async () => {
+test('Words: a pending wait keeps the program running; process.exit() ends it at once', limit, async () => {
   const waiting = `
     import { SharedMemory } from 'vecino/memory';
     import { Deadline, futexWake } from 'vecino/system';
@@ -235,7 +235,7 @@ test('a pending wait keeps the program running; process.exit() ends it at once',
   }
 });
 
-test('a wake-up that died with a killed waiter is noticed: the word is looked at again', limit, async () => {
+test('Words: a wake-up that died with a killed waiter is noticed: the word is looked at again', limit, async () => {
   // The C program takes the only wake-up and dies with it.
   const folder = temporaryFolder();
   const thief = compile(
@@ -270,7 +270,7 @@ test('a wake-up that died with a killed waiter is noticed: the word is looked at
   memory.close();
 });
 
-test('a terminated worker that blocks on a word comes back', limit, async () => {
+test('Words: a terminated worker that blocks on a word comes back', limit, async () => {
   const source = `
     import { parentPort } from 'node:worker_threads';
     const { Deadline } = await import(${JSON.stringify(import.meta.resolve('vecino/system'))});

@@ -29,7 +29,7 @@ const common = fc.letrec<{ value: unknown }>((tie) => ({
   ),
 })).value;
 
-test('msgpack: another library reads what is sent, and what that writes is received', () => {
+test('MessagePack: another library reads what is sent, and what that writes is received', () => {
   const reader = new Unpackr({ useRecords: false, copyBuffers: true } as never);
   const writer = new Packr({ useRecords: false, variableMapSize: true });
   fc.assert(
@@ -45,7 +45,7 @@ test('msgpack: another library reads what is sent, and what that writes is recei
   const unknown = new Unpackr({ useRecords: false });
   assert.throws(() => unknown.unpack(encode(extended)), /nknown extension/); // which it could pass over
 });
-test('msgpack: what other languages write: integers of 64 bits are bigints, a map whose keys are no strings is a Map', () => {
+test('MessagePack: what other languages write: integers of 64 bits are bigints, a map whose keys are no strings is a Map', () => {
   assert.equal(decode(0xcf, 0, 0, 0, 1, 0, 0, 0, 0), 2n ** 32n);
   assert.equal(decode(0xd3, 255, 255, 255, 255, 255, 255, 255, 255), -1n);
   assert.equal(decode(0xca, 0x3f, 0x80, 0, 0), 1);
@@ -59,7 +59,7 @@ test('msgpack: what other languages write: integers of 64 bits are bigints, a ma
   );
   assert.deepEqual(decode(0xde, 0, 1, 0xd9, 1, 97, 0xdc, 0, 1, 0xcc, 200), { a: [200] });
 });
-test('msgpack: bytes that are no value are an error: none reads beyond its end, allocates for what is not there, or goes deeper than may be', () => {
+test('MessagePack: bytes that are no value are an error: none reads beyond its end, allocates for what is not there, or goes deeper than may be', () => {
   const nothing: number[][] = [
     [],
     [0xc1],
@@ -109,7 +109,7 @@ test('msgpack: bytes that are no value are an error: none reads beyond its end, 
     { numRuns: 1000 },
   );
 });
-test('msgpack: objects of another realm are what they are there, and arrive as those of this one', () => {
+test('MessagePack: objects of another realm are what they are there, and arrive as those of this one', () => {
   const foreign = runInNewContext(
     `({ list: [1, new Map([[1, new Set([2])]]), new Date(5), /x/g, new Uint8Array(2), new TypeError('t'), new DataView(new ArrayBuffer(1))] })`,
   );
@@ -129,7 +129,7 @@ test('msgpack: objects of another realm are what they are there, and arrive as t
   }
   assert.throws(() => encode([runInNewContext('new (class Own extends TypeError {})()')]), { path: 'value[0]' });
 });
-test('msgpack: properties that the prototype of all objects was given are none of a value', () => {
+test('MessagePack: properties that the prototype of all objects was given are none of a value', () => {
   Object.defineProperty(Object.prototype, 'spoilt', { value: 1, enumerable: true, configurable: true });
   try {
     const bytes = encode({ a: 1 });
@@ -138,7 +138,7 @@ test('msgpack: properties that the prototype of all objects was given are none o
     Reflect.deleteProperty(Object.prototype, 'spoilt');
   }
 });
-test('msgpack: what was encoded for one long value is not kept', () => {
+test('MessagePack: what was encoded for one long value is not kept', () => {
   const long = coder.encode('x'.repeat(2 ** 22));
   assert.ok(coder.encode(1).buffer.byteLength < 2 ** 20);
   assert.equal(long.length, 2 ** 22 + 5);
@@ -162,7 +162,7 @@ async function decodeInLittle(bytes: Uint8Array): Promise<string> {
     await worker.terminate();
   }
 }
-test('msgpack: arrays within arrays that each claim all that is left are refused before they have memory', async () => {
+test('MessagePack: arrays within arrays that each claim all that is left are refused before they have memory', async () => {
   const bytes = Buffer.alloc(1 << 20, 0xc0);
   for (let at = 0; at < 5 * 400; at += 5) {
     bytes[at] = 0xdd;
@@ -174,7 +174,7 @@ for (const [kind, one] of [
   ['objects', [0x81, 0xa4, 0x31, 0x30, 0x32, 0x33, 0xc0]],
   ['errors', [0xc7, 0x0e, 0x65, 0xa5, 0x45, 0x72, 0x72, 0x6f, 0x72, 0x80, 0x81, 0xa4, 0x31, 0x30, 0x32, 0x33, 0xc0]],
 ] as const) {
-  test(`msgpack: ${kind} whose only property is a large index do not have memory for those below`, async () => {
+  test(`MessagePack: ${kind} whose only property is a large index do not have memory for those below`, async () => {
     const count = 20_000;
     const bytes = Buffer.concat([
       Buffer.from([0xdc, count >> 8, count & 0xff]),

@@ -29,7 +29,7 @@ async function pair<T>(options: ListenOptions<T> = {}): Promise<[Connection<T>, 
 }
 const bytes = (length: number) => Uint8Array.from({ length }, (_, i) => i % 251);
 
-test('messages arrive whole and in order, both ways, in all three voices', async () => {
+test('Connection: messages arrive whole and in order, both ways, in all three voices', async () => {
   const [a, b] = await pair<number>({ codec: 'json' });
   assert.equal(b.tryReceive(), undefined);
   await a.send(1);
@@ -55,7 +55,7 @@ for (const [codec, values] of [
   [layout({ count: 'u32', price: 'f64', name: { utf8: 16 } }), [{ count: 7, price: 1.25, name: 'ACME' }]],
   [{ encode: (n: number) => Uint8Array.of(n), decode: (b: Uint8Array) => b[0]! }, [7, 255]],
 ] as [Codec, unknown[]][]) {
-  test(`codec ${typeof codec === 'string' ? codec : 'encode' in codec ? 'custom' : 'layout'}: what is sent is what arrives`, async () => {
+  test(`Connection: codec ${typeof codec === 'string' ? codec : 'encode' in codec ? 'custom' : 'layout'}: what is sent is what arrives`, async () => {
     const [a, b] = await pair<unknown>({ codec, capacity: 65_536 });
     for (const value of values) {
       const [received] = await Promise.all([b.receive(), a.send(value)]);
@@ -66,7 +66,7 @@ for (const [codec, values] of [
   });
 }
 
-test('what was received stays what it was when more comes', async () => {
+test('Connection: what was received stays what it was when more comes', async () => {
   const values = [
     { at: 1, bytes: bytes(100) },
     { at: 2, bytes: bytes(100).fill(9) },
@@ -85,7 +85,7 @@ test('what was received stays what it was when more comes', async () => {
   b.close();
 });
 
-test('what a codec cannot carry is refused by the sender, and the next message is whole', async () => {
+test('Connection: what a codec cannot carry is refused by the sender, and the next message is whole', async () => {
   const cycle: { self?: unknown } = {};
   cycle.self = cycle;
   const nasty = {
@@ -116,7 +116,7 @@ test('what a codec cannot carry is refused by the sender, and the next message i
   }
 });
 
-test('a full ring: trySend is false, sendSync and send run out of time, an abort rejects, and none of them has sent', async () => {
+test('Connection: a full ring: trySend is false, sendSync and send run out of time, an abort rejects, and none of them has sent', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
   const message = bytes(1000);
   let sent = 0;
@@ -145,7 +145,7 @@ test('a full ring: trySend is false, sendSync and send run out of time, an abort
   b.close();
 });
 
-test('an empty ring: receive runs out of time or is aborted, takes nothing, and those who wait are served in their order', async () => {
+test('Connection: an empty ring: receive runs out of time or is aborted, takes nothing, and those who wait are served in their order', async () => {
   const [a, b] = await pair<number>();
   await assert.rejects(b.receive({ timeout: 5 }), TimeoutError);
   assert.throws(() => b.receiveSync({ timeout: 5 }), TimeoutError);
@@ -161,7 +161,7 @@ test('an empty ring: receive runs out of time or is aborted, takes nothing, and 
   b.close();
 });
 
-test('a message longer than the ring travels in parts, in send and sendSync; trySend and reserve say that they cannot', async () => {
+test('Connection: a message longer than the ring travels in parts, in send and sendSync; trySend and reserve say that they cannot', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
   const large = bytes(1_000_000);
   assert.throws(() => a.trySend(large), MessageTooLargeError);
@@ -176,7 +176,7 @@ test('a message longer than the ring travels in parts, in send and sendSync; try
   b.close();
 });
 
-test('parts whose sender gave up are thrown away, and the next message is whole', async () => {
+test('Connection: parts whose sender gave up are thrown away, and the next message is whole', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
   await assert.rejects(a.send(bytes(100_000), { timeout: 5 }), TimeoutError);
   const next = a.send(bytes(300));
@@ -186,7 +186,7 @@ test('parts whose sender gave up are thrown away, and the next message is whole'
   b.close();
 });
 
-test('a message that the peer does not take is refused before anything is sent', async () => {
+test('Connection: a message that the peer does not take is refused before anything is sent', async () => {
   const name = uniqueName();
   await using listener = await listen<Uint8Array>(name, { codec: 'bytes', maxMessageSize: 1000 });
   const [a, b] = await Promise.all([listener.accept(), connect<Uint8Array>(name, { codec: 'bytes' })]);
@@ -198,7 +198,7 @@ test('a message that the peer does not take is refused before anything is sent',
   b.close();
 });
 
-test('reserve and commit send without a copy; discard sends nothing; one loan at a time', async () => {
+test('Connection: reserve and commit send without a copy; discard sends nothing; one loan at a time', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
   const loan = a.reserve(8);
   loan.bytes.set([1, 2, 3, 4, 5, 6, 7, 8]);
@@ -220,7 +220,7 @@ test('reserve and commit send without a copy; discard sends nothing; one loan at
   b.close();
 });
 
-test('positions run over 31 and 32 bits, and nothing is lost or found twice', async () => {
+test('Connection: positions run over 31 and 32 bits, and nothing is lost or found twice', async () => {
   const capacity = 2 ** 24;
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity });
   const most = (capacity / 8) * 3 - 8;
@@ -242,7 +242,7 @@ test('positions run over 31 and 32 bits, and nothing is lost or found twice', as
   b.close();
 });
 
-test('drain hands over what is there, where it lies, up to a limit', async () => {
+test('Connection: drain hands over what is there, where it lies, up to a limit', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 8192 });
   for (let i = 0; i < 10; i++) a.trySend(bytes(i));
   const lengths: number[] = [];
@@ -275,7 +275,7 @@ test('drain hands over what is there, where it lies, up to a limit', async () =>
   a.close();
 });
 
-test('drain loses nothing: neither by what is no visitor, nor by a limit of 0 when the peer is gone', async () => {
+test('Connection: drain loses nothing: neither by what is no visitor, nor by a limit of 0 when the peer is gone', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
   const lengths: number[] = [];
   const visit = (_memory: Uint8Array, _offset: number, length: number) => void lengths.push(length);
@@ -298,7 +298,7 @@ test('drain loses nothing: neither by what is no visitor, nor by a limit of 0 wh
   b.close();
 });
 
-test('drain comes to an end though more is sent all the time', { timeout: 60_000 }, async () => {
+test('Connection: drain comes to an end though more is sent all the time', { timeout: 60_000 }, async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
   const message = bytes(64);
   a.trySend(message);
@@ -311,7 +311,7 @@ test('drain comes to an end though more is sent all the time', { timeout: 60_000
   b.close();
 });
 
-test('a ring whose messages were all received has room for the longest that goes at once', {
+test('Connection: a ring whose messages were all received has room for the longest that goes at once', {
   timeout: 60_000,
 }, async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
@@ -327,7 +327,7 @@ test('a ring whose messages were all received has room for the longest that goes
   b.close();
 });
 
-test('close: what was sent before is received, then receive throws and a loop ends; sends fail', async () => {
+test('Connection: close: what was sent before is received, then receive throws and a loop ends; sends fail', async () => {
   const [a, b] = await pair<number>();
   const waiting = a.receive();
   for (let i = 0; i < 5; i++) await b.send(i);
@@ -348,7 +348,7 @@ test('close: what was sent before is received, then receive throws and a loop en
   a.close();
 });
 
-test('close while waiting ends each wait with ClosedError, on both sides', async () => {
+test('Connection: close while waiting ends each wait with ClosedError, on both sides', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
   while (a.trySend(bytes(500)));
   const mine = [a.send(bytes(500)), a.receive()].map((each) => assert.rejects(each, ClosedError));
@@ -366,7 +366,7 @@ test('close while waiting ends each wait with ClosedError, on both sides', async
   b.close();
 });
 
-test('end: the peer reads to the end and can still answer', async () => {
+test('Connection: end: the peer reads to the end and can still answer', async () => {
   const [a, b] = await pair<string>({ codec: 'text' });
   await a.send('question');
   await a.end();
@@ -380,7 +380,7 @@ test('end: the peer reads to the end and can still answer', async () => {
   b.close();
 });
 
-test('nothing is sent behind the end: not what waited behind it, nor what was reserved before', async () => {
+test('Connection: nothing is sent behind the end: not what waited behind it, nor what was reserved before', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
   const loan = a.reserve(4);
   await assert.rejects(a.end(), { code: 'ERR_VECINO_LOAN_OPEN' });
@@ -407,7 +407,7 @@ test('nothing is sent behind the end: not what waited behind it, nor what was re
   b.close();
 });
 
-test('a loan of a connection that has closed says so, and is not committed in vain', async () => {
+test('Connection: a loan of a connection that has closed says so, and is not committed in vain', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
   const loan = a.reserve(4);
   const { bytes: memory } = loan;
@@ -423,7 +423,7 @@ test('a loan of a connection that has closed says so, and is not committed in va
   other.discard();
 });
 
-test('leaving a loop early leaves the connection open', async () => {
+test('Connection: leaving a loop early leaves the connection open', async () => {
   const [a, b] = await pair<number>();
   for (let i = 0; i < 3; i++) await a.send(i);
   for await (const n of b) if (n === 1) break;
@@ -432,7 +432,7 @@ test('leaving a loop early leaves the connection open', async () => {
   b.close();
 });
 
-test('results that are always there do not starve the event loop', async () => {
+test('Connection: results that are always there do not starve the event loop', async () => {
   const [a, b] = await pair<number>();
   let turns = 0;
   let over = false;
@@ -452,7 +452,7 @@ test('results that are always there do not starve the event loop', async () => {
   b.close();
 });
 
-test('a loop over messages that are there already does not starve the event loop either', async () => {
+test('Connection: a loop over messages that are there already does not starve the event loop either', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 2 ** 20 });
   let sent = 0;
   while (a.trySend(bytes(8))) sent++;
@@ -468,7 +468,7 @@ test('a loop over messages that are there already does not starve the event loop
   b.close();
 });
 
-test('whoever waits behind one that is aborted is tried: what is there, or fits, is had without a wake-up', {
+test('Connection: whoever waits behind one that is aborted is tried: what is there, or fits, is had without a wake-up', {
   timeout: 60_000,
 }, async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096, spin: 0 });
@@ -508,7 +508,7 @@ test('whoever waits behind one that is aborted is tried: what is there, or fits,
   b.close();
 });
 
-test('both directions waiting at once, in mixed voices, lose no wake-up', async () => {
+test('Connection: both directions waiting at once, in mixed voices, lose no wake-up', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
   while (a.trySend(bytes(500)));
   const received = a.receive();
@@ -524,7 +524,7 @@ test('both directions waiting at once, in mixed voices, lose no wake-up', async 
   b.close();
 });
 
-test('what waits to be sent is what it was then, also from a Buffer that is used again', async () => {
+test('Connection: what waits to be sent is what it was then, also from a Buffer that is used again', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096, spin: 0 });
   while (a.trySend(bytes(1000)));
   const buffer = Buffer.alloc(1000, 1);
@@ -537,7 +537,7 @@ test('what waits to be sent is what it was then, also from a Buffer that is used
   b.close();
 });
 
-test('a codec that closes the connection while it decodes breaks nothing', async () => {
+test('Connection: a codec that closes the connection while it decodes breaks nothing', async () => {
   for (const voice of ['tryReceive', 'receive', 'waiting', 'loop'] as const) {
     let close = () => {};
     const decode = (value: Uint8Array) => {
@@ -561,7 +561,7 @@ test('a codec that closes the connection while it decodes breaks nothing', async
   }
 });
 
-test('a stream says that it cannot carry null, and does not end as if all had come', async () => {
+test('Connection: a stream says that it cannot carry null, and does not end as if all had come', async () => {
   const [a, b] = await pair<unknown>({ codec: 'json' });
   for (const value of [1, null, 2]) a.trySend(value);
   a.close();
@@ -576,7 +576,7 @@ test('a stream says that it cannot carry null, and does not end as if all had co
   assert.equal(b.closed, true);
 });
 
-test('a listener has read its options: what becomes of the object later changes nothing', async () => {
+test('Connection: a listener has read its options: what becomes of the object later changes nothing', async () => {
   const options: ListenOptions<unknown> = { codec: 'text' };
   const name = uniqueName();
   await using listener = await listen(`/${name}`, options);
@@ -589,7 +589,7 @@ test('a listener has read its options: what becomes of the object later changes 
   b.close();
 });
 
-test('only true allows a peer: not a promise, and not an exception', { timeout: 60_000 }, async () => {
+test('Connection: only true allows a peer: not a promise, and not an exception', { timeout: 60_000 }, async () => {
   const throws = () => {
     throw new Error('mine');
   };
@@ -611,7 +611,7 @@ test('only true allows a peer: not a promise, and not an exception', { timeout: 
   await accepted;
 });
 
-test('streams carry messages, and end with the connection', async () => {
+test('Connection: streams carry messages, and end with the connection', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
   const { readable, writable } = a.toStreams();
   const answers: number[] = [];
@@ -631,7 +631,7 @@ test('streams carry messages, and end with the connection', async () => {
   a.close();
 });
 
-test('bad arguments are refused before anything happens', async () => {
+test('Connection: bad arguments are refused before anything happens', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes' });
   for (const value of ['x', 1, null, undefined, {}, [1], new ArrayBuffer(8)]) {
     assert.throws(() => a.trySend(value as never), { code: 'ERR_VECINO_NOT_ENCODABLE' });
@@ -665,7 +665,7 @@ test('bad arguments are refused before anything happens', async () => {
   }
 });
 
-test('undefined cannot be sent where it would pass for no message', async () => {
+test('Connection: undefined cannot be sent where it would pass for no message', async () => {
   const [a, b] = await pair<unknown>({ codec: 'msgpack' });
   await assert.rejects(a.send(undefined), { code: 'ERR_VECINO_NOT_ENCODABLE', path: 'value' });
   await a.send(null);
@@ -674,7 +674,7 @@ test('undefined cannot be sent where it would pass for no message', async () => 
   b.close();
 });
 
-test('msgpack: values that send others while they are encoded, values of any length, and some that cannot be encoded, in turn', async () => {
+test('Connection: msgpack: values that send others while they are encoded, values of any length, and some that cannot be encoded, in turn', async () => {
   const [a, b] = await pair<unknown>({ codec: 'msgpack', capacity: 2 ** 24 });
   const [c, d] = await pair<unknown>({ codec: 'msgpack', capacity: 2 ** 24 });
   for (const length of [1, 100, 511, 512, 513, 5000, 100_000, 2 ** 21, 3, 9000, 0]) {
@@ -704,7 +704,7 @@ test('msgpack: values that send others while they are encoded, values of any len
   for (const connection of [a, b, c, d]) connection.close();
 });
 
-test('a layout whose values send, fail or close while they are written into the ring spoils nothing', async () => {
+test('Connection: a layout whose values send, fail or close while they are written into the ring spoils nothing', async () => {
   const plan = layout({ id: 'u32', name: { utf8: 8 } });
   const [a, b] = await pair({ codec: plan });
   const value = (name: () => string) => ({
@@ -730,7 +730,7 @@ test('a layout whose values send, fail or close while they are written into the 
   b.close();
 });
 
-test('a value whose getter closes the connection, reserves or ends is not sent, in any voice', async () => {
+test('Connection: a value whose getter closes the connection, reserves or ends is not sent, in any voice', async () => {
   const acts: [(a: Connection<unknown>) => unknown, object][] = [
     [(a) => a.close(), { code: 'ERR_VECINO_CLOSED' }],
     [(a) => void a.end(), { code: 'ERR_VECINO_CLOSED' }],
@@ -753,7 +753,7 @@ test('a value whose getter closes the connection, reserves or ends is not sent, 
   }
 });
 
-test('what is sent and closed between two looks is received, by tryReceive, by drain and by those who wait', async () => {
+test('Connection: what is sent and closed between two looks is received, by tryReceive, by drain and by those who wait', async () => {
   const real = Object.getOwnPropertyDescriptor(RingConsumer.prototype, 'producerClosed')!;
   const received: number[] = [];
   for (const look of [
@@ -780,7 +780,7 @@ test('what is sent and closed between two looks is received, by tryReceive, by d
   assert.deepEqual(received, [1, 2, 3, 4]);
 });
 
-test('one receive makes room for a sender that waits, in each voice, and before this side blocks', async () => {
+test('Connection: one receive makes room for a sender that waits, in each voice, and before this side blocks', async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096, spin: 0 });
   for (const receive of [() => b.receive(), () => b.tryReceive(), () => b.receiveSync(), () => b.drain(() => {}, 1)]) {
     while (a.trySend(bytes(64)));
@@ -797,11 +797,13 @@ test('one receive makes room for a sender that waits, in each voice, and before 
   b.close();
 });
 
-test('nothing is left in the runtime folder', () => {
+test('Connection: nothing is left in the runtime folder', () => {
   assert.ok(!existsSync(runtime) || readdirSync(runtime).length === 0);
 });
 
-test('without any spin, messages longer than the ring go both ways at once', { timeout: 60_000 }, async () => {
+test('Connection: without any spin, messages longer than the ring go both ways at once', {
+  timeout: 60_000,
+}, async () => {
   const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096, spin: 0 });
   const message = bytes(100_000);
   for (let i = 0; i < 20; i++) {

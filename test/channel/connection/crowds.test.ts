@@ -57,7 +57,7 @@ test(
 );
 
 test(
-  'connect: one that is sent away because it was slow to speak among many that are silent connects again',
+  'Listener: connect: one that is sent away because it was slow to speak among many that are silent connects again',
   limit,
   async () => {
     const name = uniqueName();
@@ -98,7 +98,7 @@ test(
 );
 
 test(
-  'connect: thousands at once from one process are all served, with two descriptors each at most on their way',
+  'Listener: connect: thousands at once from one process are all served, with two descriptors each at most on their way',
   limit,
   async () => {
     const name = uniqueName();
@@ -137,7 +137,7 @@ test(
 );
 
 test(
-  'connect: those that wait for their turn have their own time-outs and aborts, and come in order',
+  'Listener: connect: those that wait for their turn have their own time-outs and aborts, and come in order',
   limit,
   async () => {
     const name = uniqueName();

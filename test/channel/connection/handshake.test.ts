@@ -46,7 +46,7 @@ async function against(answer: (socket: UnixSocket) => unknown, timeout = 30_000
 const json = (value: unknown) => Buffer.from(JSON.stringify(value));
 
 test(
-  'a listener that hands over no memory, or such as cannot be relied on, is found out, and nothing of it is kept',
+  'Handshake: a listener that hands over no memory, or such as cannot be relied on, is found out, and nothing of it is kept',
   limit,
   async () => {
     const sealed = SharedMemory.anonymous(SIZE);
@@ -80,7 +80,7 @@ test(
   },
 );
 
-test('terms that make no sense, and what is no answer at all, are a CorruptError', limit, async () => {
+test('Handshake: terms that make no sense, and what is no answer at all, are a CorruptError', limit, async () => {
   const sealed = SharedMemory.anonymous(SIZE);
   for (const answer of [
     ...['', '{', 'null', '[]', '7', '{}', '{"vecino":2}'].map((text) => Buffer.from(text)),
@@ -101,7 +101,7 @@ test('terms that make no sense, and what is no answer at all, are a CorruptError
 });
 
 test(
-  'a listener that says nothing is waited for as long as the time-out, one that hangs up not at all',
+  'Handshake: a listener that says nothing is waited for as long as the time-out, one that hangs up not at all',
   limit,
   async () => {
     assert.ok((await against(() => {}, 20)) instanceof TimeoutError);
@@ -125,21 +125,25 @@ test(
   },
 );
 
-test('a listener that is stopped is waited for; when it goes on it serves who has waited', limit, async () => {
-  const name = uniqueName();
-  const peer = startScript(`
+test(
+  'Handshake: a listener that is stopped is waited for; when it goes on it serves who has waited',
+  limit,
+  async () => {
+    const name = uniqueName();
+    const peer = startScript(`
     import { listen } from 'vecino';
     const listener = await listen('${name}', { codec: 'text' });
     console.log('up');
     for await (const connection of listener) connection.send(await connection.receive());`);
-  await peer.line();
-  process.kill(peer.pid, 'SIGSTOP');
-  await assert.rejects(connect(name, { codec: 'text', timeout: 50 }), TimeoutError);
-  const waiting = connect<string>(name, { codec: 'text' });
-  setTimeout(() => process.kill(peer.pid, 'SIGCONT'), 20);
-  const connection = await waiting;
-  await connection.send('hello');
-  assert.equal(await connection.receive(), 'hello');
-  connection.close();
-  await peer.kill();
-});
+    await peer.line();
+    process.kill(peer.pid, 'SIGSTOP');
+    await assert.rejects(connect(name, { codec: 'text', timeout: 50 }), TimeoutError);
+    const waiting = connect<string>(name, { codec: 'text' });
+    setTimeout(() => process.kill(peer.pid, 'SIGCONT'), 20);
+    const connection = await waiting;
+    await connection.send('hello');
+    assert.equal(await connection.receive(), 'hello');
+    connection.close();
+    await peer.kill();
+  },
+);

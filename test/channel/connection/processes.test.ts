@@ -47,7 +47,7 @@ async function withPeer(
   return [connection, peer];
 }
 
-test('a peer that is killed: all it had sent is received, then whoever waits gets PeerDiedError', {
+test('Connection: a peer that is killed: all it had sent is received, then whoever waits gets PeerDiedError', {
   timeout: 60_000,
 }, async () => {
   const [connection, peer] = await withPeer(`
@@ -67,7 +67,7 @@ test('a peer that is killed: all it had sent is received, then whoever waits get
   connection.close();
 });
 
-test('a peer that is killed ends every wait at once: receive, send of a full ring, and the Sync voice', {
+test('Connection: a peer that is killed ends every wait at once: receive, send of a full ring, and the Sync voice', {
   timeout: 60_000,
 }, async () => {
   const [connection, peer] = await withPeer("console.log('up');");
@@ -85,7 +85,7 @@ test('a peer that is killed ends every wait at once: receive, send of a full rin
   other.close();
 });
 
-test('somebody who only ever tries learns of the death too', { timeout: 60_000 }, async () => {
+test('Connection: somebody who only ever tries learns of the death too', { timeout: 60_000 }, async () => {
   const [connection, peer] = await withPeer('');
   await peer.kill();
   assert.throws(() => {
@@ -103,7 +103,7 @@ test('somebody who only ever tries learns of the death too', { timeout: 60_000 }
   other.close();
 });
 
-test('a message sent immediately before the end is received: exit(0) is a clean end, exit(1) is a death', {
+test('Connection: a message sent immediately before the end is received: exit(0) is a clean end, exit(1) is a death', {
   timeout: 60_000,
 }, async () => {
   for (const [how, error] of [
@@ -119,7 +119,7 @@ test('a message sent immediately before the end is received: exit(0) is a clean 
   }
 });
 
-test('a peer that is stopped holds nobody up for longer than that, and loses nothing', {
+test('Connection: a peer that is stopped holds nobody up for longer than that, and loses nothing', {
   timeout: 60_000,
 }, async () => {
   const [connection, peer] = await withPeer(`
@@ -136,7 +136,7 @@ test('a peer that is stopped holds nobody up for longer than that, and loses not
   await peer.kill();
 });
 
-test('a name in use is refused; the name of a listener that was killed is free at once', {
+test('Connection: a name in use is refused; the name of a listener that was killed is free at once', {
   timeout: 60_000,
 }, async () => {
   const name = uniqueName();
@@ -160,7 +160,9 @@ test('a name in use is refused; the name of a listener that was killed is free a
   await assert.rejects(connect(uniqueName()), (error) => error instanceof SystemError && error.code === 'ENOENT');
 });
 
-test('strangers that say nothing, nonsense or too much, or leave, hold nobody up', { timeout: 60_000 }, async () => {
+test('Connection: strangers that say nothing, nonsense or too much, or leave, hold nobody up', {
+  timeout: 60_000,
+}, async () => {
   const name = uniqueName();
   await using listener = await listen(name, { codec: 'text' });
   const socket = join(runtime, name, 'socket');
@@ -191,7 +193,7 @@ test('strangers that say nothing, nonsense or too much, or leave, hold nobody up
   mute.close();
 });
 
-test('many strangers that say nothing are hurried: somebody who speaks is accepted before the first of them is sent away', {
+test('Connection: many strangers that say nothing are hurried: somebody who speaks is accepted before the first of them is sent away', {
   timeout: 60_000,
 }, async () => {
   const name = uniqueName();
@@ -206,7 +208,7 @@ test('many strangers that say nothing are hurried: somebody who speaks is accept
   for (const each of mute) each.close();
 });
 
-test('a stranger of another user is sent away before he has said anything, and no memory is shared with him', {
+test('Connection: a stranger of another user is sent away before he has said anything, and no memory is shared with him', {
   timeout: 60_000,
 }, async (t) => {
   if (process.getuid!() !== 0) return t.skip('needs root, to be somebody else');
@@ -243,7 +245,7 @@ test('a stranger of another user is sent away before he has said anything, and n
   assert.deepEqual(seen, [65534, 0]);
 });
 
-test('a full file system is ENOSPC for who listens, leaves nothing behind, and does not stop those who are there', {
+test('Connection: a full file system is ENOSPC for who listens, leaves nothing behind, and does not stop those who are there', {
   timeout: 60_000,
 }, async (t) => {
   const source = `
@@ -271,7 +273,7 @@ test('a full file system is ENOSPC for who listens, leaves nothing behind, and d
   ]);
 });
 
-test("another user's folder is not used", { timeout: 60_000 }, async (t) => {
+test("Connection: another user's folder is not used", { timeout: 60_000 }, async (t) => {
   if (process.getuid!() !== 0) return t.skip('needs root, to be somebody else');
   const name = uniqueName();
   await using _listener = await listen(name);
@@ -287,7 +289,9 @@ test("another user's folder is not used", { timeout: 60_000 }, async (t) => {
   assert.equal(stdout, 'EACCES\n', stderr);
 });
 
-test('a worker thread can have a connection, and its termination is a death', { timeout: 60_000 }, async () => {
+test('Connection: a worker thread can have a connection, and its termination is a death', {
+  timeout: 60_000,
+}, async () => {
   const name = uniqueName();
   await using listener = await listen<string>(name, { codec: 'text' });
   const worker = new Worker(
@@ -305,7 +309,7 @@ test('a worker thread can have a connection, and its termination is a death', { 
   connection.close();
 });
 
-test('a connection costs one descriptor, and none is left when it closes', async () => {
+test('Connection: a connection costs one descriptor, and none is left when it closes', async () => {
   const count = () => readdirSync('/proc/self/fd').length;
   const name = uniqueName();
   await using listener = await listen(name);
@@ -317,7 +321,7 @@ test('a connection costs one descriptor, and none is left when it closes', async
   assert.equal(count(), before);
 });
 
-test('with too few descriptors either side fails clearly and leaks none', { timeout: 60_000 }, async () => {
+test('Connection: with too few descriptors either side fails clearly and leaks none', { timeout: 60_000 }, async () => {
   const outcome = await start(
     'sh',
     [
@@ -350,7 +354,9 @@ test('with too few descriptors either side fails clearly and leaks none', { time
   assert.equal(outcome.stdout, 'clear\nagain\n', outcome.stderr);
 });
 
-test('an open connection or listener does not keep a program running; a wait does', { timeout: 60_000 }, async () => {
+test('Connection: an open connection or listener does not keep a program running; a wait does', {
+  timeout: 60_000,
+}, async () => {
   const outcome = await startScript(`
     import { connect, listen } from 'vecino';
     const listener = await listen('${uniqueName()}', { codec: 'text' });

@@ -11,7 +11,7 @@ import { temporaryFolder, uniqueName } from '../../support/processes.js';
 const POLLIN = constants['POLLIN']!;
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
 
-test('a bell is heard however many others were rung and are not quieted', { timeout: 60_000 }, () => {
+test('Doorbell: a bell is heard however many others were rung and are not quieted', { timeout: 60_000 }, () => {
   const name = uniqueName();
   const places = Array.from({ length: 60 }, () => Place.open(name, { kind: 'topic', codec: 'x', geometry: {} }));
   const bells = places.map((place) => new Doorbell(place));

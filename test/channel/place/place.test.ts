@@ -20,7 +20,7 @@ const POLLIN = constants['POLLIN']!;
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
 const topic: Description = { kind: 'topic', codec: 'json', geometry: { capacity: 4096 } };
 
-test('a channel is there as long as somebody takes part, and gone with the last', () => {
+test('Channel directory: a channel is there as long as somebody takes part, and gone with the last', () => {
   const name = uniqueName();
   const first = Place.open(name, topic);
   const second = Place.open(name, topic);
@@ -37,7 +37,7 @@ test('a channel is there as long as somebody takes part, and gone with the last'
   assert.ok(!existsSync(second.folder));
 });
 
-test('another kind, codec or size is refused with both', () => {
+test('Channel directory: another kind, codec or size is refused with both', () => {
   const name = uniqueName();
   using first = Place.open(name, topic);
   const open = (other: Partial<Description>) => () =>
@@ -48,7 +48,9 @@ test('another kind, codec or size is refused with both', () => {
   assert.equal(first.seat, 0);
 });
 
-test('what a killed process leaves is removed by the next that opens or lists it', { timeout: 60_000 }, async () => {
+test('Channel directory: what a killed process leaves is removed by the next that opens or lists it', {
+  timeout: 60_000,
+}, async () => {
   for (const next of ['open', 'list']) {
     const name = uniqueName();
     const dead = startScript(`
@@ -67,14 +69,14 @@ test('what a killed process leaves is removed by the next that opens or lists it
   }
 });
 
-test('a folder without a control file, left by a maker that died, is completed', () => {
+test('Channel directory: a folder without a control file, left by a maker that died, is completed', () => {
   const name = uniqueName();
   mkdirSync(join(process.env['VECINO_RUNTIME_DIR']!, name));
   using place = Place.open(name, topic);
   assert.equal(place.seat, 0);
 });
 
-test('a channel that was removed and not cleared away, for its remover was stopped or killed, holds up nobody', () => {
+test('Channel directory: a channel that was removed and not cleared away, for its remover was stopped or killed, holds up nobody', () => {
   const beginnings = [
     (folder: string) => rmSync(join(folder, 'slots')),
     (folder: string) => rmSync(join(folder, 'control')),
@@ -103,7 +105,7 @@ test('a channel that was removed and not cleared away, for its remover was stopp
   }
 });
 
-test('a maker that is stopped or killed before its channel has its name holds up nobody, and leaves nothing for long', () => {
+test('Channel directory: a maker that is stopped or killed before its channel has its name holds up nobody, and leaves nothing for long', () => {
   const root = process.env['VECINO_RUNTIME_DIR']!;
   const name = uniqueName();
   for (const files of [[], ['control.new']]) {
@@ -148,7 +150,7 @@ test("Queues: what a killed process has left under the name of another kind of c
   Queue.unlink(name);
 });
 
-test('a process that is killed while channels are opened and closed leaves nothing that the others do not clear away', {
+test('Channel directory: a process that is killed while channels are opened and closed leaves nothing that the others do not clear away', {
   timeout: 120_000,
 }, async () => {
   const name = uniqueName();
@@ -175,7 +177,9 @@ test('a process that is killed while channels are opened and closed leaves nothi
   }
 });
 
-test('a bell wakes who waits, is quiet after, and says when nobody is there', { timeout: 60_000 }, async () => {
+test('Channel directory: a bell wakes who waits, is quiet after, and says when nobody is there', {
+  timeout: 60_000,
+}, async () => {
   const name = uniqueName();
   using a = Place.open(name, topic);
   using b = Place.open(name, topic);

@@ -11,7 +11,7 @@ import { another, queueName } from './support.js';
 const limit = { timeout: 120_000 };
 
 for (const voice of ['queue.receiveSync()', 'await queue.receive()']) {
-  test(`${voice}, asleep, gets the message of a consumer that is killed`, limit, async () => {
+  test(`Queue: ${voice}, asleep, gets the message of a consumer that is killed`, limit, async () => {
     const name = queueName();
     using queue = await Queue.open<number>(name);
     const sleeper = another(
@@ -41,7 +41,7 @@ for (const voice of ['queue.receiveSync()', 'await queue.receive()']) {
   });
 }
 
-test('a message in the hands of one who died stands in its old place', limit, async () => {
+test('Queue: a message in the hands of one who died stands in its old place', limit, async () => {
   const name = queueName();
   using queue = await Queue.open<string>(name);
   for (const text of ['a', 'b', 'c']) queue.sendSync(text);
@@ -68,7 +68,7 @@ test('a message in the hands of one who died stands in its old place', limit, as
   assert.deepEqual([queue.stats().ready, queue.stats().inFlight, queue.stats().recovered], [0, 0, 2]);
 });
 
-test('one who never waits finds what the dead had too, and so does who comes later', limit, async () => {
+test('Queue: one who never waits finds what the dead had too, and so does who comes later', limit, async () => {
   const name = queueName();
   const queue = await Queue.open<string>(name);
   queue.sendSync('a');
@@ -92,7 +92,7 @@ test('one who never waits finds what the dead had too, and so does who comes lat
 });
 
 test(
-  'a consumer that is stopped with a message in hand, and a producer at full speed, hold up nobody',
+  'Queue: a consumer that is stopped with a message in hand, and a producer at full speed, hold up nobody',
   limit,
   async () => {
     const name = queueName();
@@ -146,7 +146,7 @@ test(
 );
 
 test(
-  'a message for which two stopped consumers were woken is taken by a third, who sleeps; so it is with room',
+  'Queue: a message for which two stopped consumers were woken is taken by a third, who sleeps; so it is with room',
   limit,
   async () => {
     const name = queueName();
@@ -184,7 +184,7 @@ test(
   },
 );
 
-test('an unlinked queue whose last user is killed goes when the next queue is made', limit, async () => {
+test('Queue: an unlinked queue whose last user is killed goes when the next queue is made', limit, async () => {
   const name = queueName();
   const user = another(name, `say('up'); setInterval(() => {}, 1e6);`);
   await user.line();
@@ -200,7 +200,7 @@ test('an unlinked queue whose last user is killed goes when the next queue is ma
   assert.equal(unlinked(), 0);
 });
 
-test('a sleeping producer goes on when the consumer dies that had its room', limit, async () => {
+test('Queue: a sleeping producer goes on when the consumer dies that had its room', limit, async () => {
   const name = queueName();
   using queue = await Queue.open<number>(name, { capacity: 2 });
   const producer = another(name, `for (let i = 0; i < 4; i++) { queue.sendSync(i); say('sent ' + i); }`);
@@ -230,7 +230,7 @@ test('a sleeping producer goes on when the consumer dies that had its room', lim
 const KILLS = 140;
 const MOST = 32768;
 
-test(`after ${KILLS} kills the account balances: nothing lost, nothing twice without a death, nobody hangs`, {
+test(`Queue: after ${KILLS} kills the account balances: nothing lost, nothing twice without a death, nobody hangs`, {
   timeout: 300_000,
 }, async () => {
   const name = queueName();
@@ -380,7 +380,7 @@ test(`after ${KILLS} kills the account balances: nothing lost, nothing twice wit
 });
 
 test(
-  'killed in the middle of opening, closing and unlinking: the next one finds a queue that works',
+  'Queue: killed in the middle of opening, closing and unlinking: the next one finds a queue that works',
   limit,
   async () => {
     const name = queueName();

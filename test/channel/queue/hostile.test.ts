@@ -97,7 +97,7 @@ test(`${TRIALS} random words in random places: CorruptError or normal work`, { t
   assert.ok(worked > TRIALS && corrupt > 0, `${worked} worked, ${corrupt} were refused`);
 });
 
-test('two processes at work while the memory is spoiled end as they should', { timeout: 120_000 }, async () => {
+test('Queue: two processes at work while the memory is spoiled end as they should', { timeout: 120_000 }, async () => {
   const plan = planOf(geometry);
   for (let round = 0; round < 4; round++) {
     const name = queueName();
@@ -133,7 +133,7 @@ test('two processes at work while the memory is spoiled end as they should', { t
   }
 });
 
-test('a file that is cut under those who use it is a CorruptError', async () => {
+test('Queue: a file that is cut under those who use it is a CorruptError', async () => {
   const name = queueName();
   const queue = await Queue.open<string>(name, { ...geometry });
   const fd = openSync(file(name), 'r+');
@@ -150,7 +150,7 @@ test('a file that is cut under those who use it is a CorruptError', async () => 
   assert.equal(Queue.unlink(name), true);
 });
 
-test('a control file with impossible sizes, or none, is refused', async () => {
+test('Queue: a control file with impossible sizes, or none, is refused', async () => {
   for (const [from, to] of [
     ['"capacity":16', '"capacity":99'],
     ['"capacity":16', '"capacity":00'],

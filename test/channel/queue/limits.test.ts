@@ -8,7 +8,7 @@ import { queueName } from './support.js';
 
 const limit = { timeout: 60_000 };
 
-test('without memory it is ENOSPC, and nothing is left', limit, async (context) => {
+test('Queue: without memory it is ENOSPC, and nothing is left', limit, async (context) => {
   const script = `
     import { Queue } from 'vecino';
     import { readdirSync } from 'node:fs';
@@ -25,7 +25,7 @@ test('without memory it is ENOSPC, and nothing is left', limit, async (context) 
   assert.deepEqual(stdout.trim().split('\n'), ['ENOSPC fallocate', '0', 'x']);
 });
 
-test('with no descriptor left it is EMFILE, and works again when there are', limit, async () => {
+test('Queue: with no descriptor left it is EMFILE, and works again when there are', limit, async () => {
   const output = await runScript(
     `
     import { Queue } from 'vecino';
@@ -55,7 +55,7 @@ test('with no descriptor left it is EMFILE, and works again when there are', lim
   assert.deepEqual(lines.slice(-3), ['ERR_VECINO_TIMEOUT', 'x', 'ERR_VECINO_TIMEOUT']);
 });
 
-test('256 have it open; one more is EADDRINUSE, until one closes', limit, async () => {
+test('Queue: 256 have it open; one more is EADDRINUSE, until one closes', limit, async () => {
   const name = queueName();
   const queues: Queue<number>[] = [];
   try {

@@ -7,7 +7,7 @@ import { another, queueName } from './support.js';
 const limit = { timeout: 120_000 };
 
 test(
-  'what each producer sends arrives in its order, in each priority, through many rounds of a small queue',
+  'Queue: what each producer sends arrives in its order, in each priority, through many rounds of a small queue',
   limit,
   async () => {
     const name = queueName();
@@ -31,7 +31,7 @@ test(
   },
 );
 
-test('with several producers and consumers each message is received once', limit, async () => {
+test('Queue: with several producers and consumers each message is received once', limit, async () => {
   const name = queueName();
   const count = 40_000;
   using queue = await Queue.open<number>(name, { codec: 'json', capacity: 128, messageSize: 32 });
@@ -60,7 +60,7 @@ test('with several producers and consumers each message is received once', limit
   assert.deepEqual([total, sum], [2 * count, (2 * count * (2 * count - 1)) / 2]);
 });
 
-test('no wake-up is lost in 20,000 rounds of sleeping', limit, async () => {
+test('Queue: no wake-up is lost in 20,000 rounds of sleeping', limit, async () => {
   const names = [queueName(), queueName()] as const;
   using there = await Queue.open<number>(names[0], { codec: 'json', messageSize: 16, capacity: 2, spin: 0 });
   using back = await Queue.open<number>(names[1], { codec: 'json', messageSize: 16, capacity: 2, spin: 0 });
@@ -83,7 +83,7 @@ test('no wake-up is lost in 20,000 rounds of sleeping', limit, async () => {
   assert.equal((await peer.ended).code, 0);
 });
 
-test('what was sent immediately before the end is there', limit, async () => {
+test('Queue: what was sent immediately before the end is there', limit, async () => {
   const name = queueName();
   using queue = await Queue.open<string>(name);
   const sleeper = queue.receive();

@@ -25,7 +25,7 @@ const contents = (queue: Queue<unknown>) => {
   return values;
 };
 
-test('what is sent is received, in order, by one consumer', async () => {
+test('Queue: what is sent is received, in order, by one consumer', async () => {
   using queue = await openQueue<{ id: number }>();
   using other = await Queue.open<{ id: number }>(queue.name);
   for (let id = 0; id < 10; id++) await queue.send({ id });
@@ -40,13 +40,13 @@ test('what is sent is received, in order, by one consumer', async () => {
   assert.equal(other.tryReceive(), undefined);
 });
 
-test('the highest priority goes first, and within one the oldest', async () => {
+test('Queue: the highest priority goes first, and within one the oldest', async () => {
   using queue = await openQueue<string>({ priorities: 3 });
   for (const text of ['0a', '2a', '1a', '0b', '2b', '1b']) queue.sendSync(text, { priority: Number(text[0]) });
   assert.deepEqual(contents(queue), ['2a', '2b', '1a', '1b', '0a', '0b']);
 });
 
-test('a rejected message comes back in its place, with one attempt more', async () => {
+test('Queue: a rejected message comes back in its place, with one attempt more', async () => {
   using queue = await openQueue<string>();
   for (const text of ['a', 'b', 'c', 'd']) queue.sendSync(text);
   queue.sendSync('urgent', { priority: 1 });
@@ -74,7 +74,7 @@ test('a rejected message comes back in its place, with one attempt more', async 
   ]);
 });
 
-test('a message that returns does not overtake older ones that nobody has taken', async () => {
+test('Queue: a message that returns does not overtake older ones that nobody has taken', async () => {
   using queue = await openQueue<string>();
   queue.sendSync('old', { type: 1 });
   queue.sendSync('new', { type: 2 });
@@ -82,7 +82,7 @@ test('a message that returns does not overtake older ones that nobody has taken'
   assert.deepEqual(contents(queue), ['old', 'new']);
 });
 
-test('consumers choose by type; what they leave stays in order', async () => {
+test('Queue: consumers choose by type; what they leave stays in order', async () => {
   using queue = await openQueue<string>();
   for (const text of ['1a', '2a', '3a', '1b', '2b', '3b']) queue.sendSync(text, { type: Number(text[0]) });
   const take = (types: number[]) => {
@@ -97,7 +97,7 @@ test('consumers choose by type; what they leave stays in order', async () => {
   assert.deepEqual(contents(queue), ['1a', '1b', '3b']);
 });
 
-test('one that nobody wants is passed by for many rounds, and keeps its place', async () => {
+test('Queue: one that nobody wants is passed by for many rounds, and keeps its place', async () => {
   using queue = await openQueue<number>({ capacity: 8 });
   queue.sendSync(-1, { type: 7 });
   queue.sendSync(-2, { type: 7 });
@@ -115,7 +115,7 @@ test('one that nobody wants is passed by for many rounds, and keeps its place', 
   assert.deepEqual([queue.stats().ready, queue.stats().inFlight], [0, 0]);
 });
 
-test('what others have passed by is found by one who comes later, however often the index came round meanwhile', async () => {
+test('Queue: what others have passed by is found by one who comes later, however often the index came round meanwhile', async () => {
   const name = queueName();
   using chooser = await Queue.open<number>(name, { capacity: 4, priorities: 1 });
   const pass = (count: number) => {
@@ -135,7 +135,7 @@ test('what others have passed by is found by one who comes later, however often 
   );
 });
 
-test('whatever is done in whatever order, what comes is what the rules say', async () => {
+test('Queue: whatever is done in whatever order, what comes is what the rules say', async () => {
   let state = 77;
   const random = (below: number) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
@@ -204,7 +204,7 @@ test('whatever is done in whatever order, what comes is what the rules say', asy
   }
 });
 
-test('a delivery is settled once', async () => {
+test('Queue: a delivery is settled once', async () => {
   using queue = await openQueue<string>();
   const settled = (error: unknown) => error instanceof IpcError && error.code === 'ERR_VECINO_SETTLED';
   queue.sendSync('a');
@@ -225,7 +225,7 @@ test('a delivery is settled once', async () => {
   assert.equal(queue.stats().ready, 0);
 });
 
-test('closing gives back what is in hand; then it cannot be acknowledged', async () => {
+test('Queue: closing gives back what is in hand; then it cannot be acknowledged', async () => {
   const name = queueName();
   const queue = await Queue.open<string>(name);
   queue.sendSync('a');
@@ -245,7 +245,7 @@ test('closing gives back what is in hand; then it cannot be acknowledged', async
   assert.deepEqual([back.value, back.attempt], ['a', 2]);
 });
 
-test('messages stay without participants, until it is unlinked', async () => {
+test('Queue: messages stay without participants, until it is unlinked', async () => {
   const name = queueName();
   {
     using queue = await Queue.open<number>(name, { codec: 'json', capacity: 5, messageSize: 100, priorities: 2 });
@@ -262,7 +262,7 @@ test('messages stay without participants, until it is unlinked', async () => {
   assert.ok(!existsSync(join(process.env['VECINO_RUNTIME_DIR']!, name)));
 });
 
-test('after unlink those who have it open go on, and a new one of the name is another', async () => {
+test('Queue: after unlink those who have it open go on, and a new one of the name is another', async () => {
   const name = queueName();
   const old = await Queue.open<string>(name);
   const peer = await Queue.open<string>(name);
@@ -281,7 +281,7 @@ test('after unlink those who have it open go on, and a new one of the name is an
   assert.equal(folders().length, 0, 'the last has removed it');
 });
 
-test('what is asked for must be as it was made; what is not asked for need not', async () => {
+test('Queue: what is asked for must be as it was made; what is not asked for need not', async () => {
   using queue = await openQueue({ codec: 'json', capacity: 10, messageSize: 200, priorities: 2 });
   const { name } = queue;
   await assert.rejects(Queue.open(name, { codec: 'text' }), /codec json, and text/);
@@ -293,7 +293,7 @@ test('what is asked for must be as it was made; what is not asked for need not',
   (await Queue.open(name, { codec: 'json', capacity: 10 })).close();
 });
 
-test('the name of another kind of channel is refused, and left alone', async () => {
+test('Queue: the name of another kind of channel is refused, and left alone', async () => {
   const name = queueName();
   using place = Place.open(name, { kind: 'topic', codec: 'msgpack', geometry: {} });
   await assert.rejects(Queue.open(name), /kind topic, and queue/);
@@ -301,7 +301,7 @@ test('the name of another kind of channel is refused, and left alone', async () 
   assert.ok(existsSync(place.folder));
 });
 
-test('every codec carries its values', async () => {
+test('Queue: every codec carries its values', async () => {
   const point = layout({ x: 'f64', y: 'i32' });
   const own: Codec<number> = { name: 'own', encode: (value) => Uint8Array.of(value), decode: (bytes) => bytes[0]! };
   const cases: [Codec, unknown][] = [
@@ -320,7 +320,7 @@ test('every codec carries its values', async () => {
   }
 });
 
-test('a message as long as messageSize fits, one byte more does not, an empty one does', async () => {
+test('Queue: a message as long as messageSize fits, one byte more does not, an empty one does', async () => {
   using queue = await openQueue<Uint8Array>({ codec: 'bytes', messageSize: 100, capacity: 2 });
   const value = new Uint8Array(100).map((_, index) => index);
   queue.sendSync(value);
@@ -331,7 +331,7 @@ test('a message as long as messageSize fits, one byte more does not, an empty on
   assert.deepEqual(contents(queue), [value, new Uint8Array(0)]);
 });
 
-test('a value whose buffer was resized between two sends is sent as it is by then', async () => {
+test('Queue: a value whose buffer was resized between two sends is sent as it is by then', async () => {
   using queue = await openQueue<Uint8Array>({ codec: 'bytes' });
   // Newer than the library of types that is asked for.
   const buffer = new (
@@ -352,7 +352,7 @@ test('a value whose buffer was resized between two sends is sent as it is by the
   );
 });
 
-test('a message that cannot be decoded is delivered: its value throws, and it can be acknowledged', async () => {
+test('Queue: a message that cannot be decoded is delivered: its value throws, and it can be acknowledged', async () => {
   const name = queueName();
   using writer = await Queue.open<string>(name, {
     codec: { name: 'picky', encode: (value) => Buffer.from(value), decode: () => assert.fail('not mine') },
@@ -364,7 +364,7 @@ test('a message that cannot be decoded is delivered: its value throws, and it ca
   assert.equal(writer.stats().ready, 0);
 });
 
-test('the smallest queue works', async () => {
+test('Queue: the smallest queue works', async () => {
   using queue = await openQueue<number>({ codec: 'json', capacity: 1, messageSize: 8, priorities: 1 });
   for (let i = 0; i < 200; i++) {
     assert.ok(queue.trySend(i));
@@ -378,7 +378,7 @@ test('the smallest queue works', async () => {
   }
 });
 
-test('a queue that is closed by what the value or the options call is closed: no call goes on, or waits', async () => {
+test('Queue: a queue that is closed by what the value or the options call is closed: no call goes on, or waits', async () => {
   /** Something whose property closes the queue. */
   const closing = (queue: Queue<unknown>, name: string) =>
     Object.defineProperty({}, name, {
@@ -403,7 +403,7 @@ test('a queue that is closed by what the value or the options call is closed: no
   }
 });
 
-test('bad arguments are refused before anything happens', async () => {
+test('Queue: bad arguments are refused before anything happens', async () => {
   const refused = (code: string) => (error: unknown) => (error as { code?: string }).code === code;
   const range = refused('ERR_OUT_OF_RANGE');
   const type = refused('ERR_INVALID_ARG_TYPE');

@@ -13,7 +13,7 @@ const full = async () => {
   return queue;
 };
 
-test('an empty queue: undefined, a time-out in both voices that wait, an abort', limit, async () => {
+test('Queue: an empty queue: undefined, a time-out in both voices that wait, an abort', limit, async () => {
   using queue = await openQueue<number>();
   assert.equal(queue.tryReceive(), undefined);
   assert.throws(() => queue.receiveSync({ timeout: 5 }), TimeoutError);
@@ -31,7 +31,7 @@ test('an empty queue: undefined, a time-out in both voices that wait, an abort',
   assert.equal((await queue.receive()).value, 1, 'an abort eats no message');
 });
 
-test('a full queue: false, a time-out in both voices that wait, an abort; nothing is sent', limit, async () => {
+test('Queue: a full queue: false, a time-out in both voices that wait, an abort; nothing is sent', limit, async () => {
   using queue = await full();
   assert.equal(queue.trySend(9), false);
   assert.throws(() => queue.sendSync(9, { timeout: 5 }), TimeoutError);
@@ -49,7 +49,7 @@ test('a full queue: false, a time-out in both voices that wait, an abort; nothin
   assert.deepEqual(seen, [0, 1, 2, 3]);
 });
 
-test('those who wait to send are served in order, as there is room', limit, async () => {
+test('Queue: those who wait to send are served in order, as there is room', limit, async () => {
   using queue = await full();
   const order: number[] = [];
   const sends = [10, 11, 12, 13, 14].map((value) => queue.send(value).then(() => order.push(value)));
@@ -65,7 +65,7 @@ test('those who wait to send are served in order, as there is room', limit, asyn
   assert.deepEqual(seen, [0, 1, 2, 3, 10, 11, 12, 13, 14]);
 });
 
-test('those who wait to receive are served in order, each by type', limit, async () => {
+test('Queue: those who wait to receive are served in order, each by type', limit, async () => {
   using queue = await openQueue<string>();
   using other = await Queue.open<string>(queue.name);
   const seen: string[] = [];
@@ -84,7 +84,7 @@ test('those who wait to receive are served in order, each by type', limit, async
   assert.deepEqual(seen.sort(), ['any, first two', 'any, second three', 'only 1 one', 'only 2 two again']);
 });
 
-test('close ends every wait', limit, async () => {
+test('Queue: close ends every wait', limit, async () => {
   const queue = await full();
   const empty = await openQueue<number>();
   const ends = [queue.send(5), queue.send(6), empty.receive(), empty.receive({ types: [1] })].map((wait) =>
@@ -101,7 +101,7 @@ test('close ends every wait', limit, async () => {
   assert.equal(await loop, 'ended');
 });
 
-test('a loop acknowledges when it asks for the next; leaving it gives the one in hand back', limit, async () => {
+test('Queue: a loop acknowledges when it asks for the next; leaving it gives the one in hand back', limit, async () => {
   using queue = await openQueue<number>({ capacity: 8 });
   for (let i = 0; i < 6; i++) queue.sendSync(i);
   for await (const { value } of queue) if (value === 2) break;
@@ -127,7 +127,7 @@ test('a loop acknowledges when it asks for the next; leaving it gives the one in
   assert.deepEqual([queue.stats().ready, queue.stats().inFlight], [0, 0]);
 });
 
-test('a program that only receives what is there does not starve its timers', limit, async () => {
+test('Queue: a program that only receives what is there does not starve its timers', limit, async () => {
   using queue = await openQueue<number>({ capacity: 16 });
   let fired = false;
   setTimeout(() => {
@@ -140,7 +140,7 @@ test('a program that only receives what is there does not starve its timers', li
 });
 
 for (const voice of ['receiveSync()', 'await queue.receive()']) {
-  test(`${voice} in another process is woken by each voice of send, and sleeps in between`, limit, async () => {
+  test(`Queue: ${voice} in another process is woken by each voice of send, and sleeps in between`, limit, async () => {
     const name = queueName();
     using queue = await Queue.open<number>(name);
     const peer = another(
@@ -159,7 +159,7 @@ for (const voice of ['receiveSync()', 'await queue.receive()']) {
 }
 
 for (const voice of ['queue.sendSync(i)', 'await queue.send(i)']) {
-  test(`${voice} in another process goes on when there is room`, limit, async () => {
+  test(`Queue: ${voice} in another process goes on when there is room`, limit, async () => {
     const name = queueName();
     using queue = await Queue.open<number>(name, { capacity: 4 });
     const peer = another(name, `for (let i = 0; i < 40; i++) ${voice}; say('done');`);
@@ -174,7 +174,7 @@ for (const voice of ['queue.sendSync(i)', 'await queue.send(i)']) {
   });
 }
 
-test('one who waits sleeps: no looking now and then', limit, async () => {
+test('Queue: one who waits sleeps: no looking now and then', limit, async () => {
   const name = queueName();
   const peer = another(name, `say('up'); (await queue.receive()).acknowledge(); say('got');`);
   await peer.line();
@@ -195,7 +195,7 @@ test('one who waits sleeps: no looking now and then', limit, async () => {
   await peer.ended;
 });
 
-test('a consumer that waits for a type is woken for it, whoever else sleeps', limit, async () => {
+test('Queue: a consumer that waits for a type is woken for it, whoever else sleeps', limit, async () => {
   const name = queueName();
   using queue = await Queue.open<string>(name);
   const loop = (types: string) =>
@@ -216,7 +216,7 @@ test('a consumer that waits for a type is woken for it, whoever else sleeps', li
 });
 
 test(
-  'what waits to be sent is what it was when it was sent, also from a Buffer that is used again',
+  'Queue: what waits to be sent is what it was when it was sent, also from a Buffer that is used again',
   limit,
   async () => {
     using queue = await openQueue<Uint8Array>({ codec: 'bytes', capacity: 1 });

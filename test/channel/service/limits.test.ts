@@ -15,7 +15,7 @@ import {
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
 const limit = { timeout: 60_000 };
 
-test('a full file system is ENOSPC for who would serve, and nothing to those who do', limit, async (t) => {
+test('Service: a full file system is ENOSPC for who would serve, and nothing to those who do', limit, async (t) => {
   const script = `
     import { client, serve } from '#src/channel/service/index.js';
     import { readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -40,7 +40,7 @@ test('a full file system is ENOSPC for who would serve, and nothing to those who
 });
 
 test(
-  'with few descriptors or none each step fails clearly, nothing leaks, and it works once there are some',
+  'Service: with few descriptors or none each step fails clearly, nothing leaks, and it works once there are some',
   limit,
   async () => {
     const script = `
@@ -91,7 +91,7 @@ test(
   },
 );
 
-test('what is answered immediately before the end of the process arrives', limit, async () => {
+test('Service: what is answered immediately before the end of the process arrives', limit, async () => {
   for (const end of ['process.exit(0)', 'process.exit(1)', "process.kill(process.pid, 'SIGKILL')"]) {
     const name = uniqueName();
     const server = startScript(`
@@ -111,40 +111,44 @@ test('what is answered immediately before the end of the process arrives', limit
   }
 });
 
-test('connecting ends in time: with its time-out, with its signal, and with the client that waits', limit, async () => {
-  for (const options of [{}, { reconnect: true }]) {
-    const name = uniqueName();
-    // Somebody is there who does not answer.
-    const server = startScript(`
+test(
+  'Service: connecting ends in time: with its time-out, with its signal, and with the client that waits',
+  limit,
+  async () => {
+    for (const options of [{}, { reconnect: true }]) {
+      const name = uniqueName();
+      // Somebody is there who does not answer.
+      const server = startScript(`
       import { serve } from '#src/channel/service/index.js';
       await serve('${name}', { f: () => 1 });
       console.log('up');`);
-    await server.line();
-    process.kill(server.pid, 'SIGSTOP');
-    await assert.rejects(client(name, { ...options, timeout: 20 }), TimeoutError);
-    const reason = new Error('enough');
-    await assert.rejects(client(name, { ...options, signal: AbortSignal.abort(reason) }), reason);
+      await server.line();
+      process.kill(server.pid, 'SIGSTOP');
+      await assert.rejects(client(name, { ...options, timeout: 20 }), TimeoutError);
+      const reason = new Error('enough');
+      await assert.rejects(client(name, { ...options, signal: AbortSignal.abort(reason) }), reason);
+      const controller = new AbortController();
+      const waiting = client(name, { ...options, signal: controller.signal });
+      setTimeout(() => controller.abort(reason), 20);
+      await assert.rejects(waiting, reason);
+      process.kill(server.pid, 'SIGCONT');
+      const c = await client<{ f(): number }>(name, options);
+      assert.equal(await c.f(), 1);
+      await server.kill();
+      c.close();
+    }
+    const nobody = uniqueName();
+    await assert.rejects(client(nobody, { reconnect: true, timeout: 20 }), TimeoutError);
     const controller = new AbortController();
-    const waiting = client(name, { ...options, signal: controller.signal });
+    const reason = new Error('enough');
+    const waiting = client(nobody, { reconnect: true, signal: controller.signal });
     setTimeout(() => controller.abort(reason), 20);
     await assert.rejects(waiting, reason);
-    process.kill(server.pid, 'SIGCONT');
-    const c = await client<{ f(): number }>(name, options);
-    assert.equal(await c.f(), 1);
-    await server.kill();
-    c.close();
-  }
-  const nobody = uniqueName();
-  await assert.rejects(client(nobody, { reconnect: true, timeout: 20 }), TimeoutError);
-  const controller = new AbortController();
-  const reason = new Error('enough');
-  const waiting = client(nobody, { reconnect: true, signal: controller.signal });
-  setTimeout(() => controller.abort(reason), 20);
-  await assert.rejects(waiting, reason);
-});
+  },
+);
 
 test(
-  'a client that is stopped for a second is sent no more than it has asked for, and then gets all of it',
+  'Service: a client that is stopped for a second is sent no more than it has asked for, and then gets all of it',
   limit,
   async () => {
     const name = uniqueName();

@@ -69,7 +69,7 @@ function dice(seed: number): (below: number) => number {
 /** Of servers, and again of clients; with those of the other kinds of channel the suite has more than 500. */
 const KILLS = 55;
 
-test('a server that is killed: whatever is in flight fails with PeerDiedError at once, what is called then too', {
+test('Service: a server that is killed: whatever is in flight fails with PeerDiedError at once, what is called then too', {
   timeout: 60_000,
 }, async () => {
   const name = uniqueName();
@@ -223,7 +223,7 @@ test(`${KILLS} clients are killed under one service: their handlers are aborted,
   service.close();
 });
 
-test('a client that was idle when the service was replaced finds the next one without an error', {
+test('Service: a client that was idle when the service was replaced finds the next one without an error', {
   timeout: 60_000,
 }, async () => {
   const name = uniqueName();
@@ -245,7 +245,7 @@ test('a client that was idle when the service was replaced finds the next one wi
   await failed;
 });
 
-test('services that shut down one after the other: a client that reconnects is answered by one or the next, and no call is executed twice', {
+test('Service: services that shut down one after the other: a client that reconnects is answered by one or the next, and no call is executed twice', {
   timeout: 60_000,
 }, async () => {
   const name = uniqueName();
@@ -357,7 +357,7 @@ test('Service: a call that it has begun is not begun again by the next one, also
   assert.equal(begun, 1);
 });
 
-test('a server that is stopped for a second: calls run out of time or are answered afterwards', {
+test('Service: a server that is stopped for a second: calls run out of time or are answered afterwards', {
   timeout: 60_000,
 }, async () => {
   const name = uniqueName();
@@ -381,7 +381,7 @@ test('a server that is stopped for a second: calls run out of time or are answer
   await server.kill();
 });
 
-test('an idle client does not keep a program running; a call does, and a service until it is closed', {
+test('Service: an idle client does not keep a program running; a call does, and a service until it is closed', {
   timeout: 60_000,
 }, async () => {
   const name = uniqueName();
@@ -409,7 +409,7 @@ const raw = (): Coder<unknown> => ({
   decode: (memory, offset, length) => memory.slice(offset, offset + length),
 });
 
-test('thousands of frames of garbage: each ends its own connection at most, the service and its other clients go on', {
+test('Service: thousands of frames of garbage: each ends its own connection at most, the service and its other clients go on', {
   timeout: 300_000,
 }, async () => {
   const name = uniqueName();
@@ -485,7 +485,7 @@ test('thousands of frames of garbage: each ends its own connection at most, the 
   await service.shutdown();
 });
 
-test('a service that sends garbage is a CorruptError of that client, whose calls all end', {
+test('Service: a service that sends garbage is a CorruptError of that client, whose calls all end', {
   timeout: 300_000,
 }, async () => {
   const random = dice(5);
@@ -525,7 +525,7 @@ test('a service that sends garbage is a CorruptError of that client, whose calls
   listener.close();
 });
 
-test('nothing of all that is left in the runtime folder', () => {
+test('Service: nothing of all that is left in the runtime folder', () => {
   // A service that was killed leaves its folder to the next who lists or opens it, also the one that it was just making.
   for (const each of readdirSync(runtime)) utimesSync(`${runtime}/${each}`, 1, 1);
   listChannels();

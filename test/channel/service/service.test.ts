@@ -43,7 +43,7 @@ const code = (expected: string) => (error: unknown) => {
   return true;
 };
 
-test('methods of all kinds: plain, asynchronous, without a result, with many arguments', async () => {
+test('Service: methods of all kinds: plain, asynchronous, without a result, with many arguments', async () => {
   const [c, service] = await both({
     add: (a: number, b: number) => a + b,
     async later(text: string) {
@@ -86,7 +86,7 @@ for (const [codec, value] of [
     [1, 2, { x: 3 }],
   ],
 ] as const) {
-  test(`codec ${typeof codec === 'string' ? codec : 'custom'}: arguments, results and values arrive as they are, long ones too`, async () => {
+  test(`Service: codec ${typeof codec === 'string' ? codec : 'custom'}: arguments, results and values arrive as they are, long ones too`, async () => {
     const [c, service] = await both(
       {
         echo: (each: unknown) => each,
@@ -109,7 +109,7 @@ for (const [codec, value] of [
   });
 }
 
-test('a codec that cannot carry arrays, and other bad options, are refused on both sides', async () => {
+test('Service: a codec that cannot carry arrays, and other bad options, are refused on both sides', async () => {
   for (const codec of ['bytes', 'text', layout({ x: 'u32' })] as const) {
     await assert.rejects(serve(uniqueName(), { f() {} }, { codec }), code('ERR_INVALID_ARG_VALUE'));
     await assert.rejects(client(uniqueName(), { codec }), code('ERR_INVALID_ARG_VALUE'));
@@ -126,7 +126,7 @@ test('a codec that cannot carry arrays, and other bad options, are refused on bo
   await assert.rejects(serve('', { f() {} }), code('ERR_INVALID_ARG_VALUE'));
 });
 
-test('nobody there, a name in use, another kind and another codec are told apart', async () => {
+test('Service: nobody there, a name in use, another kind and another codec are told apart', async () => {
   const name = uniqueName();
   await assert.rejects(client(name), (error) => error instanceof SystemError && error.code === 'ENOENT');
   const service = await serve(name, { f() {} });
@@ -140,7 +140,7 @@ test('nobody there, a name in use, another kind and another codec are told apart
   await assert.rejects(client(name, { reconnect: true, timeout: 5000 }), MismatchError);
 });
 
-test('only functions that the handlers have themselves can be called; names that a client could not call are refused', async () => {
+test('Service: only functions that the handlers have themselves can be called; names that a client could not call are refused', async () => {
   class Base {
     inherited() {}
   }
@@ -178,7 +178,7 @@ test('only functions that the handlers have themselves can be called; names that
   await assert.rejects(serve(uniqueName(), (() => {}) as never), code('ERR_INVALID_ARG_TYPE'));
 });
 
-test('the client is no promise and behaves as an object: await, inspect, JSON, strings, comparison, assignment', async () => {
+test('Service: the client is no promise and behaves as an object: await, inspect, JSON, strings, comparison, assignment', async () => {
   const [c, service] = await both({ f: () => 1 });
   assert.equal(await c, c);
   assert.equal((c as unknown as { then: unknown }).then, undefined);
@@ -202,7 +202,7 @@ test('the client is no promise and behaves as an object: await, inspect, JSON, s
   service.close();
 });
 
-test('errors arrive as errors: class, name, message, code, cause, both stacks', async () => {
+test('Service: errors arrive as errors: class, name, message, code, cause, both stacks', async () => {
   class Deep extends RangeError {}
   class Plain extends Error {}
   class Named extends Error {
@@ -301,7 +301,7 @@ test('errors arrive as errors: class, name, message, code, cause, both stacks', 
   service.close();
 });
 
-test('whatever a handler throws is an error of that call alone: things that throw when they are looked at, cyclic and huge ones', async () => {
+test('Service: whatever a handler throws is an error of that call alone: things that throw when they are looked at, cyclic and huge ones', async () => {
   const revoked = (target: object) => {
     const { proxy, revoke } = Proxy.revocable(target, {});
     revoke();
@@ -364,7 +364,7 @@ test('whatever a handler throws is an error of that call alone: things that thro
   }
 });
 
-test('what cannot be encoded is an error of that call alone, on either side', async () => {
+test('Service: what cannot be encoded is an error of that call alone, on either side', async () => {
   const [c, service] = await both({
     f: (x: unknown) => typeof x,
     bad: () => Symbol('no') as unknown,
@@ -403,7 +403,7 @@ test('what cannot be encoded is an error of that call alone, on either side', as
   service.close();
 });
 
-test('what is too long for the other side is an error of that call alone', async () => {
+test('Service: what is too long for the other side is an error of that call alone', async () => {
   const name = uniqueName();
   const service = await serve(
     name,
@@ -418,7 +418,7 @@ test('what is too long for the other side is an error of that call alone', async
   service.close();
 });
 
-test('a call used the wrong way is a clear error', async () => {
+test('Service: a call used the wrong way is a clear error', async () => {
   let finished = 0;
   const [c, service] = await both({
     one: () => 1,
@@ -443,7 +443,7 @@ test('a call used the wrong way is a clear error', async () => {
   service.close();
 });
 
-test('a failed call that nobody looks at is an unhandled rejection, as of any promise; a stream is not', async () => {
+test('Service: a failed call that nobody looks at is an unhandled rejection, as of any promise; a stream is not', async () => {
   const unhandled: unknown[] = [];
   const note = (reason: unknown) => void unhandled.push(reason);
   const others = process.listeners('unhandledRejection');
@@ -472,7 +472,7 @@ test('a failed call that nobody looks at is an unhandled rejection, as of any pr
   }
 });
 
-test('a thousand calls in flight, answered out of order; beyond the limit they wait in the client', {
+test('Service: a thousand calls in flight, answered out of order; beyond the limit they wait in the client', {
   timeout: 60_000,
 }, async () => {
   let running = 0;
@@ -518,7 +518,7 @@ test('a thousand calls in flight, answered out of order; beyond the limit they w
   service.close();
 });
 
-test('time-out and abort: the caller gets the error, the handler its signal, and the connection goes on', async () => {
+test('Service: time-out and abort: the caller gets the error, the handler its signal, and the connection goes on', async () => {
   const reasons: unknown[] = [];
   const [c, service] = await both({
     async wait(this: CallContext) {
@@ -554,7 +554,7 @@ test('time-out and abort: the caller gets the error, the handler its signal, and
   service.close();
 });
 
-test('streams: all values in order, an error in the middle after the values before it', async () => {
+test('Service: streams: all values in order, an error in the middle after the values before it', async () => {
   const [c, service] = await both({
     async *range(count: number) {
       for (let i = 0; i < count; i++) yield i;
@@ -607,7 +607,7 @@ test('streams: all values in order, an error in the middle after the values befo
   service.close();
 });
 
-test('a slow consumer stops the generator, not more than a window ahead', async () => {
+test('Service: a slow consumer stops the generator, not more than a window ahead', async () => {
   let made = 0;
   const payload = 'x'.repeat(936);
   const [c, service] = await both(
@@ -636,7 +636,7 @@ test('a slow consumer stops the generator, not more than a window ahead', async 
   service.close();
 });
 
-test('leaving a loop early, return(), a signal and a time-out end the generator: its finally blocks run', async () => {
+test('Service: leaving a loop early, return(), a signal and a time-out end the generator: its finally blocks run', async () => {
   let open = 0;
   const [c, service] = await both({
     async *endless() {
@@ -700,7 +700,7 @@ test('leaving a loop early, return(), a signal and a time-out end the generator:
   service.close();
 });
 
-test('close() of the client ends its calls with ClosedError and aborts their handlers', async () => {
+test('Service: close() of the client ends its calls with ClosedError and aborts their handlers', async () => {
   const aborted: string[] = [];
   const [c, service] = await both({
     async hang(this: CallContext) {
@@ -728,7 +728,7 @@ test('close() of the client ends its calls with ClosedError and aborts their han
   service.close();
 });
 
-test('close() of the service ends calls with ClosedError; shutdown() and `await using` let them finish', async () => {
+test('Service: close() of the service ends calls with ClosedError; shutdown() and `await using` let them finish', async () => {
   const release: (() => void)[] = [];
   const handlers = {
     held: () => new Promise<string>((resolve) => release.push(() => resolve('done'))),
@@ -773,7 +773,7 @@ test('close() of the service ends calls with ClosedError; shutdown() and `await 
   e.close();
 });
 
-test('timers are served while clients and service keep each other busy in one thread', {
+test('Service: timers are served while clients and service keep each other busy in one thread', {
   timeout: 60_000,
 }, async () => {
   const [c, service] = await both({
@@ -796,7 +796,7 @@ test('timers are served while clients and service keep each other busy in one th
   service.close();
 });
 
-test('many clients of one service, each with its own calls', async () => {
+test('Service: many clients of one service, each with its own calls', async () => {
   const name = uniqueName();
   const service = await serve(name, { echo: (x: number) => x });
   const clients = await Promise.all(Array.from({ length: 20 }, () => client<{ echo(x: number): number }>(name)));
@@ -813,7 +813,7 @@ test('many clients of one service, each with its own calls', async () => {
   service.close();
 });
 
-test('nothing of all that is left in the runtime folder', () => {
+test('Service: nothing of all that is left in the runtime folder', () => {
   assert.deepEqual(readdirSync(runtime), []);
 });
 

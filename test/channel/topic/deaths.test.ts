@@ -64,7 +64,7 @@ function instances(): number {
 }
 
 for (const [voice, code] of Object.entries(voices)) {
-  test(`${voice}, asleep, gets the message of a publisher that was killed before it rang`, limit, async () => {
+  test(`Topic: ${voice}, asleep, gets the message of a publisher that was killed before it rang`, limit, async () => {
     using topic = await Topic.open(uniqueName('topic'), codec);
     const sleeper = startScript(subscriber(topic.name, code));
     assert.equal(await sleeper.line(), 'up');
@@ -79,7 +79,7 @@ for (const [voice, code] of Object.entries(voices)) {
   });
 }
 
-test('without an inotify instance they get it too, by looking now and then', limit, async (t) => {
+test('Topic: without an inotify instance they get it too, by looking now and then', limit, async (t) => {
   const refused = ['-Ur', 'sh', '-c', 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"', 'sh'];
   const probe = await start('unshare', [...refused, 'true']).ended.catch((error: Error) => ({
     code: -1,
@@ -103,29 +103,33 @@ test('without an inotify instance they get it too, by looking now and then', lim
   for (const sleeper of sleepers) await sleeper.kill();
 });
 
-test('250 that sleep in one thread get it with one inotify instance, which goes with the last', limit, async () => {
-  const there = instances();
-  const topic = await Topic.open(uniqueName('topic'), codec);
-  const other = await Topic.open(uniqueName('topic'), codec);
-  const subscriptions = Array.from({ length: 250 }, () => topic.subscribe());
-  const elsewhere = other.subscribe();
-  const ended = assert.rejects(elsewhere.receive(), { name: 'ClosedError' });
-  const received = subscriptions.map((subscription) => subscription.receive());
-  assert.equal(instances(), there + 1);
-  await publishAndDie(topic.name, 'message', 3);
-  assert.deepEqual(await Promise.all(received), Array(250).fill('message'));
-  for (const subscription of subscriptions) subscription.close();
-  assert.equal(instances(), there + 1);
-  elsewhere.close();
-  await ended;
-  topic.close();
-  assert.equal(instances(), there + 1); // it also tells if the topic is removed by somebody else
-  other.close();
-  assert.equal(instances(), there);
-});
+test(
+  'Topic: 250 that sleep in one thread get it with one inotify instance, which goes with the last',
+  limit,
+  async () => {
+    const there = instances();
+    const topic = await Topic.open(uniqueName('topic'), codec);
+    const other = await Topic.open(uniqueName('topic'), codec);
+    const subscriptions = Array.from({ length: 250 }, () => topic.subscribe());
+    const elsewhere = other.subscribe();
+    const ended = assert.rejects(elsewhere.receive(), { name: 'ClosedError' });
+    const received = subscriptions.map((subscription) => subscription.receive());
+    assert.equal(instances(), there + 1);
+    await publishAndDie(topic.name, 'message', 3);
+    assert.deepEqual(await Promise.all(received), Array(250).fill('message'));
+    for (const subscription of subscriptions) subscription.close();
+    assert.equal(instances(), there + 1);
+    elsewhere.close();
+    await ended;
+    topic.close();
+    assert.equal(instances(), there + 1); // it also tells if the topic is removed by somebody else
+    other.close();
+    assert.equal(instances(), there);
+  },
+);
 
 test(
-  'a sleep of the thread in one topic does not hide from those of another that somebody has died',
+  'Topic: a sleep of the thread in one topic does not hide from those of another that somebody has died',
   limit,
   async () => {
     using topic = await Topic.open(uniqueName('topic'), codec);
@@ -141,7 +145,7 @@ test(
 );
 
 test(
-  'a worker that is terminated before it rings counts as killed, and one that sleeps leaves no descriptor',
+  'Topic: a worker that is terminated before it rings counts as killed, and one that sleeps leaves no descriptor',
   limit,
   async () => {
     const there = instances();

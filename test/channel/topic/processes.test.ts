@@ -32,7 +32,7 @@ const SUBSCRIBER = `
   topic.close();
 `;
 
-test('sixteen subscribers in four processes get everything', limit, async () => {
+test('Topic: sixteen subscribers in four processes get everything', limit, async () => {
   using topic = await Topic.open(uniqueName(), { codec: 'text', capacity: 2 ** 22 });
   const processes = [4, 4, 4, 4].map((count) => startScript(SUBSCRIBER, [topic.name, 'async', String(count)]));
   for (const process of processes) assert.equal(await process.line(), 'ready');
@@ -45,7 +45,7 @@ test('sixteen subscribers in four processes get everything', limit, async () => 
 });
 
 for (const voice of ['sync', 'async']) {
-  test(`a message to a subscriber that sleeps wakes it, every time (${voice})`, limit, async () => {
+  test(`Topic: a message to a subscriber that sleeps wakes it, every time (${voice})`, limit, async () => {
     using topic = await Topic.open(uniqueName(), { codec: 'text' });
     const subscriber = startScript(SUBSCRIBER, [topic.name, voice]);
     assert.equal(await subscriber.line(), 'ready');
@@ -60,7 +60,7 @@ for (const voice of ['sync', 'async']) {
   });
 
   test(
-    `a subscriber that is stopped holds up nobody, and knows afterwards what it lost (${voice})`,
+    `Topic: a subscriber that is stopped holds up nobody, and knows afterwards what it lost (${voice})`,
     limit,
     async () => {
       using topic = await Topic.open(uniqueName(), { codec: 'text', capacity: 65536 });
@@ -87,7 +87,7 @@ for (const voice of ['sync', 'async']) {
 }
 
 test(
-  'a publisher that is stopped holds up nobody; one that is killed in the middle leaves its ring to the next',
+  'Topic: a publisher that is stopped holds up nobody; one that is killed in the middle leaves its ring to the next',
   limit,
   async () => {
     using topic = await Topic.open(uniqueName(), { codec: 'text', capacity: 65536 });
@@ -128,7 +128,7 @@ test(
   },
 );
 
-test('what was published before its process ended arrives', limit, async () => {
+test('Topic: what was published before its process ended arrives', limit, async () => {
   using topic = await Topic.open<number>(uniqueName());
   using subscription = topic.subscribe();
   for (let round = 0; round < 5; round++) {
@@ -145,8 +145,11 @@ test('what was published before its process ended arrives', limit, async () => {
   assert.equal(subscription.lost, 0);
 });
 
-test('processes that open and close one name all the time meet, or make it anew, and never fail', limit, async () => {
-  const source = `
+test(
+  'Topic: processes that open and close one name all the time meet, or make it anew, and never fail',
+  limit,
+  async () => {
+    const source = `
     import { Topic } from 'vecino/channel';
     for (let i = 0; i < 1500; i++) {
       const topic = await Topic.open(process.argv[1], { codec: 'text', capacity: 4096 });
@@ -157,11 +160,12 @@ test('processes that open and close one name all the time meet, or make it anew,
       }
       topic.close();
     }`;
-  const name = uniqueName();
-  await Promise.all([1, 2, 3].map(() => runScript(source, [name])));
-});
+    const name = uniqueName();
+    await Promise.all([1, 2, 3].map(() => runScript(source, [name])));
+  },
+);
 
-test('a full /dev/shm is ENOSPC for who would need a ring, and leaves the others at work', limit, async (t) => {
+test('Topic: a full /dev/shm is ENOSPC for who would need a ring, and leaves the others at work', limit, async (t) => {
   const source = `
     import { Topic } from 'vecino/channel';
     import { readdirSync } from 'node:fs';
@@ -193,9 +197,12 @@ test('a full /dev/shm is ENOSPC for who would need a ring, and leaves the others
   ]);
 });
 
-test('without descriptors each step is EMFILE, nothing leaks, and it works once there are some', limit, async () => {
-  const out = await runScript(
-    `import { Topic } from 'vecino/channel';
+test(
+  'Topic: without descriptors each step is EMFILE, nothing leaks, and it works once there are some',
+  limit,
+  async () => {
+    const out = await runScript(
+      `import { Topic } from 'vecino/channel';
      import { closeSync, openSync, readdirSync } from 'node:fs';
      const count = () => readdirSync('/proc/self/fd').length;
      { // what is opened lazily is open after this
@@ -223,17 +230,21 @@ test('without descriptors each step is EMFILE, nothing leaks, and it works once 
        if (count() !== before) console.log('leaked', free, count() - before);
      }
      console.log([...errors].join(), worked > 0);`,
-    [],
-    {},
-  ).catch((error) => error as Error);
-  assert.ok(typeof out === 'string', String(out));
-  assert.equal(out.trim(), 'EMFILE true');
-});
+      [],
+      {},
+    ).catch((error) => error as Error);
+    assert.ok(typeof out === 'string', String(out));
+    assert.equal(out.trim(), 'EMFILE true');
+  },
+);
 
-test('a ring that a subscription could not open, without descriptors, is read once there are some', limit, async () => {
-  const name = uniqueName('topic');
-  const out = await runScript(
-    `import { Topic } from 'vecino/channel';
+test(
+  'Topic: a ring that a subscription could not open, without descriptors, is read once there are some',
+  limit,
+  async () => {
+    const name = uniqueName('topic');
+    const out = await runScript(
+      `import { Topic } from 'vecino/channel';
      import { closeSync, openSync } from 'node:fs';
      const publisher = await Topic.open('${name}', { codec: 'text' });
      const topic = await Topic.open('${name}', { codec: 'text' });
@@ -246,6 +257,7 @@ test('a ring that a subscription could not open, without descriptors, is read on
      console.log(subscription.tryReceive(), subscription.lost);
      topic.close();
      publisher.close();`,
-  );
-  assert.deepEqual(out.trim().split('\n'), ['EMFILE', 'EMFILE', 'EMFILE', 'first 0']);
-});
+    );
+    assert.deepEqual(out.trim().split('\n'), ['EMFILE', 'EMFILE', 'EMFILE', 'first 0']);
+  },
+);

@@ -45,7 +45,7 @@ function numberIn(reader: RingReader, offset: number): number {
   return number;
 }
 
-test('positions and the lower half of numbers wrap, and every message is received or counted as lost', () => {
+test('Broadcast ring: positions and the lower half of numbers wrap, and every message is received or counted as lost', () => {
   let seed = 1;
   const random = (n: number) => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) % n;
   for (const [position, number] of [
@@ -98,7 +98,7 @@ test('positions and the lower half of numbers wrap, and every message is receive
   }
 });
 
-test('a reader that was stopped while positions came round exactly is not fooled', () => {
+test('Broadcast ring: a reader that was stopped while positions came round exactly is not fooled', () => {
   const { settle, reader: subscribe, writer, words } = ring();
   const before = writer();
   for (let i = 0; i < 3; i++) before.write(message(i, 40));
@@ -116,7 +116,7 @@ test('a reader that was stopped while positions came round exactly is not fooled
   assert.deepEqual([counts[RECEIVED], counts[LOST]], [3, 1e12 + 1]);
 });
 
-test('what was overwritten while it was read is known afterwards, and counted once', () => {
+test('Broadcast ring: what was overwritten while it was read is known afterwards, and counted once', () => {
   const { reader: subscribe, writer: open } = ring();
   const writer = open();
   const { reader, counts } = subscribe('now');
@@ -132,7 +132,7 @@ test('what was overwritten while it was read is known afterwards, and counted on
   assert.deepEqual([counts[RECEIVED], counts[LOST], counts[OVERTAKEN]], [2, first - 1, 1]);
 });
 
-test('a writer that is killed at any step leaves a ring that the next one continues', () => {
+test('Broadcast ring: a writer that is killed at any step leaves a ring that the next one continues', () => {
   // Every store of a publication, made visible one by one in the order in which they are made.
   const { buffer, reader: subscribe, writer: open, words } = ring();
   const writer = open();
@@ -170,7 +170,7 @@ test('a writer that is killed at any step leaves a ring that the next one contin
   }
 });
 
-test('words that cannot be are a CorruptError or a loss, never a record out of bounds', () => {
+test('Broadcast ring: words that cannot be are a CorruptError or a loss, never a record out of bounds', () => {
   let seed = 7;
   const random = (n: number) => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) % n;
   const values = [0, 1, -1, 7, 0x7fffffff, -0x80000000, units, units - 1, capacity, capacity * 2];

@@ -23,7 +23,7 @@ process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
 const limit = { timeout: 60_000 };
 const capacity = 4096;
 
-test('what is published arrives, in order, at every subscription and in every voice', limit, async () => {
+test('Topic: what is published arrives, in order, at every subscription and in every voice', limit, async () => {
   using topic = await Topic.open<number>(uniqueName());
   using a = topic.subscribe();
   using b = topic.subscribe();
@@ -39,7 +39,7 @@ test('what is published arrives, in order, at every subscription and in every vo
   assert.deepEqual([a.lost, b.lost, a.received], [0, 0, 100]);
 });
 
-test('every codec carries its values', limit, async () => {
+test('Topic: every codec carries its values', limit, async () => {
   const point = layout({ x: 'f64', name: { utf8: 8 } });
   const own = { name: 'own', encode: (n: number) => Uint8Array.of(n), decode: (bytes: Uint8Array) => bytes[0]! };
   const cases: [Codec, unknown][] = [
@@ -61,7 +61,7 @@ test('every codec carries its values', limit, async () => {
   }
 });
 
-test('a receive that waits is woken, and several are served in order', limit, async () => {
+test('Topic: a receive that waits is woken, and several are served in order', limit, async () => {
   using topic = await Topic.open<string>(uniqueName(), { spin: 0 });
   using subscription = topic.subscribe();
   const waiting = [subscription.receive(), subscription.receive(), subscription.receive()];
@@ -71,7 +71,7 @@ test('a receive that waits is woken, and several are served in order', limit, as
   assert.equal(await subscription.receive(), 'd');
 });
 
-test('a time-out and an abort lose nothing', limit, async () => {
+test('Topic: a time-out and an abort lose nothing', limit, async () => {
   using topic = await Topic.open<number>(uniqueName());
   using subscription = topic.subscribe();
   await assert.rejects(subscription.receive({ timeout: 0 }), TimeoutError);
@@ -89,7 +89,7 @@ test('a time-out and an abort lose nothing', limit, async () => {
   assert.deepEqual([await kept, subscription.receiveSync()], [1, 2]);
 });
 
-test('close ends what waits, is idempotent, and ends a loop', limit, async () => {
+test('Topic: close ends what waits, is idempotent, and ends a loop', limit, async () => {
   const topic = await Topic.open<number>(uniqueName());
   const first = topic.subscribe();
   const second = topic.subscribe();
@@ -120,7 +120,7 @@ test('close ends what waits, is idempotent, and ends a loop', limit, async () =>
   await assert.rejects(topic.publish(1), ClosedError);
 });
 
-test('leaving a for-await loop closes nothing and loses nothing', limit, async () => {
+test('Topic: leaving a for-await loop closes nothing and loses nothing', limit, async () => {
   await using topic = await Topic.open<number>(uniqueName());
   await using subscription = topic.subscribe();
   for (let i = 0; i < 10; i++) await topic.publish(i);
@@ -129,7 +129,7 @@ test('leaving a for-await loop closes nothing and loses nothing', limit, async (
   for await (const value of subscription) if (value === 9) break;
 });
 
-test('messages that never stop coming leave the event loop its turn', limit, async () => {
+test('Topic: messages that never stop coming leave the event loop its turn', limit, async () => {
   using topic = await Topic.open<number>(uniqueName());
   using subscription = topic.subscribe();
   let turned = false;
@@ -151,27 +151,31 @@ test('messages that never stop coming leave the event loop its turn', limit, asy
   }
 });
 
-test('a slow subscription loses the oldest, and knows exactly how many; publishing does not wait', limit, async () => {
-  using topic = await Topic.open(uniqueName(), { codec: 'bytes', capacity });
-  using subscription = topic.subscribe();
-  const message = new Uint8Array(48);
-  for (let i = 0; i < 1000; i++) {
-    new DataView(message.buffer).setUint32(0, i);
-    assert.equal(topic.tryPublish(message), true);
-  }
-  const seen: number[] = [];
-  for (let bytes = subscription.tryReceive(); bytes !== undefined; bytes = subscription.tryReceive())
-    seen.push(new DataView(bytes.buffer).getUint32(0));
-  assert.ok(seen.length >= (capacity / 64) * (13 / 16) && seen.length < capacity / 64, `${seen.length} were kept`);
-  assert.deepEqual(
-    seen,
-    Array.from(seen, (_, i) => 1000 - seen.length + i),
-  );
-  assert.equal(subscription.lost, 1000 - seen.length);
-});
+test(
+  'Topic: a slow subscription loses the oldest, and knows exactly how many; publishing does not wait',
+  limit,
+  async () => {
+    using topic = await Topic.open(uniqueName(), { codec: 'bytes', capacity });
+    using subscription = topic.subscribe();
+    const message = new Uint8Array(48);
+    for (let i = 0; i < 1000; i++) {
+      new DataView(message.buffer).setUint32(0, i);
+      assert.equal(topic.tryPublish(message), true);
+    }
+    const seen: number[] = [];
+    for (let bytes = subscription.tryReceive(); bytes !== undefined; bytes = subscription.tryReceive())
+      seen.push(new DataView(bytes.buffer).getUint32(0));
+    assert.ok(seen.length >= (capacity / 64) * (13 / 16) && seen.length < capacity / 64, `${seen.length} were kept`);
+    assert.deepEqual(
+      seen,
+      Array.from(seen, (_, i) => 1000 - seen.length + i),
+    );
+    assert.equal(subscription.lost, 1000 - seen.length);
+  },
+);
 
 test(
-  "from 'oldest' reads exactly what the rings hold, also of publishers that are gone; from 'now' nothing of it",
+  "Topic: from 'oldest' reads exactly what the rings hold, also of publishers that are gone; from 'now' nothing of it",
   limit,
   async () => {
     const name = uniqueName();
@@ -212,7 +216,7 @@ test(
   },
 );
 
-test('two publishers have a ring each; what both say arrives, of each in order', limit, async () => {
+test('Topic: two publishers have a ring each; what both say arrives, of each in order', limit, async () => {
   const name = uniqueName();
   using a = await Topic.open<[string, number]>(name);
   using b = await Topic.open<[string, number]>(name);
@@ -229,7 +233,7 @@ test('two publishers have a ring each; what both say arrives, of each in order',
   assert.equal(subscription.tryReceive(), undefined);
 });
 
-test('a message of half the ring goes through at any position, a longer one is refused', limit, async () => {
+test('Topic: a message of half the ring goes through at any position, a longer one is refused', limit, async () => {
   using topic = await Topic.open(uniqueName(), { codec: 'bytes', capacity });
   using subscription = topic.subscribe();
   assert.equal(topic.longest, capacity / 2 - 16);
@@ -248,7 +252,7 @@ test('a message of half the ring goes through at any position, a longer one is r
   assert.throws(() => topic.reserve(tooLarge.length), MessageTooLargeError);
 });
 
-test('a loan is filled in place; meanwhile publish() waits and tryPublish() says false', limit, async () => {
+test('Topic: a loan is filled in place; meanwhile publish() waits and tryPublish() says false', limit, async () => {
   using topic = await Topic.open(uniqueName(), { codec: 'text' });
   using subscription = topic.subscribe();
   const loan = topic.reserve(10);
@@ -287,7 +291,7 @@ test('a loan is filled in place; meanwhile publish() waits and tryPublish() says
 });
 
 test(
-  'what waits for a loan is what it was when it was published, also from a Buffer that is used again',
+  'Topic: what waits for a loan is what it was when it was published, also from a Buffer that is used again',
   limit,
   async () => {
     using topic = await Topic.open(uniqueName(), { codec: 'bytes' });
@@ -309,7 +313,7 @@ const closing = (topic: Topic<unknown>) => ({
     return 1;
   },
 });
-test('a topic that its codec closes publishes nothing', limit, async () => {
+test('Topic: a topic that its codec closes publishes nothing', limit, async () => {
   for (const voice of ['publish', 'tryPublish'] as const) {
     for (const first of [true, false]) {
       using topic = await Topic.open(uniqueName(), { codec: 'json' });
@@ -320,7 +324,7 @@ test('a topic that its codec closes publishes nothing', limit, async () => {
 });
 
 test(
-  'drain shows messages where they lie, up to a limit; what was overwritten meanwhile is counted',
+  'Topic: drain shows messages where they lie, up to a limit; what was overwritten meanwhile is counted',
   limit,
   async () => {
     using topic = await Topic.open(uniqueName(), { codec: 'bytes', capacity });
@@ -370,7 +374,7 @@ test(
   },
 );
 
-test('a message that the codec cannot decode is an error, and the next one arrives', limit, async () => {
+test('Topic: a message that the codec cannot decode is an error, and the next one arrives', limit, async () => {
   using topic = await Topic.open(uniqueName(), { codec: 'json' });
   using subscription = topic.subscribe();
   using loan = topic.reserve(1);
@@ -383,7 +387,7 @@ test('a message that the codec cannot decode is an error, and the next one arriv
   assert.equal(await subscription.receive(), 'next');
 });
 
-test('a subscriber cannot write: it spoils its own view only, and is told', limit, async () => {
+test('Topic: a subscriber cannot write: it spoils its own view only, and is told', limit, async () => {
   const name = uniqueName();
   using topic = await Topic.open(name, { codec: 'bytes' });
   using vandal = topic.subscribe();
@@ -399,7 +403,7 @@ test('a subscriber cannot write: it spoils its own view only, and is told', limi
   await assert.rejects(vandal.receive(), CorruptError);
 });
 
-test('a ring that somebody truncates is a CorruptError for who reads it', limit, async () => {
+test('Topic: a ring that somebody truncates is a CorruptError for who reads it', limit, async () => {
   const name = uniqueName();
   using topic = await Topic.open(name, { codec: 'bytes' });
   using subscription = topic.subscribe();
@@ -412,7 +416,7 @@ test('a ring that somebody truncates is a CorruptError for who reads it', limit,
 });
 
 test(
-  'another kind, codec or capacity is refused with both; a capacity that is not given is what is there',
+  'Topic: another kind, codec or capacity is refused with both; a capacity that is not given is what is there',
   limit,
   async () => {
     const name = uniqueName();
@@ -427,7 +431,7 @@ test(
   },
 );
 
-test('bad arguments are errors before anything is done', limit, async () => {
+test('Topic: bad arguments are errors before anything is done', limit, async () => {
   // biome-ignore lint/suspicious/noExplicitAny: what a program without types may pass
   const open = Topic.open as (name: any, options?: any) => Promise<Topic<unknown>>;
   for (const name of ['', '../x', 'a/b', 'a\0', 5, null, undefined, 'x'.repeat(201)])
@@ -460,7 +464,7 @@ test('bad arguments are errors before anything is done', limit, async () => {
   assert.equal(subscription.received, 0);
 });
 
-test('a runtime folder of another user is refused', { ...limit, skip: process.getuid!() !== 0 }, async () => {
+test('Topic: a runtime folder of another user is refused', { ...limit, skip: process.getuid!() !== 0 }, async () => {
   const folder = join(temporaryFolder(), 'theirs');
   mkdirSync(folder, { mode: 0o700 });
   const { chownSync } = await import('node:fs');
@@ -474,7 +478,7 @@ test('a runtime folder of another user is refused', { ...limit, skip: process.ge
   }
 });
 
-test('participants and their counters can be listed; with the last everything goes', limit, async () => {
+test('Topic: participants and their counters can be listed; with the last everything goes', limit, async () => {
   const name = uniqueName();
   const topic = await Topic.open(name, { codec: 'bytes', capacity });
   const first = topic.subscribe();

@@ -150,22 +150,22 @@ function all(about: Case, interruptions: number, kills?: { most: number; of: num
   );
 }
 
-test('no wake-up and no message is lost, whoever is interrupted where', (t) => {
+test('Ring: no wake-up and no message is lost, whoever is interrupted where', (t) => {
   t.diagnostic(`${all({ messages: 3 }, 3)} orders`);
 });
-test('nor the end', (t) => {
+test('Ring: nor the end', (t) => {
   t.diagnostic(`${all({ messages: 2, end: true }, 3)} orders`);
 });
-test('nor of a consumer that was busy, whom the producer does not look after', (t) => {
+test('Ring: nor of a consumer that was busy, whom the producer does not look after', (t) => {
   t.diagnostic(`${all({ messages: 2, before: 300 }, 3)} orders`);
 });
-test('which would not be so without the barrier', () => {
+test('Ring: which would not be so without the barrier', () => {
   assert.throws(
     () => all({ messages: 2, before: 300, barriers: false }, 2),
     (error: Error) => /sleeps for ever/.test(error.message),
   );
 });
-test('either end is killed anywhere: the other has all that was sent, and learns it', (t) => {
+test('Ring: either end is killed anywhere: the other has all that was sent, and learns it', (t) => {
   const kills = { most: 1, of: [PRODUCER, CONSUMER] };
   t.diagnostic(`${all({ messages: 3 }, 2, kills)} orders`);
   t.diagnostic(`${all({ messages: 2, before: 300 }, 2, kills)} orders`);

@@ -81,20 +81,20 @@ function all(about: Case, more: Pick<Exploration, 'interruptions' | 'kills'>): n
   return withBarriersOf(machine, () => explore({ machine, programs, check, ...more }));
 }
 
-test('no wake-up of one sleeper is lost', (t) => {
+test('Topic: no wake-up of one sleeper is lost', (t) => {
   t.diagnostic(`${all({ publishers: 1, sleepers: 1, messages: 2 }, { interruptions: 4 })} orders`);
 });
-test('nor of several, nor by several publishers', (t) => {
+test('Topic: nor of several, nor by several publishers', (t) => {
   t.diagnostic(`${all({ publishers: 1, sleepers: 2, messages: 2 }, { interruptions: 3 })} orders`);
   t.diagnostic(`${all({ publishers: 2, sleepers: 1, messages: 1 }, { interruptions: 3 })} orders`);
 });
-test('which would not be so without the barrier', () => {
+test('Topic: which would not be so without the barrier', () => {
   assert.throws(
     () => all({ publishers: 1, sleepers: 1, messages: 1, barriers: false }, { interruptions: 2 }),
     (error: Error) => /sleeps for ever/.test(error.message),
   );
 });
-test('a publisher or another sleeper is killed anywhere', (t) => {
+test('Topic: a publisher or another sleeper is killed anywhere', (t) => {
   const kills = { most: 1, of: [0, 1] };
   t.diagnostic(`${all({ publishers: 1, sleepers: 2, messages: 2 }, { interruptions: 3, kills })} orders`);
   t.diagnostic(`${all({ publishers: 2, sleepers: 1, messages: 1 }, { interruptions: 3, kills })} orders`);

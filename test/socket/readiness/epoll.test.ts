@@ -27,7 +27,7 @@ const eight = new Uint8Array(new BigUint64Array([1n]).buffer);
 const room = new Uint8Array(64);
 const code = (expected: string) => (error: unknown) => (error as { code?: string }).code === expected;
 
-test('wait resolves with the descriptor, its events and its data once something happens', async () => {
+test('Epoll: wait resolves with the descriptor, its events and its data once something happens', async () => {
   using epoll = new Epoll<{ name: string }>();
   const [reader, writer] = pipe2(constants['O_NONBLOCK']);
   epoll.add(reader, { read: true }, { name: 'pipe' });
@@ -46,7 +46,7 @@ test('wait resolves with the descriptor, its events and its data once something 
   close(reader);
 });
 
-test('the three voices: tryWait answers at once, waitSync blocks, wait does not', async () => {
+test('Epoll: the three voices: tryWait answers at once, waitSync blocks, wait does not', async () => {
   using epoll = new Epoll();
   const fd = eventfd();
   epoll.add(fd, { read: true });
@@ -65,7 +65,7 @@ test('the three voices: tryWait answers at once, waitSync blocks, wait does not'
   await child.ended;
 });
 
-test('level-triggered tells as long as it lasts, edge-triggered once, one-shot until it is modified', async () => {
+test('Epoll: level-triggered tells as long as it lasts, edge-triggered once, one-shot until it is modified', async () => {
   using epoll = new Epoll();
   const [reader, writer] = pipe2(constants['O_NONBLOCK']);
   write(writer, one);
@@ -88,7 +88,7 @@ test('level-triggered tells as long as it lasts, edge-triggered once, one-shot u
   close(writer);
 });
 
-test('modify keeps the data unless it is given another', () => {
+test('Epoll: modify keeps the data unless it is given another', () => {
   using epoll = new Epoll<number>();
   const fd = eventfd();
   epoll.add(fd, { read: true }, 1);
@@ -99,7 +99,7 @@ test('modify keeps the data unless it is given another', () => {
   close(fd);
 });
 
-test('a half-closed socket is told as peerClosed', async () => {
+test('Epoll: a half-closed socket is told as peerClosed', async () => {
   using epoll = new Epoll();
   const [left, right] = socketpair('stream');
   epoll.add(left, { peerClosed: true });
@@ -109,7 +109,7 @@ test('a half-closed socket is told as peerClosed', async () => {
   close(left);
 });
 
-test('an exclusive registration wakes one of two epolls at least', async () => {
+test('Epoll: an exclusive registration wakes one of two epolls at least', async () => {
   using first = new Epoll();
   using second = new Epoll();
   const fd = eventfd();
@@ -125,7 +125,7 @@ test('an exclusive registration wakes one of two epolls at least', async () => {
   for (const epoll of [first, second]) epoll.close();
 });
 
-test('maxEvents bounds an answer, and the others come with the next', async () => {
+test('Epoll: maxEvents bounds an answer, and the others come with the next', async () => {
   using epoll = new Epoll();
   const fds = Array.from({ length: 10 }, () => eventfd(1));
   for (const fd of fds) epoll.add(fd, { read: true, edge: true });
@@ -142,7 +142,7 @@ test('maxEvents bounds an answer, and the others come with the next', async () =
 });
 
 const limit = Number(execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }));
-test('5,000 descriptors in one epoll', {
+test('Epoll: 5,000 descriptors in one epoll', {
   skip: limit < 6000 && `only ${limit} descriptors are allowed here`,
 }, async () => {
   using epoll = new Epoll<number>();
@@ -173,7 +173,7 @@ test('5,000 descriptors in one epoll', {
   for (const fd of fds) close(fd);
 });
 
-test('an epoll can be awaited like any descriptor: by another epoll, poll, select and readable()', async () => {
+test('Epoll: an epoll can be awaited like any descriptor: by another epoll, poll, select and readable()', async () => {
   using inner = new Epoll();
   using outer = new Epoll();
   const fd = eventfd();
@@ -193,7 +193,7 @@ test('an epoll can be awaited like any descriptor: by another epoll, poll, selec
   close(fd);
 });
 
-test('an epoll is iterated: each step is what is ready then', async () => {
+test('Epoll: an epoll is iterated: each step is what is ready then', async () => {
   using epoll = new Epoll();
   const [reader, writer] = pipe2(constants['O_NONBLOCK']);
   epoll.add(reader, { read: true });
@@ -214,7 +214,7 @@ test('an epoll is iterated: each step is what is ready then', async () => {
   close(writer);
 });
 
-test('several waits are served in the order they came, and one that is aborted takes nothing with it', async () => {
+test('Epoll: several waits are served in the order they came, and one that is aborted takes nothing with it', async () => {
   using epoll = new Epoll();
   const fd = eventfd();
   epoll.add(fd, { read: true });
@@ -239,7 +239,7 @@ test('several waits are served in the order they came, and one that is aborted t
   close(fd);
 });
 
-test('bad descriptors are refused with the reason: closed, negative, twice, unknown, regular file, itself', () => {
+test('Epoll: bad descriptors are refused with the reason: closed, negative, twice, unknown, regular file, itself', () => {
   using epoll = new Epoll();
   const fd = eventfd();
   const file = openSync('/proc/self/exe', 'r');
@@ -264,14 +264,14 @@ test('bad descriptors are refused with the reason: closed, negative, twice, unkn
   close(file);
 });
 
-test('epolls that would watch each other in a circle are refused', () => {
+test('Epoll: epolls that would watch each other in a circle are refused', () => {
   using first = new Epoll();
   using second = new Epoll();
   first.add(second.fd, { read: true });
   assert.throws(() => second.add(first.fd, { read: true }), code('ELOOP'));
 });
 
-test('bad interests and options are refused', async () => {
+test('Epoll: bad interests and options are refused', async () => {
   using epoll = new Epoll();
   const fd = eventfd();
   for (const interest of [null, undefined, 5, 'read', ['read'], { read: 1 }, { edge: 'yes' }])
@@ -285,7 +285,7 @@ test('bad interests and options are refused', async () => {
   close(fd);
 });
 
-test('a descriptor that was closed leaves the epoll by itself', () => {
+test('Epoll: a descriptor that was closed leaves the epoll by itself', () => {
   using epoll = new Epoll();
   const fd = eventfd(1);
   epoll.add(fd, { read: true });
@@ -298,7 +298,7 @@ test('a descriptor that was closed leaves the epoll by itself', () => {
   close(again);
 });
 
-test('close ends pending waits, may be called twice, and everything after it is ClosedError', async () => {
+test('Epoll: close ends pending waits, may be called twice, and everything after it is ClosedError', async () => {
   const epoll = new Epoll();
   const waits = [epoll.wait(), epoll.wait()];
   setImmediate(() => epoll.close());
@@ -315,7 +315,7 @@ test('close ends pending waits, may be called twice, and everything after it is 
     assert.throws(use, ClosedError);
 });
 
-test('an epoll that is closed by the reading of its own arguments is closed', async () => {
+test('Epoll: an epoll that is closed by the reading of its own arguments is closed', async () => {
   const [reader, writer] = pipe2();
   const calls: ((epoll: InstanceType<typeof Epoll>, trap: object) => unknown)[] = [
     (epoll, trap) => epoll.add(writer, trap),
@@ -337,7 +337,7 @@ test('an epoll that is closed by the reading of its own arguments is closed', as
   close(writer);
 });
 
-test('signals do not end waitSync: it goes on with the time that remains', async () => {
+test('Epoll: signals do not end waitSync: it goes on with the time that remains', async () => {
   using epoll = new Epoll();
   process.on('SIGUSR2', () => {});
   const child = start('sh', ['-c', 'i=0; while [ $i -lt 20 ]; do kill -USR2 $PPID; sleep 0.01; i=$((i+1)); done']);
@@ -348,7 +348,7 @@ test('signals do not end waitSync: it goes on with the time that remains', async
   process.removeAllListeners('SIGUSR2');
 });
 
-test('many answers in a row leave room for timers', async () => {
+test('Epoll: many answers in a row leave room for timers', async () => {
   using epoll = new Epoll();
   const fd = eventfd(1);
   epoll.add(fd, { read: true });
@@ -360,7 +360,7 @@ test('many answers in a row leave room for timers', async () => {
   close(fd);
 });
 
-test('a pending wait keeps the program running; an open epoll does not', async () => {
+test('Epoll: a pending wait keeps the program running; an open epoll does not', async () => {
   const program = `
     import { readiness } from 'vecino';
     const epoll = new readiness.Epoll();
@@ -370,7 +370,7 @@ test('a pending wait keeps the program running; an open epoll does not', async (
   assert.deepEqual([exit, stdout, stderr], [0, 'TimeoutError\n', '']);
 });
 
-test('a worker that waits, in either way, can be terminated', { timeout: 60_000 }, async () => {
+test('Epoll: a worker that waits, in either way, can be terminated', { timeout: 60_000 }, async () => {
   for (const wait of ['epoll.waitSync()', 'await epoll.wait()']) {
     const source = `
       import { parentPort } from 'node:worker_threads';

@@ -11,7 +11,7 @@ const one = new Uint8Array([1]);
 const eight = new Uint8Array(new BigUint64Array([1n]).buffer);
 const code = (expected: string) => (error: unknown) => (error as { code?: string }).code === expected;
 
-test('poll resolves with the entries that became ready, each with its events and whatever it carried', async () => {
+test('poll: poll resolves with the entries that became ready, each with its events and whatever it carried', async () => {
   const [reader, writer] = pipe2(constants['O_NONBLOCK']);
   const idle = eventfd();
   const waiting = readiness.poll([
@@ -35,7 +35,7 @@ test('poll resolves with the entries that became ready, each with its events and
   for (const fd of [reader, writer, idle]) close(fd);
 });
 
-test('the three voices: tryPoll answers at once, pollSync blocks, poll does not', async () => {
+test('poll: the three voices: tryPoll answers at once, pollSync blocks, poll does not', async () => {
   const fd = eventfd();
   const entries = [{ fd, read: true }];
   assert.equal(readiness.tryPoll(entries), undefined);
@@ -51,7 +51,7 @@ test('the three voices: tryPoll answers at once, pollSync blocks, poll does not'
   await child.ended;
 });
 
-test('a descriptor may stand in several entries, each with its own answer', async () => {
+test('poll: a descriptor may stand in several entries, each with its own answer', async () => {
   const fd = eventfd();
   const waiting = readiness.poll([
     { fd, read: true },
@@ -74,7 +74,7 @@ test('a descriptor may stand in several entries, each with its own answer', asyn
   close(fd);
 });
 
-test('a hang-up, an error and a closed descriptor are told, asked for or not', async () => {
+test('poll: a hang-up, an error and a closed descriptor are told, asked for or not', async () => {
   const [reader, writer] = pipe2();
   const [reader2, writer2] = pipe2();
   close(writer);
@@ -93,7 +93,7 @@ test('a hang-up, an error and a closed descriptor are told, asked for or not', a
   close(writer2);
 });
 
-test('a peer that goes while it is polled ends the wait', async () => {
+test('poll: a peer that goes while it is polled ends the wait', async () => {
   const child = start('cat');
   const [reader, writer] = pipe2(constants['O_NONBLOCK']);
   const holder = start('sleep', ['60'], { stdio: ['pipe', 'pipe', 'pipe', writer] });
@@ -105,7 +105,7 @@ test('a peer that goes while it is polled ends the wait', async () => {
   await child.kill();
 });
 
-test('a regular file is always ready; a descriptor above 1023 is like any other', async () => {
+test('poll: a regular file is always ready; a descriptor above 1023 is like any other', async () => {
   const file = openSync('/proc/self/exe', 'r');
   const fd = eventfd();
   const high = dup3(fd, 1500);
@@ -120,7 +120,7 @@ test('a regular file is always ready; a descriptor above 1023 is like any other'
   for (const each of [file, fd, high]) close(each);
 });
 
-test('an aborted wait rejects with the reason, also of a signal that had aborted before', async () => {
+test('poll: an aborted wait rejects with the reason, also of a signal that had aborted before', async () => {
   const fd = eventfd();
   const controller = new AbortController();
   const waiting = readiness.poll([{ fd, read: true }], { signal: controller.signal });
@@ -130,7 +130,7 @@ test('an aborted wait rejects with the reason, also of a signal that had aborted
   close(fd);
 });
 
-test('signals do not end pollSync: it goes on with the time that remains', async () => {
+test('poll: signals do not end pollSync: it goes on with the time that remains', async () => {
   const fd = eventfd();
   process.on('SIGUSR2', () => {});
   const child = start('sh', ['-c', 'i=0; while [ $i -lt 20 ]; do kill -USR2 $PPID; sleep 0.01; i=$((i+1)); done']);
@@ -142,7 +142,7 @@ test('signals do not end pollSync: it goes on with the time that remains', async
   process.removeAllListeners('SIGUSR2');
 });
 
-test('a worker that blocks in pollSync can be terminated', { timeout: 60_000 }, async () => {
+test('poll: a worker that blocks in pollSync can be terminated', { timeout: 60_000 }, async () => {
   const source = `
     import { parentPort } from 'node:worker_threads';
     import { readiness } from ${JSON.stringify(import.meta.resolve('vecino/socket'))};
@@ -153,7 +153,7 @@ test('a worker that blocks in pollSync can be terminated', { timeout: 60_000 }, 
   await worker.terminate();
 });
 
-test('what is no list of entries is refused', async () => {
+test('poll: what is no list of entries is refused', async () => {
   const type = code('ERR_INVALID_ARG_TYPE');
   for (const entries of [null, undefined, 5, {}, [null], [5], [{}], [{ fd: '1' }], [{ fd: 0, read: 1 }]])
     await assert.rejects(readiness.poll(entries as never), type);
@@ -172,7 +172,7 @@ test('what is no list of entries is refused', async () => {
   assert.throws(() => readiness.pollSync([], Number.NaN), code('ERR_OUT_OF_RANGE'));
 });
 
-test('more entries than the process may have descriptors are EINVAL, with the limit named', async () => {
+test('poll: more entries than the process may have descriptors are EINVAL, with the limit named', async () => {
   const program = `
     import { readiness } from 'vecino';
     import { eventfd } from 'vecino/system';

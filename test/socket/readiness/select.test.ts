@@ -9,7 +9,7 @@ import { start, startScript } from '../../support/processes.js';
 const one = new Uint8Array([1]);
 const code = (expected: string) => (error: unknown) => (error as { code?: string }).code === expected;
 
-test('select resolves with what became ready, in each list, and with nothing else', async () => {
+test('select: select resolves with what became ready, in each list, and with nothing else', async () => {
   const [reader, writer] = pipe2(constants['O_NONBLOCK']);
   const idle = eventfd();
   const waiting = readiness.select({ read: [idle, reader, reader] });
@@ -23,7 +23,7 @@ test('select resolves with what became ready, in each list, and with nothing els
   for (const fd of [reader, writer, idle]) close(fd);
 });
 
-test('the three voices: trySelect answers at once, selectSync blocks, select does not', async () => {
+test('select: the three voices: trySelect answers at once, selectSync blocks, select does not', async () => {
   const fd = eventfd();
   assert.equal(readiness.trySelect({ read: [fd] }), undefined);
   assert.throws(() => readiness.selectSync({ read: [fd] }, 20), TimeoutError);
@@ -36,7 +36,7 @@ test('the three voices: trySelect answers at once, selectSync blocks, select doe
   close(fd);
 });
 
-test('selectSync is woken by another process', async () => {
+test('select: selectSync is woken by another process', async () => {
   const [reader, writer] = pipe2(constants['O_NONBLOCK']);
   const child = start('sh', ['-c', 'sleep 0.05; printf x >&3'], { stdio: ['pipe', 'pipe', 'pipe', writer] });
   close(writer);
@@ -45,7 +45,7 @@ test('selectSync is woken by another process', async () => {
   await child.ended;
 });
 
-test('an abort ends the wait with its reason and a wait keeps the program running', async () => {
+test('select: an abort ends the wait with its reason and a wait keeps the program running', async () => {
   const fd = eventfd();
   const controller = new AbortController();
   const reason = new Error('enough');
@@ -56,7 +56,7 @@ test('an abort ends the wait with its reason and a wait keeps the program runnin
   close(fd);
 });
 
-test('a regular file is always ready to be read and written', async () => {
+test('select: a regular file is always ready to be read and written', async () => {
   const file = openSync('/proc/self/exe', 'r');
   assert.deepEqual(await readiness.select({ read: [file], write: [file] }), {
     read: [file],
@@ -67,7 +67,7 @@ test('a regular file is always ready to be read and written', async () => {
   close(file);
 });
 
-test('a hang-up counts as readable; waiting to write to nobody does not spin on it', async () => {
+test('select: a hang-up counts as readable; waiting to write to nobody does not spin on it', async () => {
   const [reader, writer] = pipe2(constants['O_NONBLOCK']);
   close(writer);
   assert.deepEqual(await readiness.select({ read: [reader] }), { read: [reader], write: [], except: [] });
@@ -78,7 +78,7 @@ test('a hang-up counts as readable; waiting to write to nobody does not spin on 
   close(reader);
 });
 
-test('descriptors from 1024 on are refused before the kernel sees them, in every list and voice', async () => {
+test('select: descriptors from 1024 on are refused before the kernel sees them, in every list and voice', async () => {
   const fd = eventfd();
   const high = dup3(fd, 1024);
   assert.ok(high >= 1024);
@@ -94,7 +94,7 @@ test('descriptors from 1024 on are refused before the kernel sees them, in every
   close(fd);
 });
 
-test('descriptor 1023, the last of the set, works', async () => {
+test('select: descriptor 1023, the last of the set, works', async () => {
   const fd = eventfd();
   const last = dup3(fd, 1023);
   assert.equal(last, 1023);
@@ -103,7 +103,7 @@ test('descriptor 1023, the last of the set, works', async () => {
   close(fd);
 });
 
-test('a descriptor that is not open is named', async () => {
+test('select: a descriptor that is not open is named', async () => {
   const open = eventfd();
   const closed = dup(open);
   close(closed);
@@ -115,7 +115,7 @@ test('a descriptor that is not open is named', async () => {
   close(open);
 });
 
-test('what is no list of descriptors and no time is refused', async () => {
+test('select: what is no list of descriptors and no time is refused', async () => {
   const type = code('ERR_INVALID_ARG_TYPE');
   const range = code('ERR_OUT_OF_RANGE');
   for (const sets of [
@@ -138,7 +138,7 @@ test('what is no list of descriptors and no time is refused', async () => {
   await assert.rejects(readiness.select({ read: [0] }, { signal: {} as AbortSignal }), type);
 });
 
-test('many answers in a row leave room for timers', async () => {
+test('select: many answers in a row leave room for timers', async () => {
   const fd = eventfd();
   let fired = false;
   setTimeout(() => {
@@ -148,7 +148,7 @@ test('many answers in a row leave room for timers', async () => {
   close(fd);
 });
 
-test('select: a descriptor that is not open is EBADF also where its number is beyond the table of the process', async () => {
+test('select: select: a descriptor that is not open is EBADF also where its number is beyond the table of the process', async () => {
   const program = `
     import { readiness } from 'vecino';
     import { dup3, close, eventfd, DescriptorSets, select } from 'vecino/system';
