@@ -26,11 +26,11 @@ const MAX_PAUSE_MS = 50;
 export interface ConnectOptions<T> extends ListenOptions<T>, WaitOptions {}
 
 /**
- * Connects to whoever listens under `name`.
+ * Connects to the process that listens under `name`.
  *
- * @throws SystemError `ENOENT`, `ECONNREFUSED` if nobody does; MismatchError if it is another kind of channel, or carries another codec;
- * TimeoutError if the listener does not take the connection within `timeout` (30 s if not given). However many connect at a time, none is
- * sent away for that: those that cannot be served yet wait.
+ * @throws SystemError `ENOENT`, `ECONNREFUSED` if nobody listens; MismatchError if it is another kind of channel, or carries another codec;
+ * TimeoutError if the listener does not accept the connection within `timeout` (30 s by default). Any number of clients may connect at a
+ * time: those that cannot be served yet wait.
  */
 export function connect<T = unknown>(
   name: string,
