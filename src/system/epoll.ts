@@ -10,7 +10,7 @@ declare module './native.js' {
     // epoll.c
     epollCreate(flags: number): number;
     epollCtl(epoll: number, operation: number, fd: number, events: number): number;
-    epollWait(epoll: number, pairs: View, most: number, milliseconds: number): number;
+    epollWait(epoll: number, pairs: ArrayBufferView, most: number, milliseconds: number): number;
   }
 }
 

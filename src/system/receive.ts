@@ -5,7 +5,7 @@ import { slabOffset, slabRoom, slabTake } from './slab.js';
 
 declare module './native.js' {
   interface Native {
-    useEnvelope(envelope: View, overflow: View): number;
+    useEnvelope(envelope: ArrayBufferView, overflow: ArrayBufferView): number;
     receiveSlab(fd: number, offset: number, length: number, flags: number, kind: number): number;
   }
 }

@@ -5,7 +5,7 @@ import { native } from './native.js';
 declare module './native.js' {
   interface Native {
     // robust.c
-    lockRegister(view: View, offset: number, bare: boolean): number;
+    lockRegister(view: ArrayBufferView, offset: number, bare: boolean): number;
     lockForget(id: number): number;
     /** The number of the lock that the next call is about, and what that gave. */
     readonly lockCall: ArrayBuffer;

@@ -8,7 +8,7 @@ import { constants, native } from './native.js';
 declare module './native.js' {
   interface Native {
     // select.c
-    select(count: number, sets: View, milliseconds: number): number;
+    select(count: number, sets: ArrayBufferView, milliseconds: number): number;
   }
 }
 

@@ -12,12 +12,12 @@ declare module './native.js' {
     signalListen(out: Int32Array): number;
     signalUnlisten(): number;
     signalHandle(signal: number, handled: boolean): number;
-    signalHold(set: View, hold: boolean): number;
+    signalHold(set: ArrayBufferView, hold: boolean): number;
     signalTake(records: Int32Array): number;
-    signalWait(set: View): number;
+    signalWait(set: ArrayBufferView): number;
     signalWaitTake(wait: number, record: Int32Array, quiet: boolean): number;
     signalWaitEnd(wait: number, record: Int32Array): number;
-    signalTryWait(set: View, record: Int32Array): number;
+    signalTryWait(set: ArrayBufferView, record: Int32Array): number;
     signalIgnore(signal: number): number;
     signalRestore(signal: number): number;
   }

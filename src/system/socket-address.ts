@@ -7,8 +7,8 @@ import { constants, native } from './native.js';
 
 declare module './native.js' {
   interface Native {
-    numericAddress(host: string, port: number, out: View): number;
-    addressText(address: View): string | number;
+    numericAddress(host: string, port: number, out: ArrayBufferView): number;
+    addressText(address: ArrayBufferView): string | number;
   }
 }
 const LITTLE = endianness() === 'LE';

@@ -7,8 +7,8 @@ import { native } from './native.js';
 
 declare module './native.js' {
   interface Native {
-    send(fd: number, view: View, offset: number, length: number, flags: number): number;
-    sendWhole(fd: number, view: View, flags: number): number;
+    send(fd: number, view: ArrayBufferView, offset: number, length: number, flags: number): number;
+    sendWhole(fd: number, view: ArrayBufferView, flags: number): number;
   }
 }
 

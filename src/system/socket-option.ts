@@ -5,7 +5,7 @@ import { native } from './native.js';
 
 declare module './native.js' {
   interface Native {
-    getsockopt(fd: number, level: number, option: number, out: View): number;
+    getsockopt(fd: number, level: number, option: number, out: ArrayBufferView): number;
     setsockopt(fd: number, level: number, option: number, value: number): number;
     peerCredentials(fd: number, out: Float64Array): number;
   }

@@ -10,14 +10,14 @@ export { MAX_DESCRIPTORS, recvmsg, sendmsg } from './socket-message.js';
 declare module './native.js' {
   interface Native {
     socket(domain: number, type: number): number;
-    bind(fd: number, address: View): number;
-    connect(fd: number, address: View): number;
+    bind(fd: number, address: ArrayBufferView): number;
+    connect(fd: number, address: ArrayBufferView): number;
     listen(fd: number, backlog: number): number;
     accept4(fd: number, flags: number): number;
-    getsockname(fd: number, out: View): number;
-    getpeername(fd: number, out: View): number;
+    getsockname(fd: number, out: ArrayBufferView): number;
+    getpeername(fd: number, out: ArrayBufferView): number;
     shutdown(fd: number, how: number): number;
-    sendto(fd: number, bytes: View, flags: number, address: View): number;
+    sendto(fd: number, bytes: ArrayBufferView, flags: number, address: ArrayBufferView): number;
   }
 }
 const CLOEXEC = constants['SOCK_CLOEXEC']!;

@@ -11,17 +11,17 @@ import { native } from './native.js';
 declare module './native.js' {
   interface Native {
     // futex.c
-    futexWaitv(view: View, pairs: Int32Array, milliseconds: number): number;
+    futexWaitv(view: ArrayBufferView, pairs: Int32Array, milliseconds: number): number;
     // ring.c
     ringOpen(completions: number): number;
     ringClose(): number;
-    ringFutexWait(view: View, offset: number, expected: number, id: number): number;
+    ringFutexWait(view: ArrayBufferView, offset: number, expected: number, id: number): number;
     ringCancel(id: number): number;
     ringReap(out: Float64Array): number;
     // waiter.c
     waiterOpen(): number;
     waiterClose(): number;
-    waiterWait(view: View, offset: number, expected: number, id: number): number;
+    waiterWait(view: ArrayBufferView, offset: number, expected: number, id: number): number;
     waiterCancel(id: number): number;
     waiterReap(out: Float64Array): number;
   }
