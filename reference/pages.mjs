@@ -3,7 +3,7 @@
 import { Comment, CommentTag, Converter, KindRouter } from 'typedoc';
 
 const GROUPS = {
-  'Start here': ['install', 'comparison', 'beside', 'testing', 'stopping', 'upgrading', 'cluster', 'python'],
+  'Start here': ['install', 'comparison', 'cluster', 'python', 'testing', 'stopping', 'upgrading'],
   Channels: ['connection', 'topic', 'queue', 'service', 'codecs'],
   'Memory and locks': [
     'shared-memory',
@@ -55,10 +55,20 @@ export function load(app) {
       name.comment = new Comment([], [new CommentTag('@group', [{ kind: 'text', text: home }])]);
     }
   });
-  app.converter.on(Converter.EVENT_RESOLVE_END, ({ project }) => {
-    for (const reflection of Object.values(project.reflections)) {
-      if (reflection.name in PROTOCOLS && reflection.isSignature() && !reflection.hasComment())
-        reflection.comment = new Comment([{ kind: 'text', text: PROTOCOLS[reflection.name] }]);
-    }
-  });
+  const afterGrouping = -1000;
+  app.converter.on(
+    Converter.EVENT_RESOLVE_END,
+    ({ project }) => {
+      for (const { title, children } of project.groups ?? [])
+        if (title in GROUPS)
+          children.sort(
+            (one, other) => GROUPS[title].indexOf(files.get(one)) - GROUPS[title].indexOf(files.get(other)),
+          );
+      for (const reflection of Object.values(project.reflections)) {
+        if (reflection.name in PROTOCOLS && reflection.isSignature() && !reflection.hasComment())
+          reflection.comment = new Comment([{ kind: 'text', text: PROTOCOLS[reflection.name] }]);
+      }
+    },
+    afterGrouping,
+  );
 }

@@ -26,6 +26,7 @@ export const options = {
   includeVersion: true,
   out: `${root}site`,
   cleanOutputDir: true,
+  favicon: fileURLToPath(new URL('favicon.svg', import.meta.url)),
   customCss: fileURLToPath(new URL('site.css', import.meta.url)),
   excludeInternal: true,
   router: 'pages',

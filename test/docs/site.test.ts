@@ -173,8 +173,10 @@ describe('Site in Chromium', { skip: notBuilt || noBrowser }, () => {
       test(`nothing is wider than a ${scheme} window of ${width} pixels`, async () => {
         for (const name of looks) {
           await show(`${name}.html`, width, scheme, name.replaceAll('/', '-'));
-          const wide = await browser.evaluate<string[]>(`document.documentElement.scrollWidth <= innerWidth ? [] :
-            [...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+          const wide = await browser.evaluate<
+            string[]
+          >(`document.documentElement.scrollWidth <= ${width} && innerWidth <= ${width} ? [] :
+            [...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > ${width} + 1)
               .slice(0, 5).map((one) => one.outerHTML.slice(0, 120))`);
           assert.deepEqual(wide, [], name);
           const dark = await browser.evaluate<boolean>(
