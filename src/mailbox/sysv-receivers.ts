@@ -9,7 +9,7 @@
  * into the queue (to its end) if that one has just given up.
  */
 
-import { afterTurn, budgetIsSpent, mayGoOn } from '../system/cooperative-budget.js';
+import { budgetIsSpent, mayGoOn, oncePerTurn } from '../system/cooperative-budget.js';
 import type { Deadline } from '../system/deadline.js';
 import { E2BIG, EAGAIN, EINTR } from '../system/errno.js';
 import { TimeoutError } from '../system/errors.js';
@@ -52,8 +52,7 @@ export class SysVReceivers {
   readonly #take: (selection: Selection) => SysVMessage | undefined;
   readonly #failed: (result: number) => Error;
   readonly #keepAlive: KeepAlive;
-  /** The next turn of the event loop will serve. */
-  #resuming = false;
+  readonly #serveLater = oncePerTurn(() => this.serve());
   readonly #waits = new Map<string, HelperWait>();
   /** Threads that have ended their wait in this turn of the event loop: who receives again at once needs no other. */
   readonly #resting = new Map<string, HelperWait>();
@@ -121,14 +120,6 @@ export class SysVReceivers {
     else if (this.#held.length > 0) this.serve();
     else this.#watch(receiver);
     return receiver.pending.promise;
-  }
-  #serveLater(): void {
-    if (this.#resuming) return;
-    this.#resuming = true;
-    afterTurn(() => {
-      this.#resuming = false;
-      this.serve();
-    });
   }
   /** Gives what is there to who waits, and has threads wait for the rest. */
   serve(): void {

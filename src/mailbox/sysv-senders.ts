@@ -3,7 +3,7 @@
  * interrupted it has not sent (native/sysv_message.c).
  */
 
-import { afterTurn, budgetIsSpent, mayGoOn } from '../system/cooperative-budget.js';
+import { budgetIsSpent, mayGoOn, oncePerTurn } from '../system/cooperative-budget.js';
 import type { Deadline } from '../system/deadline.js';
 import { EINTR } from '../system/errno.js';
 import { TimeoutError } from '../system/errors.js';
@@ -34,8 +34,7 @@ export class SysVSenders {
   readonly #failed: (result: number, length: number) => Error;
   readonly #keepAlive: KeepAlive;
   #senders: Sender[] = [];
-  /** The next turn of the event loop will serve. */
-  #resuming = false;
+  readonly #serveLater = oncePerTurn(() => this.serve());
   /** Of the first sender. */
   #wait: HelperWait | undefined;
 
@@ -115,17 +114,9 @@ export class SysVSenders {
   #giveUp(sender: Sender, error: unknown): void {
     if (error instanceof TimeoutError) this.serve(); // it may not have had its one try yet, or the event loop is late
     this.#interrupt(sender, error);
-    if (this.#wait !== undefined || this.#senders.length === 0 || this.#resuming) return;
+    if (this.#wait !== undefined || this.#senders.length === 0) return;
     // When many give up at once, there is no thread to be started for each that was about to be first.
     this.#serveLater();
-  }
-  #serveLater(): void {
-    if (this.#resuming) return;
-    this.#resuming = true;
-    afterTurn(() => {
-      this.#resuming = false;
-      this.serve();
-    });
   }
   #interrupt(sender: Sender, error: unknown): void {
     const index = this.#senders.indexOf(sender);

@@ -39,6 +39,18 @@ export function afterTurn(callback: () => void): NodeJS.Immediate {
     callback();
   });
 }
+/** A function that has `callback` called in the event loop's next turn, once, however often it is called before. */
+export function oncePerTurn(callback: () => void): () => void {
+  let coming = false;
+  return () => {
+    if (coming) return;
+    coming = true;
+    afterTurn(() => {
+      coming = false;
+      callback();
+    });
+  };
+}
 /** Resolves in the event loop's next turn, with a fresh budget. */
 export function nextTurn(): Promise<void> {
   turn ??= new Promise((resolve) => {

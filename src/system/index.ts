@@ -3,25 +3,9 @@
  *
  * @module vecino/system
  */
-export type { Bytes } from './bytes.js';
-export { Deadline, type SyncWaitOptions, type WaitOptions } from './deadline.js';
+export { Deadline } from './deadline.js';
 export { epollCreate, epollCtl, epollRoom, epollWait } from './epoll.js';
-export {
-  ClosedError,
-  CorruptError,
-  errno,
-  errnoName,
-  IpcError,
-  MessageTooLargeError,
-  MismatchError,
-  NotEncodableError,
-  PeerDiedError,
-  RemovedError,
-  SystemError,
-  type SystemErrorContext,
-  TimeoutError,
-  UnsupportedError,
-} from './errors.js';
+export * from './essentials.js';
 export { eventfd } from './eventfd.js';
 export {
   close,
@@ -39,13 +23,12 @@ export {
   open,
 } from './file.js';
 export { setFileLock, setFileLockWait, testFileLock } from './file-lock.js';
-export { futexWait, futexWaitAsync, futexWake } from './futex.js';
 export { type Mapping, memfdCreate, mmap, shmOpen, shmUnlink } from './memory.js';
 export { MAX_PRIORITY, mqGetattr, mqOpen, mqReceive, mqReceiveInto, mqSend, mqUnlink } from './mqueue.js';
 export { constants } from './native.js';
 export { mkfifo, pipe2 } from './pipe.js';
 export { pollNow, readableSync, writableSync } from './poll.js';
-export { Readiness, readable, writable } from './readiness.js';
+export { Readiness } from './readiness.js';
 export { DescriptorSets, FD_SETSIZE, select } from './select.js';
 export { kill, sigqueue } from './signal.js';
 export { MESSAGE_HEADER } from './slab.js';
@@ -58,15 +41,13 @@ export {
   listen,
   MAX_DESCRIPTORS,
   recvmsg,
-  type SocketType,
   sendmsg,
   shutdown,
   socket,
   socketpair,
 } from './socket.js';
 export { type InetAddress, inetAddress, inetName, unixAddress, unixName } from './socket-address.js';
-export { type Credentials, getsockopt, peerCredentials, setsockopt } from './socket-option.js';
-export { ftok } from './sysv-key.js';
+export { getsockopt, peerCredentials, setsockopt } from './socket-option.js';
 export type { SysVMemoryStatus } from './sysv-memory.js';
 export { msgget, msgRemove, msgrcv, msgrcvInto, msgSetLimit, msgStat, msgsnd } from './sysv-message.js';
 export { semGetAll, semget, semRemove, semSetAll, semStat } from './sysv-semaphore.js';

@@ -343,11 +343,11 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     this.close();
   }
 
-  /** What is sent and received through this object is not that of whoever opens the queue from now on. */
-  /** Not made in the constructor: what is made there keeps the queue. */
+  /** Static: a function made in the constructor would keep the queue. */
   static #told<T, R>(queue: Queue<T, R>, error: RemovedError): void {
     queue.#lost(error);
   }
+  /** Who opens the queue from now on gets another one. */
   #lost(error: RemovedError): void {
     this.#loss = error;
     this.#waitingOrNone?.fail(error);

@@ -12,7 +12,7 @@ import type { Place } from '../place/place.js';
 const WAKES = 2;
 /** Milliseconds after which all are woken if those two have not taken it: both may be stopped. */
 const PATIENCE = 50;
-/** Freed slots that a consumer gathers before it wakes a producer, at most: fewer cost a wake-up more often, and a barrier (waiter-table.ts). */
+/** Freed slots that a consumer gathers before it wakes a producer, at most. Each wake-up costs a barrier besides (waiter-table.ts). */
 const MOST_GATHERED = 256;
 const ALL = Number.POSITIVE_INFINITY;
 

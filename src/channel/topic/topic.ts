@@ -3,6 +3,7 @@
 import { checkCapacity, DEFAULT_CAPACITY, isCapacity, longestMessage } from '../../lock-free/broadcast-ring/layout.js';
 import { RingWriter } from '../../lock-free/broadcast-ring/writer.js';
 import { checkInteger, checkOptions, type OptionNames } from '../../system/arguments.js';
+import { mayGoOn, nextTurn } from '../../system/cooperative-budget.js';
 import { Deadline, type WaitOptions } from '../../system/deadline.js';
 import { closed, whenDropped } from '../../system/dropped.js';
 import { EBUSY } from '../../system/errno.js';
@@ -52,8 +53,6 @@ const TOPIC_OPTIONS: OptionNames<TopicOptions & { codec?: Codec }> = {
 };
 const SUBSCRIBE_OPTIONS: OptionNames<SubscribeOptions> = { from: true };
 
-/** How many publications of one topic object may follow one another before the event loop gets its turn. */
-const BURST = 64;
 const AT_ONCE = new Deadline('publish');
 
 /**
@@ -98,7 +97,6 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
   #writer: RingWriter | undefined;
   #waking: Waking | undefined;
   #loan: Loan | undefined;
-  #burst = 0;
   readonly #remains: TopicRemnant;
   #watch: LossWatch | undefined;
   #loss: RemovedError | undefined;
@@ -168,9 +166,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     const writer = this.#writer ?? this.#begin(); // after what the codec has called, which may have closed it
     if (this.#loan !== undefined) return this.#waiting.add(new Uint8Array(payload), deadline);
     this.#write(writer, payload);
-    if (++this.#burst < BURST) return;
-    this.#burst = 0;
-    await new Promise(setImmediate);
+    if (!mayGoOn()) await nextTurn();
   }
   /** Publishes a value at once; false if a {@link Loan} of this object is not ended yet. Throws what {@link publish} throws. */
   tryPublish(value: T): boolean {

@@ -13,8 +13,8 @@
  * If what is said comes too late to be seen, the second load comes behind the barrier. So either it finds another word, or the word stood in the
  * slot while the other looked at that. From the second load to the exchange the word is not written anew.
  *
- * To say it is a plain store to a cache line of one's own, and the barrier is on the other side, as in broadcast-ring/waiter-table.ts. Where the kernel
- * has no membarrier(2), `FENCES` asks everybody to make it himself.
+ * To say it is a plain store to a cache line of one's own, and the barrier is on the other side, as in broadcast-ring/waiter-table.ts.
+ * Where the kernel has no membarrier(2), `FENCES` asks everybody to make it himself.
  */
 import { barriersReachUs } from '../../system/membarrier.js';
 import { FENCES, HAZARD_STRIDE, HAZARDS } from './layout.js';
