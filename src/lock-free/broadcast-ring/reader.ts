@@ -148,10 +148,12 @@ export class RingReader<Memory extends RingMemory = RingMemory> {
     const counts = this.#counts;
     counts[RECEIVED]!--;
     counts[RECEIVED_BYTES]! -= this.length;
-    counts[LOST]!++;
     if (visited) counts[OVERTAKEN]!++;
-    // What comes next may look whole still, but is given up too: room is made for many messages at a time.
-    if (!this.#isAhead(this.#position)) this.#resume();
+    // Back to where it began: its length may have been overwritten before it was read, so where the next one begins is not known.
+    if (this.#low === 0) this.#high--;
+    this.#low = (this.#low - 1) | 0;
+    this.#position = this.#given;
+    this.#resume();
   }
   /** Whether there is something to read, without reading it. */
   get ready(): boolean {

@@ -43,10 +43,11 @@ export class RingWriter {
   /** Units of the pad before what is reserved. */
   #pad = 0;
   /**
-   * Where some of our records begin, each at least {@link #step} units behind the one before, the first and the next one's index. With
-   * them room is made without a look at the old records, whose lines are in no cache, or in a reader's.
+   * Where some of our records begin: those that are at least {@link #step} units long or as far behind the one before, so every other one is
+   * so far behind the one before that. The first and the next one's index. With them room is made without a look at the old records, whose
+   * lines are in no cache, or in a reader's; and a long one does not go with a short one before it.
    */
-  readonly #marks = new Int32Array(2 * MARKS);
+  readonly #marks = new Int32Array(4 * MARKS);
   readonly #step: number;
   #firstMark = 0;
   #nextMark = 0;
@@ -94,12 +95,9 @@ export class RingWriter {
     const words = this.#words;
     let position = this.#tail;
     let low = this.#low;
-    if (((position - this.#marked) | 0) >= this.#step) {
-      this.#marked = position;
-      this.#marks[this.#nextMark++ & (2 * MARKS - 1)] = position;
-    }
     let index = this.#index(position); // where our number is since the commit before
     if (this.#pad !== 0) {
+      this.#mark(position, this.#pad);
       words[index + LENGTH] = (this.#pad << 4) - RECORD_HEADER;
       words[index + KIND] = PAD;
       position = (position + this.#pad) | 0;
@@ -108,9 +106,11 @@ export class RingWriter {
       words[index + SEQUENCE_LOW] = low;
       words[index + SEQUENCE_HIGH] = this.#high;
     }
+    const size = unitsOf(length);
+    this.#mark(position, size);
     words[index + LENGTH] = length;
     words[index + KIND] = MESSAGE;
-    position = (position + unitsOf(length)) | 0;
+    position = (position + size) | 0;
     low = (low + 1) | 0;
     this.#low = low;
     if (low === 0) this.#high++;
@@ -127,6 +127,11 @@ export class RingWriter {
     this.commit(length);
   }
 
+  #mark(position: number, size: number): void {
+    if (((position - this.#marked) | 0) < this.#step && size < this.#step) return;
+    this.#marked = position;
+    this.#marks[this.#nextMark++ & (4 * MARKS - 1)] = position;
+  }
   #index(position: number): number {
     return (DATA >> 2) + ((position & this.#mask) << 2);
   }
@@ -137,7 +142,7 @@ export class RingWriter {
     let oldest = this.#oldest;
     if (this.#inherited) oldest = this.#giveUpInherited(most);
     while (((tail - oldest) | 0) > most) {
-      oldest = this.#firstMark === this.#nextMark ? tail : this.#marks[this.#firstMark++ & (2 * MARKS - 1)]!;
+      oldest = this.#firstMark === this.#nextMark ? tail : this.#marks[this.#firstMark++ & (4 * MARKS - 1)]!;
     }
     this.#oldest = oldest;
     storeFirst(this.#words, OLDEST, oldest); // pairs with the load in RingReader.intact: before anything is overwritten

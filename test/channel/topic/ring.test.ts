@@ -6,10 +6,13 @@ import {
   KIND,
   LENGTH,
   longestMessage,
+  MESSAGE,
   OLDEST,
+  PAD,
   SEQUENCE_HIGH,
   SEQUENCE_LOW,
   TAIL,
+  unitsOf,
 } from '#src/lock-free/broadcast-ring/layout.js';
 import { type Beginning, LOST, OVERTAKEN, RECEIVED, RingReader } from '#src/lock-free/broadcast-ring/reader.js';
 import { RingWriter } from '#src/lock-free/broadcast-ring/writer.js';
@@ -130,6 +133,91 @@ test('Broadcast ring: what was overwritten while it was read is known afterwards
   const offset = reader.next();
   const first = numberIn(reader, offset);
   assert.deepEqual([counts[RECEIVED], counts[LOST], counts[OVERTAKEN]], [2, first - 1, 1]);
+});
+
+test('Broadcast ring: a length that was overwritten before it was read misleads no reader', () => {
+  const { reader: subscribe, writer: open } = ring();
+  const writer = open();
+  const { reader, counts } = subscribe('now');
+  for (const length of [0, 600, 1712]) writer.write(new Uint8Array(length)); // at 0, 1 and 40
+  assert.ok(reader.next() >= 0);
+  writer.write(new Uint8Array(1712)); // gives up what is before 40
+  writer.write(Uint8Array.of(0xff)); // over the lowest byte of the length at 1
+  assert.ok(reader.next() >= 0);
+  assert.equal(reader.intact(), false);
+  reader.disown(false);
+  const lengths: number[] = [];
+  while (reader.next() >= 0) {
+    assert.ok(reader.intact());
+    lengths.push(reader.length);
+  }
+  assert.deepEqual(lengths, [1712, 1712, 1]);
+  assert.deepEqual([counts[RECEIVED], counts[LOST]], [4, 1]);
+});
+
+test('Broadcast ring: the oldest is where a record begins, and no more is given up than must be, and a tenth of the ring', () => {
+  let seed = 3;
+  const random = (n: number) => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return Math.floor((seed / 2 ** 32) * n);
+  };
+  const longest = longestMessage(capacity);
+  const lengths = [
+    () => random(longest + 1),
+    () => random(100),
+    () => (random(2) === 0 ? 0 : longest - random(3)),
+    () => (random(10) > 0 ? random(40) : random(longest + 1)),
+    () => [0, 2000, 1500][random(3)]!,
+  ];
+  for (let trial = 0; trial < 200; trial++) {
+    const base = [0, 2 ** 31 - random(1000), 2 ** 32 - random(1000), random(2 ** 32)][trial & 3]!;
+    const lengthOf = lengths[trial % lengths.length]!;
+    const { buffer, words, index, writer: open } = ring(base);
+    let writer = open();
+    let tail = base;
+    /** What is there, from the oldest on. */
+    let records: { position: number; length: number; kind: number; sequence: number; tag: number }[] = [];
+    const put = (length: number, kind: number, sequence: number, tag: number) => {
+      records.push({ position: tail, length, kind, sequence, tag });
+      tail += unitsOf(length);
+    };
+    for (let number = 0; number < 300; number++) {
+      if (random(20) === 0) writer = open();
+      const reserved = lengthOf();
+      const at = tail & (units - 1);
+      const pad = at + unitsOf(reserved) > units ? units - at : 0;
+      const offset = writer.reserve(reserved);
+      const used = (tail - words[OLDEST]!) >>> 0;
+      const need = pad + unitsOf(reserved) + 1;
+      assert.ok(units - used >= need);
+      const kept = records.filter(({ position }) => tail - position <= used);
+      if (kept.length < records.length) {
+        const enough = records.find(({ position }) => tail - position <= units - need - units / 10);
+        assert.ok(enough === undefined || tail - enough.position <= used, `${used} of ${units} units kept`);
+      }
+      records = kept;
+      assert.equal(records[0]?.position ?? tail, tail - used);
+      new Uint8Array(buffer).fill(0xdd, offset, offset + reserved);
+      if (random(10) > 0) {
+        const length = random(3) === 0 ? random(reserved + 1) : reserved;
+        new Uint8Array(buffer).fill(number, offset, offset + length);
+        writer.commit(length);
+        const sequence = (records.at(-1)?.sequence ?? words[index(tail) + SEQUENCE_LOW]! - 1) + 1;
+        if (pad > 0) put((pad << 4) - 16, PAD, sequence, 0);
+        put(length, MESSAGE, sequence, number & 255);
+      }
+      assert.equal(words[TAIL], tail | 0);
+      for (const { position, length, kind, sequence, tag } of records) {
+        const from = index(position);
+        assert.deepEqual(
+          [words[from + LENGTH], words[from + KIND], words[from + SEQUENCE_LOW]],
+          [length, kind, sequence],
+        );
+        const payload = new Uint8Array(buffer, (from << 2) + 16, length);
+        assert.ok(kind === PAD || payload.every((byte) => byte === tag));
+      }
+    }
+  }
 });
 
 test('Broadcast ring: a writer that is killed at any step leaves a ring that the next one continues', () => {
