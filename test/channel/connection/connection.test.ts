@@ -432,6 +432,69 @@ test('Connection: leaving a loop early leaves the connection open', async () => 
   b.close();
 });
 
+for (const [way, leave] of Object.entries({
+  break: async (b: Connection<Uint8Array>, last: number) => {
+    for await (const message of b) if (numberOf(message) === last) break;
+  },
+  throw: async (b: Connection<Uint8Array>, last: number) => {
+    const loop = async () => {
+      for await (const message of b) if (numberOf(message) === last) throw new RangeError('enough');
+    };
+    await assert.rejects(loop(), RangeError);
+  },
+  return: async (b: Connection<Uint8Array>, last: number) => {
+    const loop = async () => {
+      for await (const message of b) if (numberOf(message) === last) return message;
+      return undefined;
+    };
+    assert.equal(numberOf((await loop())!), last);
+  },
+})) {
+  test(`Connection: leaving a \`for await\` loop early, by ${way}, loses no message`, async () => {
+    const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 4096 });
+    let sent = 0;
+    let next = 0;
+    const fill = () => {
+      while (a.trySend(numbered(sent, 4 + ((sent * 7) % 90)))) sent++;
+    };
+    // In every voice, and often round the ring.
+    for (let round = 0; round < 40; round++) {
+      fill();
+      await leave(b, next + 2);
+      next += 3;
+      assert.equal(numberOf(await b.receive()), next++);
+      await leave(b, next);
+      next++;
+      assert.equal(numberOf(b.tryReceive()!), next++);
+      assert.equal(numberOf(b.receiveSync()), next++);
+      b.drain((memory, offset, length) => {
+        assert.equal(numberOf(memory.slice(offset, offset + length)), next++);
+      }, 2);
+      fill();
+      await leave(b, sent - 1);
+      next = sent;
+      assert.equal(b.tryReceive(), undefined);
+      const coming = b.receive();
+      fill();
+      assert.equal(numberOf(await coming), next++);
+    }
+    assert.equal(b.counters.received, next);
+    a.close();
+    b.close();
+  });
+}
+/** A message that says which it is, and whose other bytes do too. */
+function numbered(number: number, length: number): Uint8Array {
+  const message = new Uint8Array(length).fill(number);
+  new DataView(message.buffer).setUint32(0, number);
+  return message;
+}
+function numberOf(message: Uint8Array): number {
+  const number = new DataView(message.buffer, message.byteOffset).getUint32(0);
+  assert.ok(message.subarray(4).every((byte) => byte === (number & 255)));
+  return number;
+}
+
 test('Connection: results that are always there do not starve the event loop', async () => {
   const [a, b] = await pair<number>();
   let turns = 0;
