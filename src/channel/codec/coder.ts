@@ -26,6 +26,8 @@ export interface Decoder<T> {
    * that could go wrong. The others get a private copy: decoders look twice, and would go out of bounds if the second look differed.
    */
   readonly shared: boolean;
+  /** Whether values are the bytes as they are: a view of a private copy of them is one. */
+  readonly verbatim?: boolean;
   /** Whether they call functions of the user's, which run in the async context of the call that sends or receives. */
   readonly foreign?: boolean;
 }

@@ -12,6 +12,7 @@ import { isWellFormed, utf8Slice } from './utf8.js';
 export class BytesCoder implements Coder<Uint8Array> {
   readonly name = 'bytes';
   readonly shared = true;
+  readonly verbatim = true;
   readonly #pool = new Pool();
   encode(value: Uint8Array): Uint8Array {
     // The short way first: the check is a call or two.

@@ -31,8 +31,12 @@ export class Pool {
     return copy;
   }
   #renew(): void {
-    const buffer = new ArrayBuffer(POOL_BYTES);
-    markAsUntransferable(buffer); // the others in it would be gone
-    this.#memory = new Uint8Array(buffer);
+    this.#memory = new Uint8Array(poolBuffer());
   }
+}
+/** Memory for copies of several. */
+export function poolBuffer(): ArrayBuffer {
+  const buffer = new ArrayBuffer(POOL_BYTES);
+  markAsUntransferable(buffer); // the others in it would be gone
+  return buffer;
 }

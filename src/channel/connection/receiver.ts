@@ -14,8 +14,8 @@ import { Line, type Task } from '../../system/line.js';
 import { commitTime, type Spin } from '../../system/spin.js';
 import { taskInContext } from '../codec/context.js';
 import type { Decoder } from '../codec/index.js';
-import { SharedDecoder } from '../codec/receive.js';
 import type { Row } from '../place/row.js';
+import { CopyAhead } from './copy-ahead.js';
 import type { Link } from './link.js';
 import { Parts } from './parts.js';
 
@@ -37,7 +37,7 @@ export class Receiver<T> {
   readonly #link: Link;
   readonly #ring: RingConsumer;
   readonly #coder: Decoder<T>;
-  readonly #decoder: SharedDecoder<T>;
+  readonly #decoder: CopyAhead<T>;
   readonly spin: Spin;
   readonly #ready: () => boolean;
   readonly #parts: Parts;
@@ -54,7 +54,7 @@ export class Receiver<T> {
     this.#ring = link.in;
     this.#parts = new Parts(link.in, link.terms.takes);
     this.#coder = coder;
-    this.#decoder = new SharedDecoder(coder, link.buffer);
+    this.#decoder = new CopyAhead(coder, link.in);
     this.spin = spin;
     this.#ready = () => link.in.ready;
     this.line = new Line(link.bell.fd, link.what, 'readable', link.keepAlive);

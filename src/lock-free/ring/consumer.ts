@@ -44,6 +44,8 @@ export class RingConsumer {
   #tail = 0;
   /** Told of damage, before it is thrown. */
   onDamage: (error: CorruptError) => void = () => {};
+  /** How often more was found committed than was known. What is known between two of them lies at an offset each of its own. */
+  looks = 0;
   /** Of the record that {@link next} has found. */
   #size = 0;
   /**
@@ -129,6 +131,11 @@ export class RingConsumer {
   get kept(): number {
     return (this.#head - this.#published) | 0;
   }
+  /** Bytes that are committed behind what was released, and lie directly behind it: up to the ring's end, not from its beginning. */
+  get following(): number {
+    const at = this.#head & this.#mask;
+    return at === 0 ? 0 : Math.min((this.#tail - this.#head) | 0, this.capacity - at);
+  }
   /** Gives the producer all the room that was released. True: it sleeps for want of it and is to be woken, which is now on the caller. */
   publish(): boolean {
     if (this.#head === this.#published) return false;
@@ -177,6 +184,7 @@ export class RingConsumer {
       throw this.#damaged(`a write position of ${tail >>> 0}`);
     }
     this.#tail = tail;
+    this.looks++;
     return available;
   }
   #damaged(what: string): CorruptError {

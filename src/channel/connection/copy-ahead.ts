@@ -1,0 +1,95 @@
+/**
+ * Messages of a ring to values, by private copies: of a message, and of those behind it that are committed already, all at once. To copy
+ * 64 bytes costs as much as to begin copying, and that as much as all else of a receive.
+ *
+ * Only copies are made ahead. The records stay where they are, unread, until the ring's reader comes to them, in whichever voice; a copy
+ * that is not asked for is nothing lost. What is committed does not change any more, unless the peer is hostile, and then no look at the
+ * ring would be better than an earlier one: headers are always read in the ring.
+ */
+import { copyOut, SHORT } from '../../lock-free/copy-out.js';
+import type { RingConsumer } from '../../lock-free/ring/consumer.js';
+import type { Decoder } from '../codec/index.js';
+import { LARGEST_POOLED_BYTES, poolBuffer } from '../codec/pool.js';
+import { Scratch } from '../codec/scratch.js';
+
+/** Bytes that are copied at once, and of a message that has a copy of its own if it is longer. */
+const AHEAD_BYTES = 8192;
+const NOTHING = new Uint8Array(0);
+
+export class CopyAhead<T> {
+  readonly #ring: RingConsumer;
+  readonly #coder: Decoder<T>;
+  /** Copies are handed out as they are; else they are decoded, and their memory is used again. */
+  readonly #verbatim: boolean;
+  /** Where copies are made. */
+  #memory = NOTHING;
+  /** Its buffer, which the engine would have to call for. */
+  #buffer = NOTHING.buffer;
+  #words = new Int32Array(0);
+  /** Of that memory, what was handed out or may be. */
+  #used = 0;
+  /** What was copied last: these offsets in the ring, as the look of that number had found them. Each occurs once in a look. */
+  #from = 0;
+  #to = 0;
+  #look = -1;
+  /** From an offset in the ring to that of its copy. */
+  #shift = 0;
+  readonly #long = new Scratch();
+
+  constructor(coder: Decoder<T>, ring: RingConsumer) {
+    this.#ring = ring;
+    this.#coder = coder;
+    this.#verbatim = coder.verbatim === true;
+  }
+  /** The value of the record that was released last: `length` bytes at `offset`. */
+  decode(offset: number, length: number): T {
+    if (
+      offset < this.#from ||
+      offset + length > this.#to ||
+      this.#ring.looks !== this.#look ||
+      this.#memory.length === 0 // somebody has transferred it
+    ) {
+      if (length > LARGEST_POOLED_BYTES || (this.#coder.shared && !this.#verbatim))
+        return this.#decodeAlone(offset, length);
+      this.#copy(offset, length);
+    }
+    const at = offset + this.#shift;
+    if (this.#verbatim) return new Uint8Array(this.#buffer, at, length) as T;
+    return this.#coder.decode(this.#memory, at, length);
+  }
+  #decodeAlone(offset: number, length: number): T {
+    const { bytes } = this.#ring;
+    if (this.#coder.shared) return this.#coder.decode(bytes, offset, length);
+    const scratch = this.#long.room(length);
+    scratch.set(bytes.subarray(offset, offset + length));
+    return this.#coder.decode(scratch, 0, length);
+  }
+  #copy(offset: number, length: number): void {
+    const ring = this.#ring;
+    const size = (length + 7) & ~7;
+    let count = Math.max(size, Math.min(size + ring.following, AHEAD_BYTES));
+    if (!this.#verbatim) {
+      this.#used = 0;
+      if (this.#memory.length === 0) this.#renew(new ArrayBuffer(AHEAD_BYTES));
+    } else {
+      const room = this.#memory.length - this.#used;
+      if (size > room) {
+        this.#renew(poolBuffer());
+        this.#used = 0;
+      } else if (count > room) count = room;
+    }
+    const at = this.#used;
+    this.#used = at + count;
+    if (count <= SHORT) copyOut(ring.words, offset >> 2, this.#words, count, at >> 2);
+    else this.#memory.set(ring.bytes.subarray(offset, offset + count), at);
+    this.#from = offset;
+    this.#to = offset + count;
+    this.#look = ring.looks;
+    this.#shift = at - offset;
+  }
+  #renew(buffer: ArrayBuffer): void {
+    this.#buffer = buffer;
+    this.#memory = new Uint8Array(buffer);
+    this.#words = new Int32Array(buffer);
+  }
+}
