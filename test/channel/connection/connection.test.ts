@@ -495,6 +495,31 @@ function numberOf(message: Uint8Array): number {
   return number;
 }
 
+test("Connection: received bytes are their reader's, whatever comes later and whatever becomes of those before", async () => {
+  const [a, b] = await pair<Uint8Array>({ codec: 'bytes', capacity: 16_384 });
+  const kept: Uint8Array[] = [];
+  let sent = 0;
+  for (let round = 0; round < 60; round++) {
+    while (a.trySend(numbered(sent, 4 + ((sent * 13) % (round % 3 === 0 ? 6000 : 200))))) sent++;
+    while (kept.length < sent) {
+      const message = (kept.length % 2 === 0 ? b.tryReceive() : await b.receive())!;
+      assert.equal(numberOf(message), kept.length);
+      assert.deepEqual([message.constructor, message.byteOffset % 8], [Uint8Array, 0]);
+      kept.push(message);
+      if (kept.length % 50 !== 0) continue;
+      try {
+        // From Node 21 on; some later ones refuse it.
+        (message.buffer as { transfer?(): ArrayBuffer }).transfer?.();
+      } catch (error) {
+        assert.ok(error instanceof TypeError);
+      }
+    }
+  }
+  for (const [number, message] of kept.entries()) if (message.length > 0) assert.equal(numberOf(message), number);
+  a.close();
+  b.close();
+});
+
 test('Connection: results that are always there do not starve the event loop', async () => {
   const [a, b] = await pair<number>();
   let turns = 0;
