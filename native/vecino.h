@@ -167,7 +167,7 @@ void export_constants(napi_env env, napi_value exports, const struct constant *l
 #define MODULES(X) \
   X(file) X(transfer) X(pipe) X(opener) X(memory) X(sysv_memory) X(guard) X(poll) X(watch) X(futex) \
   X(eventfd) X(socket) X(process) X(limit) X(mqueue) X(sysv_key) X(sysv_message) X(select) X(epoll) \
-  X(signal) X(signal_listen) X(socket_message) X(socket_option) X(socket_address) X(membarrier) X(ring) X(waiter) X(robust) \
+  X(signal) X(signal_listen) X(socket_message) X(socket_option) X(socket_address) X(membarrier) X(scheduling) X(ring) X(waiter) X(robust) \
   X(file_lock) X(owned_descriptor) X(sysv_semaphore) X(semaphore) X(inotify)
 #define DECLARE(module) void export_##module(napi_env env, napi_value exports, struct instance *instance);
 MODULES(DECLARE)

@@ -4,9 +4,8 @@
  * - **More threads want to run than there are processors.** The kernel's count tells (proc(5), `/proc/loadavg`). It is read after a look in
  *   vain, which costs a few microseconds, and must say so several times in a row: a thread that compiles or collects garbage is soon
  *   done. Then nobody looks for a while, twice as long each time that it is found again; no look is spent on finding out.
- * - **Both are in the queue of one processor** while another is idle: they wake each other there, and the kernel moves a thread only once
- *   that has not run for half a millisecond. So after a look that was in vain, though the answer needed no longer than that, the next
- *   lasts long enough for it.
+ * - **Both are in the queue of one processor** while another is idle. Who looks lets the other run there, and moves away
+ *   (scheduling.ts). Where that does not help, looks are in vain though the answer needed no longer than that.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
@@ -18,8 +17,6 @@ const LONGEST_US = 128_000;
 const RECENT_US = 1_000;
 /** So many counts in a row must say so. */
 const MIN_COUNTS = 16;
-/** Long enough for the kernel to move a thread; with the millisecond of cooperative-budget.ts, less than the 2 ms that a timer may be late. */
-const PERSISTENT_US = 900;
 /** So many looks in a row that were in vain for want of a processor are proof enough. */
 const MAX_FUTILE = 8;
 
@@ -41,10 +38,6 @@ export function processorsAreScarce(now: number): boolean {
     duration = SHORTEST_US;
   }
   return scarce;
-}
-/** For how long to look, instead of `usual`. */
-export function lookTime(usual: number): number {
-  return futile > 0 ? PERSISTENT_US : usual;
 }
 /** A look has found what it waited for. */
 export function lookPaid(): void {
@@ -71,10 +64,15 @@ function rest(now: number): void {
 /** Whether more threads run or want to, of the whole machine, than it has processors. False where it does not tell. */
 function tooMany(): boolean {
   if (processors === 0) processors = Math.max(availableParallelism(), cpus().length);
+  const runnable = runnableThreads();
+  return runnable !== undefined && runnable > processors;
+}
+/** How many threads of the whole machine run or want to, this one among them; undefined where it does not tell. */
+export function runnableThreads(): number | undefined {
   try {
     const found = /(\d+)\/\d+/.exec(readFileSync('/proc/loadavg', 'latin1'));
-    return found !== null && Number(found[1]) > processors;
+    return found === null ? undefined : Number(found[1]);
   } catch {
-    return false;
+    return undefined;
   }
 }

@@ -12,7 +12,7 @@
  * woken compares that with when it began to wait ({@link Spin.woken}). So neither side counts a wake-up, both come to the same
  * conclusion from the same message, and neither has to look on the chance that the other does.
  *
- * Where looking keeps the other side from running, system/processors.ts tells.
+ * Where looking keeps the other side from running, system/processors.ts tells. A look that lasts lets others run between (scheduling.ts).
  *
  * Who has just woken another looks for as long as a wake-up takes besides: if it slept, the other would have to wake it in turn, and
  * one interruption would become a dozen sleeps.
@@ -23,12 +23,15 @@ import { availableParallelism } from 'node:os';
 import { checkInteger } from './arguments.js';
 import { noteTime } from './cooperative-budget.js';
 import { monotonicMicroseconds } from './monotonic.js';
-import { lookFailed, lookPaid, lookTime, lookWasFutile, processorsAreScarce } from './processors.js';
+import { lookFailed, lookPaid, lookWasFutile, processorsAreScarce } from './processors.js';
+import { yieldProcessor } from './scheduling.js';
 
 /** How long the adaptive form looks: about what the wake-up costs that it saves. */
 const LOOK_US = 50;
 /** How long more after it has woken another, from whom the answer must come: what a wake-up takes. */
 const WAKE_US = 100;
+/** After that, the adaptive form lets others run on its processor between its looks: the other side may be among them. */
+const YIELD_AFTER_US = 20;
 /** Of a wake-up, what a wait is not charged with. One that takes longer waited for a processor, and would have without sleep. */
 const MAX_LATENESS_US = 250;
 /** It looks while this is above 0: one short wait makes up for two long ones. */
@@ -74,6 +77,7 @@ export class Spin {
     let now = this.#began;
     const end = now + budget;
     do {
+      this.#yields(now);
       for (let i = 0; i < LOOKS; i++) {
         if (!ready()) continue;
         this.found();
@@ -95,7 +99,7 @@ export class Spin {
     noteTime(now);
     if (this.#fixed !== undefined) return this.#fixed;
     if (!this.worthwhile || processorsAreScarce(now)) return 0;
-    return lookTime(awaits ? LOOK_US + WAKE_US : LOOK_US);
+    return awaits ? LOOK_US + WAKE_US : LOOK_US;
   }
   /** Whether waits have been short enough lately. */
   get worthwhile(): boolean {
@@ -103,7 +107,10 @@ export class Spin {
   }
   /** Whether a look that began by {@link begin} has lasted for so long. */
   over(budget: number): boolean {
-    return monotonicMicroseconds() - this.#began >= budget;
+    const now = monotonicMicroseconds();
+    if (now - this.#began >= budget) return true;
+    this.#yields(now);
+    return false;
   }
   /** The look has found it. */
   found(): void {
@@ -140,6 +147,9 @@ export class Spin {
     }
     this.#paid();
     if (this.#vain && this.#fixed === undefined) lookWasFutile(now);
+  }
+  #yields(now: number): void {
+    if (this.#fixed === undefined && now - this.#began >= YIELD_AFTER_US) yieldProcessor(now);
   }
   #paid(): void {
     if (this.#credit < MAX_CREDIT) this.#credit = Math.min(MAX_CREDIT, this.#credit + 2);
