@@ -18,6 +18,7 @@ const GROUPS = {
   ],
   'Mailboxes and pipes': ['pipe', 'fifo', 'posix-queue', 'sysv-queue'],
   'Sockets and signals': ['unix-socket', 'tcp', 'readiness', 'servers', 'signals'],
+  Project: ['architecture', 'design-notes', 'CONTRIBUTING', 'SECURITY', 'CHANGELOG'],
 };
 const groupOf = (page) => Object.keys(GROUPS).find((group) => GROUPS[group].includes(page)) ?? 'More';
 
@@ -41,8 +42,9 @@ class PageRouter extends KindRouter {
 export function load(app) {
   app.renderer.defineRouter('pages', PageRouter);
   app.converter.on(Converter.EVENT_CREATE_DOCUMENT, (_context, page) => {
-    files.set(page, page.name);
-    page.frontmatter['group'] = groupOf(page.name);
+    const file = page.name.split('/').at(-1); // TypeDoc leaves what is common to the paths of all pages
+    files.set(page, file);
+    page.frontmatter['group'] = groupOf(file);
     const [first] = page.content;
     const heading = /^\s*# (.+)\n/.exec(first?.text ?? '');
     if (heading) page.name = heading[1];

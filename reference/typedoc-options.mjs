@@ -21,7 +21,7 @@ export const options = {
     .toSorted((one, other) => order.indexOf(one) - order.indexOf(other))
     .map((entry) => source(entry, 'src', '.ts')),
   plugin: [fileURLToPath(new URL('pages.mjs', import.meta.url))],
-  projectDocuments: [`${root}docs/*.md`],
+  projectDocuments: ['docs/*', 'CONTRIBUTING', 'SECURITY', 'CHANGELOG'].map((name) => `${root}${name}.md`),
   readme: `${root}README.md`,
   includeVersion: true,
   out: `${root}site`,
@@ -44,6 +44,7 @@ export const options = {
     'Memory and locks',
     'Mailboxes and pipes',
     'Sockets and signals',
+    'Project',
     'More',
     'Modules',
     '*',

@@ -175,6 +175,7 @@ describe('Site in Chromium', { skip: notBuilt || noBrowser }, () => {
     'classes/vecino_channel.Queue',
     'modules/vecino',
     'docs/install',
+    'docs/SECURITY',
     'variables/vecino_system.errno',
   ];
   for (const width of [390, 1440]) {
