@@ -9,6 +9,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 // Hundreds of kills prove the protocols in memory, and the long copies the kernel's calls, which are the same whatever runs them: once is enough.
 const lengthy = [
   '-docs/site',
+  '-examples/telemetry-page',
   '-scripts/',
   '-proof',
   '-queue/deaths',

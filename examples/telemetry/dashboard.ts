@@ -3,7 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { open } from './sample.js';
 
-const PAGE = `<!doctype html><meta charset="utf-8"><title>Telemetry</title>
+const PAGE = `<!doctype html><meta charset="utf-8"><title>Telemetry</title><link rel="icon" href="data:,">
 <style>body{font:16px system-ui;margin:2em}td,th{padding:.3em 1em;text-align:right}.silent{color:#999;text-decoration:line-through}</style>
 <h1>Telemetry</h1><table><thead><tr><th>sensor<th>pid<th>memory, MB<th>CPU, µs</thead><tbody></tbody></table><p>lost: <b>0</b>
 <script>

@@ -7,8 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { dirname, extname, join, relative } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { Browser, noBrowser } from '../support/browser.js';
 import { root, temporaryFolder } from '../support/processes.js';
-import { Browser, noBrowser } from './browser.js';
 
 const folder = join(root, 'site');
 const profile = join(temporaryFolder(), 'profile');
