@@ -5,15 +5,18 @@
 //
 // CHANGELOG.md says what is new: in a section `## [VERSION] - unreleased`, or in `## [Unreleased]`, which then becomes that of VERSION.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const at = (...parts) => join(root, ...parts);
+const examples = readdirSync(at('examples'))
+  .map((name) => `examples/${name}/package.json`)
+  .filter((path) => existsSync(at(path)));
 /** What a release changes. */
-const CHANGED = ['CHANGELOG.md', 'package.json', 'package-lock.json', 'bench/package-lock.json'];
+const CHANGED = ['CHANGELOG.md', 'package.json', 'package-lock.json', 'bench/package-lock.json', ...examples];
 
 class Refused extends Error {}
 function refuse(message) {
@@ -114,6 +117,8 @@ function main() {
   const benchLock = JSON.parse(readFileSync(at('bench', 'package-lock.json'), 'utf8'));
   benchLock.packages['..'].version = version;
   writeFileSync(at('bench', 'package-lock.json'), `${JSON.stringify(benchLock, undefined, 2)}\n`);
+  for (const path of examples)
+    writeFileSync(at(path), readFileSync(at(path), 'utf8').replace(/"vecino": "[^"]*"/, `"vecino": "^${version}"`));
 
   step(values['skip-check'] ? 'check: skipped' : 'check');
   if (!values['skip-check']) run('npm', 'run', '--silent', 'check');

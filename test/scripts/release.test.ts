@@ -17,7 +17,7 @@ class Repository {
 
   constructor() {
     const tops = ['package.json', 'package-lock.json', 'tsconfig.base.json', 'tsconfig.json', '.gitignore', 'LICENSE'];
-    for (const top of [...tops, 'README.md', 'SECURITY.md', 'docs', 'native', 'scripts', 'src'])
+    for (const top of [...tops, 'README.md', 'SECURITY.md', 'docs', 'examples', 'native', 'scripts', 'src'])
       cpSync(join(root, top), join(this.folder, top), { recursive: true, preserveTimestamps: true });
     mkdirSync(join(this.folder, 'bench'));
     cpSync(join(root, 'bench', 'package-lock.json'), join(this.folder, 'bench', 'package-lock.json'));
@@ -160,8 +160,12 @@ describe('Release', { skip: noGit }, () => {
     assert.equal(repository.git('rev-parse', 'HEAD~1'), was.head);
     assert.equal(repository.git('log', '-1', '--format=%s'), 'Release 0.2.0');
     assert.equal(repository.git('cat-file', '-t', 'v0.2.0'), 'tag');
-    const files = ['CHANGELOG.md', 'bench/package-lock.json', 'package-lock.json', 'package.json'];
-    assert.deepEqual(repository.git('show', '--name-only', '--format=').split('\n'), files);
+    const files = ['CHANGELOG.md', 'bench/package-lock.json', 'examples/*/package.json', 'package-lock.json'];
+    const changed = repository
+      .git('show', '--name-only', '--format=')
+      .replace(/^examples.*json$/gm, 'examples/*/package.json');
+    assert.deepEqual([...new Set(changed.split('\n'))], [...files, 'package.json']);
+    assert.equal(repository.json('examples/job-queue/package.json').dependencies.vecino, '^0.2.0');
     assert.equal(repository.json('package.json').version, '0.2.0');
     assert.equal(repository.json('package-lock.json').version, '0.2.0');
     assert.equal(repository.json('package-lock.json').packages[''].version, '0.2.0');
