@@ -2,9 +2,9 @@
 
 import { checkOptions } from '../system/arguments.js';
 import type { IpcError } from '../system/errors.js';
-import type { ChannelKind } from './place/control-file.js';
-import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from './place/directory.js';
-import { listPlaces, type Participant, type Unreadable } from './place/list.js';
+import type { ChannelKind } from './directory/control-file.js';
+import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from './directory/directory.js';
+import { findChannels, type ParticipantEntry, type Unreadable } from './directory/list.js';
 
 /** Somebody who takes part in a channel. */
 export interface ChannelParticipant {
@@ -58,7 +58,7 @@ const counters: Record<ChannelKind, readonly string[]> = {
 export function listChannels(options?: DirectoryOptions): ChannelInfo[] {
   const directory = directoryOf(checkOptions('options', options, DIRECTORY_OPTIONS));
   const unreadable: Unreadable[] = [];
-  const list = listPlaces(unreadable, directory).map(
+  const list = findChannels(unreadable, directory).map(
     ({ name, description: { kind, codec, geometry }, participants }): ChannelInfo => {
       return { name, kind, codec, geometry, participants: participants.map((each) => named(kind, each)) };
     },
@@ -67,7 +67,7 @@ export function listChannels(options?: DirectoryOptions): ChannelInfo[] {
     list.push({ name, kind: 'unknown', codec: '', geometry: {}, participants: [], error });
   return list.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
-function named(kind: ChannelKind, { pid, role, seat, counters: values }: Participant): ChannelParticipant {
+function named(kind: ChannelKind, { pid, role, seat, counters: values }: ParticipantEntry): ChannelParticipant {
   const connects = kind === 'connection' || kind === 'service';
   return {
     pid,

@@ -5,10 +5,10 @@
  */
 export type { Codec, CodecName, CustomCodec, ValueOf } from './codec/index.js';
 export * from './connection/index.js';
+export type { ChannelKind } from './directory/control-file.js';
+export type { DirectoryOptions } from './directory/directory.js';
 export { type ChannelInfo, type ChannelParticipant, listChannels } from './discovery.js';
 export { FullError } from './full-error.js';
-export type { ChannelKind } from './place/control-file.js';
-export type { DirectoryOptions } from './place/directory.js';
 export * from './queue/index.js';
 export * from './service/index.js';
 export * from './topic/index.js';

@@ -1,7 +1,7 @@
 /** Copying messages into shared memory. */
 
 /** Bytes up to which a loop over words is faster than `set`. */
-const SHORT = 256;
+const MAX_LOOP_BYTES = 256;
 const NONE = new BigInt64Array(0);
 
 export class CopyIn {
@@ -17,7 +17,7 @@ export class CopyIn {
   }
   /** Copies `payload` to byte `offset`, a multiple of 8. */
   copy(payload: Uint8Array, offset: number, length: number): void {
-    if (length > SHORT || !this.#again(payload, offset, length)) this.#bytes.set(payload, offset);
+    if (length > MAX_LOOP_BYTES || !this.#again(payload, offset, length)) this.#bytes.set(payload, offset);
   }
   /**
    * Copies a short payload by words if the one before was the same object, as it is of those who use their memory again. For any other it

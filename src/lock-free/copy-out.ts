@@ -1,7 +1,7 @@
 /** Copying short messages out of shared memory. */
 
 /** Bytes up to which a loop over words is faster than a view and `set`. */
-export const SHORT = 256;
+export const MAX_LOOP_BYTES = 256;
 
 /**
  * Copies `length` bytes, rounded up to words, from word `first` of `source` to word `to` of `target`. Each word is read once. Four

@@ -1,6 +1,6 @@
 /**
  * The seats of a channel: each participant has one, a number below {@link SEATS}, with words in shared memory. Whose a seat is, the kernel
- * says (channel/place/control-file.ts, where their layout is drawn).
+ * says (channel/directory/control-file.ts, where their layout is drawn).
  */
 export const SEATS = 256;
 /** Of a seat, in words: whether its owner sleeps. */

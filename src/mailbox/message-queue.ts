@@ -8,7 +8,6 @@ import { ClosedError, invalidArgument, MessageTooLargeError, SystemError } from 
 import { close, fchmod } from '../system/file.js';
 import { KeepAlive } from '../system/keep-alive.js';
 import { describeLimit } from '../system/limits.js';
-import { Line } from '../system/line.js';
 import {
   MAX_PRIORITY,
   mqGetattr,
@@ -23,6 +22,7 @@ import { constants, native } from '../system/native.js';
 import { own } from '../system/owned-descriptor.js';
 import { pollOne } from '../system/poll.js';
 import { readOnly } from '../system/read-only.js';
+import { WaitQueue } from '../system/wait-queue.js';
 import { type Content, toBytes } from './content.js';
 
 const { mqSend } = native;
@@ -81,8 +81,8 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   readonly #fd: number;
   readonly #access: MessageQueueAccess;
   readonly #size: number;
-  readonly #senders: Line;
-  readonly #receivers: Line;
+  readonly #senders: WaitQueue;
+  readonly #receivers: WaitQueue;
   readonly #keepAlive = new KeepAlive();
   /** A second open file that blocks, for the Sync voice: one call then instead of three. */
   readonly #blocking: Blocking = { fd: -1, serial: 0, tried: false };
@@ -95,8 +95,8 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     this.#fd = fd;
     this.#access = access;
     this.#size = mqGetattr(fd).messageSize;
-    this.#senders = new Line(fd, `message queue '/${name}'`, 'writable', this.#keepAlive);
-    this.#receivers = new Line(fd, `message queue '/${name}'`, 'readable', this.#keepAlive);
+    this.#senders = new WaitQueue(fd, `message queue '/${name}'`, 'writable', this.#keepAlive);
+    this.#receivers = new WaitQueue(fd, `message queue '/${name}'`, 'readable', this.#keepAlive);
     this.#remains = remainsOf(name, fd, [this.#senders, this.#receivers], this.#blocking);
     whenDropped(this, this.#remains);
   }
@@ -338,12 +338,12 @@ interface Blocking {
   serial: number;
   tried: boolean;
 }
-function remainsOf(name: string, fd: number, lines: Line[], blocking: Blocking): Remains {
+function remainsOf(name: string, fd: number, waitQueues: WaitQueue[], blocking: Blocking): Remains {
   const serial = own(fd);
   return {
     what: `message queue '/${name}'`,
     abandon() {
-      for (const line of lines) line.close();
+      for (const waitQueue of waitQueues) waitQueue.close();
       if (blocking.fd >= 0) closeIfOwned(blocking.fd, blocking.serial);
       return closeIfOwned(fd, serial);
     },

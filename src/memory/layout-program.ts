@@ -13,7 +13,7 @@ import type { Field } from './layout-field.js';
 import type { Memory } from './layout-memory.js';
 import { NestedField, RecordField } from './layout-record.js';
 import { TextField } from './layout-text.js';
-import { FACTOR, LONGEST, SHIFT, SLOTS, TextCache } from './layout-text-cache.js';
+import { FACTOR, MAX_CACHED_BYTES, SHIFT, SLOTS, TextCache } from './layout-text-cache.js';
 
 /** As the methods of {@link RecordField}. Each byte is read once; all that was read is in private memory before it is used. */
 export interface Program {
@@ -22,10 +22,10 @@ export interface Program {
 }
 
 /** Fields up to which a function is worth its compilation, elements and inner fields counted. */
-const MOST = 100;
+const MAX_COMPILED_FIELDS = 100;
 
 export function compile(record: RecordField): Program | undefined {
-  if (leaves(record) > MOST) return undefined;
+  if (leaves(record) > MAX_COMPILED_FIELDS) return undefined;
   try {
     return { read: new Reader().compile(record), write: new Writer().compile(record) };
   } catch (error) {
@@ -39,7 +39,7 @@ function leaves(field: Field): number {
   return field instanceof ArrayField ? field.length * leaves(field.element) : 1;
 }
 const isCached = (field: Field): field is TextField =>
-  field instanceof TextField && field.size % 4 === 0 && field.size <= LONGEST;
+  field instanceof TextField && field.size % 4 === 0 && field.size <= MAX_CACHED_BYTES;
 
 /** What both have: statements that use objects by name. */
 class Code {

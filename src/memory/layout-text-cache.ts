@@ -13,7 +13,7 @@ export const SHIFT: number = 32 - BITS;
 /** Of the golden ratio: neighbours are spread. */
 export const FACTOR = 0x9e3779b1;
 /** The longest text field that is worth it, in bytes. */
-export const LONGEST = 32;
+export const MAX_CACHED_BYTES = 32;
 
 /** For one direction of one field, whose size is a multiple of 4. A slot is replaced by whatever comes next to it. */
 export class TextCache {

@@ -4,11 +4,11 @@ import { Field } from './layout-field.js';
 import type { Memory } from './layout-memory.js';
 
 /** Up to here a loop over characters, and over words to clear, beats the call into native code. */
-const SHORT = 32;
+const MAX_LOOP_CHARACTERS = 32;
 const LONG = 256;
 const encoder = new TextEncoder();
 /** The bytes of a short text. A peer may be changing the memory: each byte is read once, and what was judged is what is used. */
-const copy = new Uint8Array(SHORT);
+const copy = new Uint8Array(MAX_LOOP_CHARACTERS);
 
 export class TextField extends Field {
   constructor(label: string, size: number) {
@@ -19,7 +19,7 @@ export class TextField extends Field {
     const { bytes } = memory;
     const { size } = this;
     memory.checkOpen(); // a typed array would give undefined
-    const limit = Math.min(size, SHORT);
+    const limit = Math.min(size, MAX_LOOP_CHARACTERS);
     let length = 0;
     let bits = 0;
     for (; length < limit; length++) {
@@ -28,14 +28,14 @@ export class TextField extends Field {
       copy[length] = byte;
       bits |= byte;
     }
-    if (bits < 0x80 && (length < limit || size <= SHORT)) return ascii(length);
+    if (bits < 0x80 && (length < limit || size <= MAX_LOOP_CHARACTERS)) return ascii(length);
     return decode(bytes.slice(at, at + size));
   }
   /** Refuses what would not read back as the same text: too long, with a NUL, or with half of a surrogate pair. */
   write(memory: Memory, at: number, value: unknown): void {
     if (typeof value !== 'string') throw this.wrongType('a string', value);
     if (value.length > this.size) throw this.#tooLong(value);
-    if (value.length > SHORT || !isPlain(value)) this.#writeEncoded(memory, at, value);
+    if (value.length > MAX_LOOP_CHARACTERS || !isPlain(value)) this.#writeEncoded(memory, at, value);
     else this.#writePlain(memory, at, value);
   }
   #writePlain(memory: Memory, at: number, value: string): void {

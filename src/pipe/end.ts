@@ -7,9 +7,9 @@ import { EBADF } from '../system/errno.js';
 import { ClosedError, IpcError, SystemError } from '../system/errors.js';
 import { close, fcntl, fstat, isKind } from '../system/file.js';
 import { KeepAlive } from '../system/keep-alive.js';
-import { Line } from '../system/line.js';
 import { constants } from '../system/native.js';
 import { disown, own } from '../system/owned-descriptor.js';
+import { WaitQueue } from '../system/wait-queue.js';
 import { ownDescription } from './description.js';
 
 /** `code` of the error that says that something is neither a pipe nor a FIFO. */
@@ -19,7 +19,7 @@ export class End {
   /** The descriptor, once calls may use it; -1 before the first use and after the end was given up. Calls look only here. */
   live = -1;
   readonly name: string;
-  readonly line: Line;
+  readonly waitQueue: WaitQueue;
   readonly keepAlive: KeepAlive = new KeepAlive();
   /** For operations without a time limit. */
   readonly unlimited: Deadline;
@@ -49,13 +49,13 @@ export class End {
     this.name = `pipe ${side} (fd ${fd})`;
     this.#doing = side === 'reader' ? `read from fd ${fd}` : `write to fd ${fd}`;
     this.unlimited = new Deadline(this.#doing);
-    const line = new Line(fd, this.name, side === 'reader' ? 'readable' : 'writable', this.keepAlive);
-    this.line = line;
+    const waitQueue = new WaitQueue(fd, this.name, side === 'reader' ? 'readable' : 'writable', this.keepAlive);
+    this.waitQueue = waitQueue;
     this.#remains = {
       what: this.name,
       instead: ', or detach() if only the descriptor is still needed',
       abandon() {
-        line.close();
+        waitQueue.close();
         return closeIfOwned(fd, held.serial);
       },
     };
@@ -99,6 +99,6 @@ export class End {
     this.#gone = true;
     this.live = -1;
     closed(this.#remains);
-    this.line.close();
+    this.waitQueue.close();
   }
 }

@@ -2,13 +2,13 @@
 
 import type { Readable } from 'node:stream';
 import { checkInteger, checkOptions, type OptionNames } from '../system/arguments.js';
+import { readFresh } from '../system/buffer-pool.js';
 import type { Bytes } from '../system/bytes.js';
 import { type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { EAGAIN, EINTR } from '../system/errno.js';
 import { ClosedError, SystemError } from '../system/errors.js';
 import { constants } from '../system/native.js';
 import { pollNow, pollOne } from '../system/poll.js';
-import { readFresh } from '../system/slab.js';
 import { End } from './end.js';
 import { readableOf } from './streams.js';
 
@@ -19,7 +19,7 @@ export interface ReadSize {
 }
 
 const READ_OPTIONS: OptionNames<ReadSize & WaitOptions> = { size: true, ...WAIT_OPTIONS };
-const SIZE = 65536;
+const READ_BYTES = 65536;
 const POLLIN = constants['POLLIN']!;
 const POLLHUP = constants['POLLHUP']!;
 
@@ -89,18 +89,18 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<By
     const size = sizeOf(options);
     deadline.signal?.throwIfAborted();
     end.enter();
-    if (end.line.mayTry()) {
+    if (end.waitQueue.mayTry()) {
       const bytes = this.#take(size);
       if (bytes !== undefined) return bytes;
     }
-    return end.line.join(() => this.#take(size), deadline);
+    return end.waitQueue.join(() => this.#take(size), deadline);
   }
   /** What is there now: bytes, `null` at the end, `undefined` if there is nothing yet, or if reads that wait come first. */
   tryRead(options?: ReadSize): Bytes | null | undefined {
     const end = this.#end;
-    const size = options === undefined ? SIZE : sizeOf(options);
+    const size = options === undefined ? READ_BYTES : sizeOf(options);
     if (end.live < 0) end.enter();
-    return end.line.idle ? this.#take(size) : undefined;
+    return end.waitQueue.idle ? this.#take(size) : undefined;
   }
   /** As {@link read}, blocking the thread. Reads that wait already are served first. */
   readSync(options?: ReadSize & SyncWaitOptions): Bytes | null {
@@ -108,7 +108,7 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<By
     const deadline = end.deadline(options, READ_OPTIONS);
     const size = sizeOf(options);
     end.enter();
-    end.line.finishSync(deadline);
+    end.waitQueue.finishSync(deadline);
     for (;;) {
       const bytes = this.#take(size);
       if (bytes !== undefined) return bytes;
@@ -192,5 +192,5 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<By
 
 function sizeOf(options: ReadSize | undefined): number {
   const size = checkOptions('options', options, READ_OPTIONS)?.size;
-  return size === undefined ? SIZE : checkInteger('options.size', size, 1);
+  return size === undefined ? READ_BYTES : checkInteger('options.size', size, 1);
 }

@@ -13,7 +13,7 @@ import { writableOf } from './streams.js';
 const { write, writeWhole } = native;
 const POLLOUT = constants['POLLOUT']!;
 /** At most so many bytes in one go: a reader that keeps up must not keep the writer from its event loop. */
-const STRETCH = 1024 * 1024;
+const MAX_BYTES_AT_A_TIME = 1024 * 1024;
 
 /** What the error of a failed write tells: how much of it is in the pipe all the same. */
 export interface PartialWrite {
@@ -89,8 +89,8 @@ export class PipeWriter implements Disposable, AsyncDisposable {
     deadline.signal?.throwIfAborted();
     end.enter();
     try {
-      if (end.line.mayTry() && job.advance(end.live)) return;
-      await end.line.join(() => job.advance(end.live) || undefined, deadline);
+      if (end.waitQueue.mayTry() && job.advance(end.live)) return;
+      await end.waitQueue.join(() => job.advance(end.live) || undefined, deadline);
     } catch (error) {
       throw job.partly(error, deadline.signal);
     }
@@ -103,7 +103,7 @@ export class PipeWriter implements Disposable, AsyncDisposable {
     if (!(bytes instanceof Uint8Array)) checkBytes('bytes', bytes);
     const end = this.#end;
     if (end.live < 0) end.enter();
-    if (!end.line.idle) return 0;
+    if (!end.waitQueue.idle) return 0;
     const count = writeWhole(end.live, bytes);
     return count > 0 ? count : this.#nothing(count, bytes);
   }
@@ -114,7 +114,7 @@ export class PipeWriter implements Disposable, AsyncDisposable {
     const job = new Job(bytes);
     end.enter();
     try {
-      end.line.finishSync(deadline);
+      end.waitQueue.finishSync(deadline);
       while (!job.advance(end.live)) pollOne(end.live, POLLOUT, deadline);
     } catch (error) {
       throw job.partly(error);
@@ -176,7 +176,7 @@ class Job {
   }
   /** Writes on; whether all is written now. If not, the pipe is full, or the event loop should have its turn. */
   advance(fd: number): boolean {
-    const stop = this.#done + STRETCH;
+    const stop = this.#done + MAX_BYTES_AT_A_TIME;
     while (this.#done < this.#length) {
       if (this.#done >= stop) return false;
       const count = write(fd, this.#bytes, this.#done, this.#length - this.#done);

@@ -26,14 +26,14 @@ interface Wait {
 }
 
 /** Signals fetched from the addon at once, and in one turn of the event loop. */
-const BATCH = 64;
-const TURN = 1024;
+const MAX_SIGNALS_PER_FETCH = 64;
+const MAX_SIGNALS_PER_TURN = 1024;
 const POLLIN = constants['POLLIN']!;
 
 const handlers = new Map<number, Set<Subscription>>();
 const waits = new Set<Wait>();
 const descriptors = new Int32Array(2);
-const records = new Int32Array(BATCH * RECORD);
+const records = new Int32Array(MAX_SIGNALS_PER_FETCH * RECORD);
 let watches: NativeWatch[] = [];
 const spares: number[] = [];
 let blockingWaits = 0;
@@ -71,12 +71,12 @@ function letGo(): void {
 }
 
 function pump(): void {
-  for (let taken = 0; open && taken < TURN; ) {
+  for (let taken = 0; open && taken < MAX_SIGNALS_PER_TURN; ) {
     const count = native.signalTake(records);
     // All of them before the first handler runs, which may make this function run again.
     const infos = Array.from({ length: Math.max(count, 0) }, (_, index) => decodeRecord(records, index));
     for (const info of infos) dispatch(info);
-    if (count < BATCH) break;
+    if (count < MAX_SIGNALS_PER_FETCH) break;
     taken += count;
   }
   const record = new Int32Array(RECORD);

@@ -3,9 +3,9 @@ import { closed, type Remains, whenDropped } from '../system/dropped.js';
 import { ClosedError } from '../system/errors.js';
 import { close } from '../system/file.js';
 import { KeepAlive } from '../system/keep-alive.js';
-import type { Line } from '../system/line.js';
 import { own, owns } from '../system/owned-descriptor.js';
 import { Readiness } from '../system/readiness.js';
+import type { WaitQueue } from '../system/wait-queue.js';
 import type { RightsHolder } from './message.js';
 import type { UnixName } from './unix-name.js';
 
@@ -18,8 +18,8 @@ export class Handle implements Remains {
   /** Whether what waits for it keeps the program running. */
   readonly keepAlive: KeepAlive = new KeepAlive();
   /** What ends with it. Nothing here leads to the socket itself, which could not be dropped then. */
-  reading: Line | undefined;
-  writing: Line | undefined;
+  reading: WaitQueue | undefined;
+  writing: WaitQueue | undefined;
   held: RightsHolder | undefined;
   name: UnixName | undefined;
   readonly #opened: number;

@@ -4,7 +4,6 @@ import type { Bytes } from '../system/bytes.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { EAGAIN, ECONNRESET, EINTR } from '../system/errno.js';
 import { MessageTooLargeError, SystemError } from '../system/errors.js';
-import { Line, type Task } from '../system/line.js';
 import { constants } from '../system/native.js';
 import { pollOne } from '../system/poll.js';
 import {
@@ -19,26 +18,27 @@ import {
 } from '../system/receive.js';
 import type { SocketType } from '../system/socket.js';
 import { unixName } from '../system/socket-address.js';
+import { type Task, WaitQueue } from '../system/wait-queue.js';
+import { BLOCKING } from './blocking-mode.js';
 import { DescriptorsLostError } from './errors.js';
 import type { Handle } from './handle.js';
 import { messageWith, RightsHolder, SocketMessage } from './message.js';
-import { BLOCKING } from './voice.js';
 
 const MSG_DONTWAIT = constants['MSG_DONTWAIT']!;
-const MOST_PATIENCE = 31;
+const MAX_TRUST_READS = 31;
 const POLLIN = constants['POLLIN']!;
 
 export class Inbox implements Task<SocketMessage | null> {
   readonly #handle: Handle;
   readonly #type: SocketType;
-  #line: Line | undefined;
+  #waitQueue: WaitQueue | undefined;
   /** The socket, so that it is not dropped while something waits for it. */
   readonly owner: object;
   /** A seqpacket peer was reset, but what it sent before is still to be delivered. */
   #reset = false;
   /** How many receives in a row to leave to the event loop without a try: twice as many after each try in vain. */
   #trust = 0;
-  #patience = 0;
+  #maxTrust = 0;
   /** This side said that it will read no more. */
   ended = false;
 
@@ -55,29 +55,29 @@ export class Inbox implements Task<SocketMessage | null> {
         deadline = new Deadline(`receive from ${this.#handle.what}`, options);
         deadline.signal?.throwIfAborted();
       }
-      const line = this.#line ?? this.#makeLine();
-      if (line.mayTry() && (deadline !== undefined || this.#isLikely())) {
+      const waitQueue = this.#waitQueue ?? this.#makeLine();
+      if (waitQueue.mayTry() && (deadline !== undefined || this.#isLikely())) {
         const message = this.#take(MSG_DONTWAIT);
         if (message !== undefined) {
-          this.#trust = this.#patience = 0;
+          this.#trust = this.#maxTrust = 0;
           return Promise.resolve(message);
         }
         if (deadline?.expired) throw deadline.error();
       }
-      return line.join<SocketMessage | null>(this, deadline);
+      return waitQueue.join<SocketMessage | null>(this, deadline);
     } catch (error) {
       return Promise.reject(error);
     }
   }
   tryReceive(): SocketMessage | null | undefined {
-    if (this.#line !== undefined && !this.#line.idle) return undefined;
+    if (this.#waitQueue !== undefined && !this.#waitQueue.idle) return undefined;
     return this.#take(MSG_DONTWAIT);
   }
   receiveSync(options?: SyncWaitOptions): SocketMessage | null {
     let deadline: Deadline | undefined;
     if (options !== undefined) deadline = new Deadline(`receive from ${this.#handle.what}`, options);
-    if (this.#line !== undefined && !this.#line.idle) {
-      this.#line.finishSync((deadline ??= new Deadline(`receive from ${this.#handle.what}`)));
+    if (this.#waitQueue !== undefined && !this.#waitQueue.idle) {
+      this.#waitQueue.finishSync((deadline ??= new Deadline(`receive from ${this.#handle.what}`)));
     }
     for (;;) {
       const message = this.#take(deadline === undefined ? BLOCKING : MSG_DONTWAIT);
@@ -95,8 +95,8 @@ export class Inbox implements Task<SocketMessage | null> {
       this.#trust--;
       return false;
     }
-    this.#patience = Math.min(2 * this.#patience + 1, MOST_PATIENCE);
-    this.#trust = this.#patience;
+    this.#maxTrust = Math.min(2 * this.#maxTrust + 1, MAX_TRUST_READS);
+    this.#trust = this.#maxTrust;
     return true;
   }
   /** For the line. */
@@ -104,10 +104,10 @@ export class Inbox implements Task<SocketMessage | null> {
     return this.#take(MSG_DONTWAIT);
   }
 
-  #makeLine(): Line {
+  #makeLine(): WaitQueue {
     const { what, keepAlive } = this.#handle;
-    this.#line = this.#handle.reading = new Line(this.#handle.open(), what, 'readable', keepAlive);
-    return this.#line;
+    this.#waitQueue = this.#handle.reading = new WaitQueue(this.#handle.open(), what, 'readable', keepAlive);
+    return this.#waitQueue;
   }
   #take(flags: number): SocketMessage | null | undefined {
     const fd = this.#handle.open();

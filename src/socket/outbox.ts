@@ -4,15 +4,15 @@ import { checkBytes, checkDescriptor, checkOptions, type OptionNames } from '../
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 import { EAGAIN, EINTR, ENOTCONN } from '../system/errno.js';
 import { errnoName, type IpcError, invalidArgument, MessageTooLargeError, SystemError } from '../system/errors.js';
-import { Line, type Task } from '../system/line.js';
 import { constants, native } from '../system/native.js';
 import { pollNow, pollOne } from '../system/poll.js';
 import { connect, MAX_DESCRIPTORS, type SocketType, socket } from '../system/socket.js';
 import { unixAddress } from '../system/socket-address.js';
 import { getsockopt } from '../system/socket-option.js';
+import { type Task, WaitQueue } from '../system/wait-queue.js';
+import { BLOCKING } from './blocking-mode.js';
 import { withBytesSent } from './errors.js';
 import { Handle } from './handle.js';
-import { BLOCKING } from './voice.js';
 
 /** What goes with the bytes. */
 export interface Attachments {
@@ -28,7 +28,7 @@ const MSG_DONTWAIT = constants['MSG_DONTWAIT']!;
 const SHUT_WR = constants['SHUT_WR']!;
 const POLLOUT = constants['POLLOUT']!;
 /** At most so many bytes of a stream in one go: a receiver that keeps up must not keep the sender from its event loop. */
-const STRETCH = 1024 * 1024;
+const MAX_BYTES_AT_A_TIME = 1024 * 1024;
 const NONE = new Int32Array(0);
 const nothing = () => {};
 const HINTS: Record<string, string> = {
@@ -91,7 +91,7 @@ export class Outbox {
   readonly #handle: Handle;
   readonly #type: SocketType;
   readonly #domain: 'unix' | 'inet';
-  #line: Line | undefined;
+  #waitQueue: WaitQueue | undefined;
   /** The socket, so that it is not dropped while something waits for it. */
   readonly owner: object;
 
@@ -109,8 +109,8 @@ export class Outbox {
         deadline = new Deadline(`send to ${this.#handle.what}`, options, SEND_OPTIONS);
         deadline.signal?.throwIfAborted();
       }
-      const line = this.#getLine();
-      const free = line.mayTry();
+      const waitQueue = this.#getLine();
+      const free = waitQueue.mayTry();
       const sent = free && options === undefined ? this.#sendAtOnce(bytes, MSG_DONTWAIT) : 0;
       if (sent > 0 && sent === bytes.length) return Promise.resolve();
       const job = this.#job(bytes, options);
@@ -123,14 +123,14 @@ export class Outbox {
         }
       }
       job.queue();
-      return line.join(job, deadline).then(nothing);
+      return waitQueue.join(job, deadline).then(nothing);
     } catch (error) {
       return Promise.reject(error);
     }
   }
   trySend(bytes: Uint8Array, options?: Attachments): number | boolean {
     const stream = this.#type === 'stream';
-    const free = this.#line === undefined || this.#line.idle;
+    const free = this.#waitQueue === undefined || this.#waitQueue.idle;
     if (free && options === undefined) {
       const sent = this.#sendAtOnce(bytes, MSG_DONTWAIT);
       if (sent > 0) return stream ? sent : true;
@@ -142,14 +142,14 @@ export class Outbox {
     return stream ? job.sent : result === true;
   }
   sendSync(bytes: Uint8Array, options?: Attachments & SyncWaitOptions): void {
-    const free = this.#line === undefined || this.#line.idle;
+    const free = this.#waitQueue === undefined || this.#waitQueue.idle;
     const sent = free && options === undefined ? this.#sendAtOnce(bytes, BLOCKING) : 0;
     if (sent > 0 && sent === bytes.length) return;
     const deadline = new Deadline(`send to ${this.#handle.what}`, options, SEND_OPTIONS);
     const job = this.#job(bytes, options);
     job.sent = sent;
     try {
-      if (!free) this.#line!.finishSync(deadline);
+      if (!free) this.#waitQueue!.finishSync(deadline);
       while (!this.attempt(job, MSG_DONTWAIT)) {
         pollOne((job.elsewhere ?? this.#handle).open(), POLLOUT, deadline);
       }
@@ -183,7 +183,8 @@ export class Outbox {
         if (result < 0 && result !== ENOTCONN) throw this.#error(result, 0, 'shutdown');
         return true;
       };
-      if (this.#line !== undefined && !this.#line.idle) return this.#line.join(attempt, deadline).then(nothing);
+      if (this.#waitQueue !== undefined && !this.#waitQueue.idle)
+        return this.#waitQueue.join(attempt, deadline).then(nothing);
       attempt();
       return Promise.resolve();
     } catch (error) {
@@ -196,7 +197,7 @@ export class Outbox {
     const stream = this.#type === 'stream';
     const fd = this.#handle.open();
     if (stream && job.length === 0) return true;
-    const stop = job.sent + STRETCH;
+    const stop = job.sent + MAX_BYTES_AT_A_TIME;
     for (;;) {
       if (job.bytes.length !== job.length) throw detached(job.bytes);
       const left = job.length - job.sent;
@@ -268,9 +269,9 @@ export class Outbox {
     }
     return Int32Array.from(descriptors, (fd, index) => checkDescriptor(`options.descriptors[${index}]`, fd));
   }
-  #getLine(): Line {
+  #getLine(): WaitQueue {
     const { what, keepAlive } = this.#handle;
-    return (this.#line ??= this.#handle.writing = new Line(this.#handle.open(), what, 'writable', keepAlive));
+    return (this.#waitQueue ??= this.#handle.writing = new WaitQueue(this.#handle.open(), what, 'writable', keepAlive));
   }
   /** A full receiver makes only those sockets unwritable that are connected to it. */
   #watchReceiver(job: Job, own: number): void {

@@ -4,9 +4,9 @@ import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/dead
 import { EAGAIN } from '../system/errno.js';
 import { ClosedError, errno, errnoName, SystemError } from '../system/errors.js';
 import { close } from '../system/file.js';
-import { Line, type Task } from '../system/line.js';
 import { constants, native } from '../system/native.js';
 import { pollOne } from '../system/poll.js';
+import { type Task, WaitQueue } from '../system/wait-queue.js';
 import { Handle } from './handle.js';
 import type { Socket } from './socket.js';
 
@@ -23,7 +23,7 @@ const GONE = new Set(
 export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disposable, AsyncDisposable, Task<S> {
   /** @internal */
   protected readonly handle: Handle;
-  #line: Line | undefined;
+  #waitQueue: WaitQueue | undefined;
 
   /** @internal */
   protected constructor(fd: number, kind: string) {
@@ -54,26 +54,29 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
         deadline.signal?.throwIfAborted();
       }
       const { what, keepAlive } = this.handle;
-      const line = (this.#line ??= this.handle.reading = new Line(this.handle.open(), what, 'readable', keepAlive));
-      if (line.mayTry()) {
+      const waitQueue =
+        (this.#waitQueue ??=
+        this.handle.reading =
+          new WaitQueue(this.handle.open(), what, 'readable', keepAlive));
+      if (waitQueue.mayTry()) {
         const socket = this.attempt();
         if (socket !== undefined) return Promise.resolve(socket);
         if (deadline?.expired) throw deadline.error();
       }
-      return line.join<S>(this, deadline);
+      return waitQueue.join<S>(this, deadline);
     } catch (error) {
       return Promise.reject(error);
     }
   }
   /** The next connection if there is one now; `undefined` otherwise. */
   tryAccept(): S | undefined {
-    if (this.#line !== undefined && !this.#line.idle) return undefined;
+    if (this.#waitQueue !== undefined && !this.#waitQueue.idle) return undefined;
     return this.attempt();
   }
   /** As {@link accept}, blocking the thread. */
   acceptSync(options?: SyncWaitOptions): S {
     const deadline = new Deadline(`accept on ${this.handle.what}`, options);
-    this.#line?.finishSync(deadline);
+    this.#waitQueue?.finishSync(deadline);
     for (;;) {
       const socket = this.attempt();
       if (socket !== undefined) return socket;

@@ -19,7 +19,7 @@ import { socket } from '../system/socket.js';
 import { isAbstract, unixAddress } from '../system/socket-address.js';
 
 /** How long somebody else may take over sockets in the same folder before this gives up. Microseconds are normal. */
-const PATIENCE = 2000;
+const GIVE_UP_MS = 2000;
 
 /** A name that this process has bound. */
 export class UnixName {
@@ -150,7 +150,7 @@ function lockFolder(name: string): number {
     const hint = 'The socket there is dead, but its folder cannot be locked to take it over; remove the file';
     throw new SystemError(EADDRINUSE, 'bind', { path: name, hint, cause });
   }
-  const end = performance.now() + PATIENCE;
+  const end = performance.now() + GIVE_UP_MS;
   while (!flock(folder, constants['LOCK_EX']! | constants['LOCK_NB']!)) {
     if (performance.now() > end) {
       close(folder);

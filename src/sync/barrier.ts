@@ -17,14 +17,14 @@ import { KeepAlive } from '../system/keep-alive.js';
 import { readOnly } from '../system/read-only.js';
 import { FUTEX_OWNER_DIED } from '../system/robust.js';
 import type { AwaitedWord } from '../system/word-wait.js';
-import { type Attempt, finishSync, Line } from './line.js';
 import { Looking } from './looking.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
 import { checkPlace, type LockMemory, place, RobustLock } from './robust-lock.js';
+import { type Attempt, finishSync, WaitQueue } from './wait-queue.js';
 
 const MAGIC = 0x76636261;
 /** futex_waitv takes 128 words: the state and these. */
-const MOST = 120;
+const MAX_PARTICIPANTS = 120;
 const SLOTS = 64;
 const STRIDE = 40;
 /** In words, from the beginning. */
@@ -59,7 +59,7 @@ const roundOf = (state: number) => state & ~(COME_MASK | BROKEN);
  */
 export class Barrier implements Disposable {
   /** Bytes that it takes, for any number of parties. Its offset must be a multiple of 8. */
-  static readonly byteLength: number = SLOTS + MOST * STRIDE;
+  static readonly byteLength: number = SLOTS + MAX_PARTICIPANTS * STRIDE;
   static {
     readOnly(Barrier, 'byteLength');
   }
@@ -71,7 +71,7 @@ export class Barrier implements Disposable {
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #slots: (RobustLock | undefined)[] = [];
-  readonly #lines = new Set<Line>();
+  readonly #waitQueues = new Set<WaitQueue>();
   readonly #keepAlive = new KeepAlive();
   readonly #looking = new Looking();
   readonly #own: Disposable | undefined;
@@ -86,7 +86,7 @@ export class Barrier implements Disposable {
     const whole = Atomics.load(this.#words, this.#base) === MAGIC; // before all else: it is written last
     this.parties = this.#words[this.#base + PARTIES]!;
     readOnly(this, 'parties');
-    if (!whole || this.parties < 1 || this.parties > MOST) {
+    if (!whole || this.parties < 1 || this.parties > MAX_PARTICIPANTS) {
       throw new CorruptError(`there is no ${what}. Make it with Barrier.create()`);
     }
   }
@@ -99,7 +99,7 @@ export class Barrier implements Disposable {
    */
   static create(memory: LockMemory, offset: number, parties: number): Barrier {
     const checked = checkPlace(memory, offset, Barrier.byteLength);
-    checkInteger('parties', parties, 1, MOST);
+    checkInteger('parties', parties, 1, MAX_PARTICIPANTS);
     initialize(new Int32Array(checked.buffer), offset / 4, parties);
     return new Barrier(checked, offset, place('barrier', checked, offset));
   }
@@ -118,7 +118,7 @@ export class Barrier implements Disposable {
    * @throws a `TypeError` with code `ERR_INVALID_ARG_VALUE` if it was made for another number of parties
    */
   static named(name: string, parties: number, options?: NamedOptions): Barrier {
-    checkInteger('parties', parties, 1, MOST);
+    checkInteger('parties', parties, 1, MAX_PARTICIPANTS);
     const make = (words: Int32Array, index: number) => initialize(words, index, parties);
     const memory = openNamed('barrier', name, Barrier.byteLength, make, options);
     try {
@@ -153,12 +153,12 @@ export class Barrier implements Disposable {
     const deadline = new Deadline(`wait at ${this.#what}`, options);
     deadline.signal?.throwIfAborted();
     this.#use();
-    const line = new Line(this.#keepAlive); // each comes for itself
-    this.#lines.add(line);
+    const waitQueue = new WaitQueue(this.#keepAlive); // each comes for itself
+    this.#waitQueues.add(waitQueue);
     try {
-      return await line.join(this.#attempt(), deadline);
+      return await waitQueue.join(this.#attempt(), deadline);
     } finally {
-      this.#lines.delete(line);
+      this.#waitQueues.delete(waitQueue);
     }
   }
   /** {@link Barrier.wait}, blocking the thread. */
@@ -190,7 +190,7 @@ export class Barrier implements Disposable {
   /** Ends the use of this object and, with {@link ClosedError}, its waits; the barrier stays. Idempotent. */
   close(): void {
     if (this.#closed) return;
-    for (const line of this.#lines) line.close(new ClosedError(this.#what));
+    for (const waitQueue of this.#waitQueues) waitQueue.close(new ClosedError(this.#what));
     this.#closed = true;
     for (const slot of this.#slots) slot?.close();
     this.#own?.[Symbol.dispose]();

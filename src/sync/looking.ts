@@ -2,7 +2,7 @@
  * Looking at a lock for a while before sleeping on it. To be woken takes tens of microseconds, a look a few nanoseconds: where locks are held for
  * less than that, whoever looks has it sooner, and the releaser saves a system call. Where they are held for longer, looking burns a processor.
  *
- * Every wait begins with {@link FEW_LOOKS}. Whether it goes on for {@link MANY_LOOKS} is decided by what came of that lately in this object: it
+ * Every wait begins with {@link SHORT_SPIN_POLLS}. Whether it goes on for {@link LONG_SPIN_POLLS} is decided by what came of that lately in this object: it
  * has paid if the lock was then taken without a sleep. Where it has not, a wait now and then tries whether it does again. Nothing of this is
  * shared: a mutex in the C library's layout has no room for more.
  *
@@ -13,9 +13,9 @@ import { availableParallelism } from 'node:os';
 /** Nobody can release while we look, on one processor. */
 const PAYS_AT_ALL = availableParallelism() > 1;
 /** About two microseconds. */
-const FEW_LOOKS = PAYS_AT_ALL ? 200 : 0;
+const SHORT_SPIN_POLLS = PAYS_AT_ALL ? 200 : 0;
 /** About twenty microseconds: less than the wake-up that they save. */
-const MANY_LOOKS = PAYS_AT_ALL ? 2000 : 0;
+const LONG_SPIN_POLLS = PAYS_AT_ALL ? 2000 : 0;
 /** It looks for long while this is above 0. */
 const MAX_CREDIT = 16;
 const FIRST_CREDIT = 8;
@@ -35,8 +35,8 @@ export class Looking {
 
   /** Calls `ready` again and again: true once it gives true, false when it is time to sleep. */
   until(ready: () => boolean): boolean {
-    for (let i = 0; i < FEW_LOOKS; i++) if (ready()) return true;
-    let left = (this.#left ??= this.#isWorthwhile() ? MANY_LOOKS : 0);
+    for (let i = 0; i < SHORT_SPIN_POLLS; i++) if (ready()) return true;
+    let left = (this.#left ??= this.#isWorthwhile() ? LONG_SPIN_POLLS : 0);
     if (left === 0) return false;
     for (; left > 0; left--) {
       if (!ready()) continue;

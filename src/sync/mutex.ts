@@ -7,10 +7,10 @@ import { KeepAlive } from '../system/keep-alive.js';
 import { readOnly } from '../system/read-only.js';
 import { ROBUST_BYTES, ROBUST_KIND } from '../system/robust.js';
 import { type Guard, type Guarded, LockGuard, notHeld } from './guard.js';
-import { type Attempt, Line } from './line.js';
 import { KIND, whyNot } from './mutex-kind.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
 import { Contender, checkPlace, type LockMemory, place, RobustLock } from './robust-lock.js';
+import { type Attempt, WaitQueue } from './wait-queue.js';
 
 /**
  * A lock that one thread of one process holds at a time: a `pthread_mutex_t` of the C library (glibc), so that C programs take
@@ -45,7 +45,7 @@ export class Mutex implements Disposable {
   readonly #lock: RobustLock;
   readonly #own: Disposable | undefined;
   readonly #keepAlive = new KeepAlive();
-  readonly #line = new Line(this.#keepAlive);
+  readonly #waitQueue = new WaitQueue(this.#keepAlive);
   readonly #guarded: Guarded = {
     release: () => this.#give(),
     markConsistent: () => this.#lock.markConsistent(),
@@ -167,7 +167,7 @@ export class Mutex implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#line.close(new ClosedError(this.#lock.what));
+    this.#waitQueue.close(new ClosedError(this.#lock.what));
     if (!this.#held) this.#lock.close();
     this.#own?.[Symbol.dispose]();
   }
@@ -177,12 +177,12 @@ export class Mutex implements Disposable {
 
   async #lockBy(deadline: Deadline): Promise<Guard> {
     deadline.signal?.throwIfAborted();
-    if (!this.#held && this.#lock.open && this.#line.mayTry()) {
+    if (!this.#held && this.#lock.open && this.#waitQueue.mayTry()) {
       const result = this.#take();
       if (result !== EBUSY && result !== EDEADLK) return this.#guard(result);
     }
     this.#use();
-    return this.#line.join(this.#attempt(deadline), deadline);
+    return this.#waitQueue.join(this.#attempt(deadline), deadline);
   }
   #attempt(deadline: Deadline): Attempt<Guard> {
     const contender = new Contender(this.#lock, deadline.remaining());
@@ -247,7 +247,7 @@ export class Mutex implements Disposable {
     this.#held = false;
     const result = this.#lock.give();
     if (this.#closed) this.#lock.close();
-    this.#line.nudge();
+    this.#waitQueue.nudge();
     if (result !== 0) throw this.#lock.error(result);
   }
   #use(): void {

@@ -18,7 +18,7 @@ export type NamedKind = (typeof KINDS)[number];
 /** Where the lock begins, in bytes. */
 export const NAMED_OFFSET = 64;
 /** Longest name; a segment's may have 200 characters. */
-const LONGEST = 180;
+const MAX_NAME_LENGTH = 180;
 /** Milliseconds for a segment without its size or heading. Ours have both with their name; what another program makes may not. */
 const UNFINISHED = 1000;
 
@@ -78,8 +78,8 @@ export function unlinkNamed(kind: NamedKind, name: string): boolean {
 
 function fullName(kind: NamedKind, name: string): string {
   const plain = checkName('name', name);
-  if (plain.length > LONGEST) {
-    throw invalidArgument('ERR_INVALID_ARG_VALUE', 'name', `a name of at most ${LONGEST} characters`, name);
+  if (plain.length > MAX_NAME_LENGTH) {
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', 'name', `a name of at most ${MAX_NAME_LENGTH} characters`, name);
   }
   return `vecino.${kind}.${plain}`;
 }

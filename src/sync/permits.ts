@@ -26,7 +26,7 @@ export class Permits {
   readonly #words: Int32Array;
   readonly #take: () => boolean;
   readonly #keepAlive: KeepAlive;
-  readonly #line: Waiter[] = [];
+  readonly #waitQueue: Waiter[] = [];
   readonly #looking = new Looking();
   /** Ends the wait of those in the line; undefined while nobody waits. */
   #stop: AbortController | undefined;
@@ -40,7 +40,7 @@ export class Permits {
 
   /** Whether nobody stands in the line. */
   get idle(): boolean {
-    return this.#line.length === 0;
+    return this.#waitQueue.length === 0;
   }
   async acquire(options: WaitOptions | undefined, what: string): Promise<void> {
     const deadline = new Deadline(`acquire a permit of ${what}`, options);
@@ -49,12 +49,12 @@ export class Permits {
       await nextTurn();
       if (deadline.signal?.aborted) throw deadline.signal.reason;
     }
-    if (this.#line.length === 0 && this.#take()) return;
+    if (this.#waitQueue.length === 0 && this.#take()) return;
     if (deadline.expired) throw deadline.error();
     return new Promise((resolve, reject) => {
       const callOff = deadline.onEnd((error) => {
-        this.#line.splice(this.#line.indexOf(waiter), 1);
-        if (this.#line.length === 0) this.#stop?.abort(LEFT);
+        this.#waitQueue.splice(this.#waitQueue.indexOf(waiter), 1);
+        if (this.#waitQueue.length === 0) this.#stop?.abort(LEFT);
         waiter.reject(error);
       });
       const waiter: Waiter = {
@@ -70,7 +70,7 @@ export class Permits {
         },
       };
       this.#keepAlive.begin();
-      this.#line.push(waiter);
+      this.#waitQueue.push(waiter);
       if (this.#stop === undefined || this.#stop.signal.aborted) void this.#serve();
     });
   }
@@ -101,7 +101,7 @@ export class Permits {
   }
   /** Ends all waits with `error`. Before the memory goes. */
   close(error: unknown): void {
-    for (const waiter of this.#line.splice(0)) waiter.reject(error);
+    for (const waiter of this.#waitQueue.splice(0)) waiter.reject(error);
     this.#stop?.abort(LEFT);
   }
 
@@ -121,15 +121,15 @@ export class Permits {
     stop.signal.addEventListener('abort', leave);
     try {
       for (;;) {
-        while (this.#line.length > 0 && this.#take()) this.#line.shift()!.resolve();
-        if (this.#line.length === 0) break;
+        while (this.#waitQueue.length > 0 && this.#take()) this.#waitQueue.shift()!.resolve();
+        if (this.#waitQueue.length === 0) break;
         if (layout.known) await this.#change(stop.signal, leave);
         else await delay(LOOK_OFTEN, undefined, { signal: stop.signal, ref: false });
         if (stop.signal.aborted) return;
       }
     } catch (error) {
       if (stop.signal.aborted) return;
-      for (const waiter of this.#line.splice(0)) waiter.reject(error);
+      for (const waiter of this.#waitQueue.splice(0)) waiter.reject(error);
     }
     this.#stop = undefined;
     leave();

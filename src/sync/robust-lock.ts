@@ -3,7 +3,7 @@
  *
  * Whoever finds it taken sets the waiters' bit and sleeps on the word; a release wakes all sleepers (native/robust.c) and
  * whoever comes first has it, which may be the releaser again: that is fast, and unfair. So a waiter that has been passed over for
- * {@link PATIENCE} writes its thread id into the spare word, and whoever finds one there lets it go first, for at most
+ * {@link UNFAIR_MS} writes its thread id into the spare word, and whoever finds one there lets it go first, for at most
  * {@link COURTESY}: it may be dead.
  */
 
@@ -17,13 +17,13 @@ import { futexWake } from '../system/futex.js';
 import { native } from '../system/native.js';
 import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, give, take, threadId } from '../system/robust.js';
 import { waitWordSync } from '../system/word-wait.js';
-import type { Obstacle } from './line.js';
 import { Looking } from './looking.js';
+import type { Obstacle } from './wait-queue.js';
 
 const { lockTakeAwaited, lockForget } = native;
 
 /** Milliseconds. */
-const PATIENCE = 2;
+const UNFAIR_MS = 2;
 /** Milliseconds. */
 const COURTESY = 5;
 const EVERYBODY = 0x7fffffff;
@@ -144,10 +144,10 @@ export class Contender {
   #letFirst = 0;
   #courteous: boolean;
 
-  /** @param patience milliseconds that it can wait at most; who has not the time to let others go first does not */
-  constructor(lock: RobustLock, patience: number) {
+  /** @param timeLeft milliseconds that it can wait at most; who has not the time to let others go first does not */
+  constructor(lock: RobustLock, timeLeft: number) {
     this.#lock = lock;
-    this.#courteous = patience <= 2 * COURTESY;
+    this.#courteous = timeLeft <= 2 * COURTESY;
   }
   /** One try, as {@link RobustLock.take}; by `otherwise`, if it is not the lock itself that is wanted. */
   try(otherwise?: () => number): number {
@@ -182,7 +182,7 @@ export class Contender {
       seen = found === seen ? seen | FUTEX_WAITERS : found;
     }
     if (!isTaken(seen)) return { places: [{ words, index, expected: ~seen }] }; // has changed: try again
-    if (this.#slept && !this.#claimed && performance.now() - this.#since > PATIENCE) {
+    if (this.#slept && !this.#claimed && performance.now() - this.#since > UNFAIR_MS) {
       this.#claimed = Atomics.compareExchange(words, index + SPARE, 0, threadId()) === 0;
     }
     this.#slept = true;

@@ -19,10 +19,10 @@ import { readOnly } from '../system/read-only.js';
 import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, ROBUST_KIND, threadId } from '../system/robust.js';
 import { type AwaitedWord, hasChanged } from '../system/word-wait.js';
 import { type Guard, type Guarded, LockGuard } from './guard.js';
-import { type Attempt, finishSync, Line, type Obstacle } from './line.js';
 import { Looking } from './looking.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
 import { Contender, checkPlace, isTaken, type LockMemory, place, RobustLock } from './robust-lock.js';
+import { type Attempt, finishSync, type Obstacle, WaitQueue } from './wait-queue.js';
 
 const MAGIC = 0x76637277;
 /** In bytes. */
@@ -30,7 +30,7 @@ const WRITERS = 64;
 const READERS = 128;
 const STRIDE = 64;
 /** How many threads may read at once. */
-const MOST = 64;
+const MAX_READERS = 64;
 /** In words, from the beginning. */
 const WRITING = 1;
 /** Of the writers' lock, in words from the beginning. */
@@ -65,7 +65,7 @@ const NOT_RECOVERABLE = 0x7ffffffe;
  */
 export class RwLock implements Disposable {
   /** Bytes that it takes. Its offset must be a multiple of 8. */
-  static readonly byteLength: number = READERS + MOST * STRIDE;
+  static readonly byteLength: number = READERS + MAX_READERS * STRIDE;
   static {
     readOnly(RwLock, 'byteLength');
   }
@@ -79,7 +79,7 @@ export class RwLock implements Disposable {
   readonly #slots: (RobustLock | undefined)[] = [];
   readonly #own: Disposable | undefined;
   readonly #keepAlive = new KeepAlive();
-  readonly #line = new Line(this.#keepAlive);
+  readonly #waitQueue = new WaitQueue(this.#keepAlive);
   readonly #readLooking = new Looking();
   readonly #writeLooking = new Looking();
   readonly #readGuarded: Guarded = { release: () => this.#endRead(), markConsistent() {} };
@@ -200,7 +200,7 @@ export class RwLock implements Disposable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#line.close(new ClosedError(this.#what));
+    this.#waitQueue.close(new ClosedError(this.#what));
     this.#forget();
     this.#own?.[Symbol.dispose]();
   }
@@ -211,11 +211,11 @@ export class RwLock implements Disposable {
   async #join(attempt: Attempt<Guard>, deadline: Deadline): Promise<Guard> {
     deadline.signal?.throwIfAborted();
     this.#use();
-    if (this.#line.mayTry()) {
+    if (this.#waitQueue.mayTry()) {
       const guard = attempt.try();
       if (guard !== undefined) return guard;
     }
-    return this.#line.join(attempt, deadline);
+    return this.#waitQueue.join(attempt, deadline);
   }
   #once(attempt: Attempt<Guard>): Guard | null {
     this.#use();
@@ -247,8 +247,8 @@ export class RwLock implements Disposable {
     const free = !this.#closed && this.#writers.open && !this.#writing && this.#words[this.#writers.index] === 0;
     return free && this.#beginRead() ? new LockGuard(this.#readGuarded, false) : undefined;
   }
-  #readAttempt(patience: number): Attempt<Guard> {
-    const contender = new Contender(this.#writers, patience);
+  #readAttempt(timeLeft: number): Attempt<Guard> {
+    const contender = new Contender(this.#writers, timeLeft);
     let full = false;
     /** What it slept on because all slots were taken. */
     let slots: readonly AwaitedWord[] = [];
@@ -281,7 +281,7 @@ export class RwLock implements Disposable {
         if (this.#writing) return { places: [] };
         if (!full) return contender.obstacle();
         slots = this.#busyReaders(false);
-        return { places: slots.length === MOST ? slots : [elsewhere(this.#words, this.#base)] };
+        return { places: slots.length === MAX_READERS ? slots : [elsewhere(this.#words, this.#base)] };
       },
       abandon: () => {
         contender.leave();
@@ -321,8 +321,8 @@ export class RwLock implements Disposable {
     return true;
   }
   #takeSlot(): RobustLock | undefined {
-    for (let i = 0; i < MOST; i++) {
-      const index = (this.#lastSlot + i) % MOST;
+    for (let i = 0; i < MAX_READERS; i++) {
+      const index = (this.#lastSlot + i) % MAX_READERS;
       if (isTaken(Atomics.load(this.#words, this.#readerWord(index)))) continue;
       const slot = this.#slotAt(index);
       const result = slot.take();
@@ -354,8 +354,8 @@ export class RwLock implements Disposable {
 
   // ---- writing
 
-  #writeAttempt(patience: number): Attempt<Guard> {
-    const contender = new Contender(this.#writers, patience);
+  #writeAttempt(timeLeft: number): Attempt<Guard> {
+    const contender = new Contender(this.#writers, timeLeft);
     /** Whether the writers' lock is ours, and readers must go. */
     let inside = false;
     let died = false;
@@ -409,7 +409,7 @@ export class RwLock implements Disposable {
     const busy: AwaitedWord[] = [];
     const words = this.#words;
     if (words.length === 0) throw this.#writers.error(0);
-    for (let i = 0; i < MOST; i++) {
+    for (let i = 0; i < MAX_READERS; i++) {
       const index = this.#readerWord(i);
       let word = Atomics.load(words, index);
       while (!justLook && isTaken(word) && (word & FUTEX_WAITERS) === 0) {
@@ -435,7 +435,7 @@ export class RwLock implements Disposable {
 
   #end(result: number, lock: RobustLock): void {
     if (this.#closed) this.#forget();
-    this.#line.nudge();
+    this.#waitQueue.nudge();
     if (result !== 0) throw lock.error(result);
   }
   #forget(): void {

@@ -20,7 +20,7 @@ export interface SemaphoreOperation {
 const IPC_NOWAIT = constants['IPC_NOWAIT']!;
 const SEM_UNDO = constants['SEM_UNDO']!;
 /** Beyond what any kernel takes in one call, so that a mistake does not fill the memory. */
-const MOST = 65535;
+const MAX_OPERATIONS = 65535;
 
 /** Checks `operations` against a set of `count` semaphores. */
 export function pack(operations: readonly SemaphoreOperation[], count: number): Int16Array {
@@ -28,8 +28,13 @@ export function pack(operations: readonly SemaphoreOperation[], count: number): 
     throw invalidArgument('ERR_INVALID_ARG_TYPE', 'operations', 'an array of { index, delta, undo? }', operations);
   }
   const { length } = operations;
-  if (length === 0 || length > MOST) {
-    throw invalidArgument('ERR_OUT_OF_RANGE', 'operations', `an array of 1 to ${MOST} operations`, operations);
+  if (length === 0 || length > MAX_OPERATIONS) {
+    throw invalidArgument(
+      'ERR_OUT_OF_RANGE',
+      'operations',
+      `an array of 1 to ${MAX_OPERATIONS} operations`,
+      operations,
+    );
   }
   const words = new Int16Array(3 * length);
   for (let i = 0; i < length; i++) {

@@ -40,7 +40,7 @@ export interface SysVSemaphoreState {
 
 const CREATE_OPTIONS = { mode: true } as const;
 /** How long {@link SysVSemaphore.open} waits for a set that is just being made, in milliseconds. */
-const PATIENCE = 200;
+const INITIALISE_TIMEOUT_MS = 200;
 /** A set older than this, in milliseconds, is not just being made. The kernel's time has whole seconds. */
 const YOUNG = 2000;
 
@@ -257,7 +257,7 @@ export class SysVSemaphore implements Disposable {
 /** The status of a set once it is ready, as far as that can be known. */
 function whenReady(id: number): SysVSemaphoreStatus {
   const pause = new Int32Array(new SharedArrayBuffer(4));
-  const deadline = performance.now() + PATIENCE;
+  const deadline = performance.now() + INITIALISE_TIMEOUT_MS;
   for (;;) {
     const status = semStat(id);
     const age = Date.now() - status.lastChange.getTime();

@@ -18,7 +18,7 @@ interface Waiter {
   reject(error: unknown): void;
 }
 /** A line of equal operations. */
-interface Line {
+interface WaitQueue {
   readonly words: Int16Array;
   readonly waiters: Waiter[];
   /** The thread that waits for the one in front. */
@@ -28,7 +28,7 @@ interface Line {
 export class Waits {
   readonly #id: number;
   readonly #keepAlive: KeepAlive;
-  readonly #lines = new Map<string, Line>();
+  readonly #lines = new Map<string, WaitQueue>();
 
   constructor(id: number, keepAlive: KeepAlive) {
     this.#id = id;
@@ -72,7 +72,7 @@ export class Waits {
   }
 
   /** Does what can be done now, and leaves a thread to wait for the rest. */
-  #serve(name: string, line: Line): void {
+  #serve(name: string, line: WaitQueue): void {
     while (line.waiters.length > 0) {
       let result = native.semtimedop(this.#id, patient(line.words, false), line.words.length / 3, 0);
       if (result === EINTR) continue;
@@ -91,12 +91,12 @@ export class Waits {
     }
     this.#lines.delete(name);
   }
-  #settle(line: Line, result: number): void {
+  #settle(line: WaitQueue, result: number): void {
     const waiter = line.waiters.shift()!;
     if (result >= 0) waiter.resolve();
     else waiter.reject(operationError(result, this.#id, line.words.length / 3));
   }
-  #ended(name: string, line: Line, error: unknown): void {
+  #ended(name: string, line: WaitQueue, error: unknown): void {
     const result = native.semOperateFinish(line.wait!.leave(), error !== undefined);
     line.wait = undefined;
     if (result === EINTR) line.waiters.shift()!.reject(error);
@@ -104,13 +104,13 @@ export class Waits {
     this.#serve(name, line);
   }
   /** Interrupts the line's thread. If it had done its operation, the one in front has it. */
-  #recall(line: Line): void {
+  #recall(line: WaitQueue): void {
     if (line.wait === undefined) return;
     const result = native.semOperateFinish(line.wait.leave(), true);
     line.wait = undefined;
     if (result !== EINTR) this.#settle(line, result);
   }
-  #leave(name: string, line: Line, waiter: Waiter, error: unknown): void {
+  #leave(name: string, line: WaitQueue, waiter: Waiter, error: unknown): void {
     // Without a next one, nobody would be left to have what the thread gets.
     if (line.waiters.length === 1) this.#recall(line);
     const index = line.waiters.indexOf(waiter);

@@ -14,7 +14,7 @@ declare module './native.js' {
   }
 }
 
-const SIZE = constants['SIZEOF_EPOLL_EVENT']!;
+const EVENT_BYTES = constants['SIZEOF_EPOLL_EVENT']!;
 
 /** A new, empty set. Close-on-exec. */
 export function epollCreate(): number {
@@ -44,7 +44,7 @@ export function epollCtl(epoll: number, operation: keyof typeof OPERATIONS, fd: 
 }
 /** What {@link epollWait} writes `most` events into. */
 export function epollRoom(most: number): Int32Array {
-  return new Int32Array(Math.ceil((most * SIZE) / 4));
+  return new Int32Array(Math.ceil((most * EVENT_BYTES) / 4));
 }
 /**
  * Writes what is ready into `pairs` (made by {@link epollRoom}), a descriptor and its `EPOLL…` bits each, and tells how many that

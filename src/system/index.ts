@@ -3,6 +3,8 @@
  *
  * @module vecino/system
  */
+
+export { MESSAGE_HEADER } from './buffer-pool.js';
 export { Deadline } from './deadline.js';
 export { epollCreate, epollCtl, epollRoom, epollWait } from './epoll.js';
 export * from './essentials.js';
@@ -31,7 +33,6 @@ export { pollNow, readableSync, writableSync } from './poll.js';
 export { Readiness } from './readiness.js';
 export { DescriptorSets, FD_SETSIZE, select } from './select.js';
 export { kill, sigqueue } from './signal.js';
-export { MESSAGE_HEADER } from './slab.js';
 export {
   accept4,
   bind,
@@ -48,8 +49,8 @@ export {
 } from './socket.js';
 export { type InetAddress, inetAddress, inetName, unixAddress, unixName } from './socket-address.js';
 export { getsockopt, peerCredentials, setsockopt } from './socket-option.js';
+export { type SystemCallCounters, systemCallCounters } from './system-call-counters.js';
 export type { SysVMemoryStatus } from './sysv-memory.js';
 export { msgget, msgRemove, msgrcv, msgrcvInto, msgSetLimit, msgStat, msgsnd } from './sysv-message.js';
 export { semGetAll, semget, semRemove, semSetAll, semStat } from './sysv-semaphore.js';
-export { type Tally, tally } from './tally.js';
 export { copyFileRange, read, sendfile, splice, write } from './transfer.js';

@@ -1,6 +1,15 @@
 /** POSIX message queues, mq_overview(7): mq_open(3), mq_unlink(3), mq_getattr(3), mq_send(3), mq_receive(3). */
 
 import { checkBytes, checkDescriptor, checkInteger, checkMode, checkName } from './arguments.js';
+import {
+  largeBuffer,
+  largeContent,
+  largeHeader,
+  MAX_POOLED_BYTES,
+  messageContent,
+  messageHeader,
+  messageRoom,
+} from './buffer-pool.js';
 import type { Bytes } from './bytes.js';
 import { EINTR, ENOENT } from './errno.js';
 import { check, errno, SystemError } from './errors.js';
@@ -8,15 +17,6 @@ import { eventfd } from './eventfd.js';
 import { close } from './file.js';
 import { describeLimit, getrlimit, kernelLimit } from './limits.js';
 import { constants, native } from './native.js';
-import {
-  LARGEST_IN_SLAB,
-  largeBuffer,
-  largeContent,
-  largeHeader,
-  messageContent,
-  messageHeader,
-  messageRoom,
-} from './slab.js';
 
 declare module './native.js' {
   interface Native {
@@ -181,7 +181,7 @@ export function mqReceiveInto(fd: number, room: Uint8Array): number {
 
 /** One mq_receive(3) from a queue with messages of up to `size` bytes: the message, or the errno negated. */
 export function receiveFresh(fd: number, size: number): PosixMessage | number {
-  if (size > LARGEST_IN_SLAB) {
+  if (size > MAX_POOLED_BYTES) {
     const buffer = largeBuffer(size);
     const count = native.mqReceive(fd, buffer);
     return count < 0 ? count : { content: largeContent(buffer, count), priority: largeHeader(buffer) };

@@ -11,10 +11,10 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 
 /** How long nobody looks. */
-const SHORTEST_US = 2_000;
-const LONGEST_US = 128_000;
+const MIN_REST_US = 2_000;
+const MAX_REST_US = 128_000;
 /** The count is read again after this time at the earliest. */
-const RECENT_US = 1_000;
+const MIN_READ_INTERVAL_US = 1_000;
 /** So many counts in a row must say so. */
 const MIN_COUNTS = 16;
 /** So many looks in a row that were in vain for want of a processor are proof enough. */
@@ -25,7 +25,7 @@ let processors = 0;
 let readAt = Number.NEGATIVE_INFINITY;
 let scarce = false;
 let scarceUntil = 0;
-let duration = SHORTEST_US;
+let duration = MIN_REST_US;
 let counts = 0;
 let futile = 0;
 
@@ -35,7 +35,7 @@ export function processorsAreScarce(now: number): boolean {
   if (tooMany()) rest(now);
   else {
     scarce = false;
-    duration = SHORTEST_US;
+    duration = MIN_REST_US;
   }
   return scarce;
 }
@@ -45,7 +45,7 @@ export function lookPaid(): void {
 }
 /** A look was in vain. */
 export function lookFailed(now: number): void {
-  if (now - readAt < RECENT_US) return;
+  if (now - readAt < MIN_READ_INTERVAL_US) return;
   readAt = now;
   if (!tooMany()) counts = 0;
   else if (++counts >= MIN_COUNTS) rest(now);
@@ -59,7 +59,7 @@ function rest(now: number): void {
   counts = 0;
   futile = 0;
   scarceUntil = now + duration;
-  duration = Math.min(LONGEST_US, duration * 2);
+  duration = Math.min(MAX_REST_US, duration * 2);
 }
 /** Whether more threads run or want to, of the whole machine, than it has processors. False where it does not tell. */
 function tooMany(): boolean {

@@ -1,7 +1,8 @@
-/** recvmsg(2) on the hot path: bytes into the slab, what comes with them into an envelope that every receive reuses. */
+/** recvmsg(2) on the hot path: bytes into the buffer pool, what comes with them into an envelope that every receive reuses. */
+
+import { poolOffset, poolRoom, poolTake } from './buffer-pool.js';
 import type { Bytes } from './bytes.js';
 import { constants, native } from './native.js';
-import { slabOffset, slabRoom, slabTake } from './slab.js';
 
 declare module './native.js' {
   interface Native {
@@ -36,9 +37,9 @@ useEnvelope(envelope, overflow);
  * functions below tell what came with them, until the next receive.
  */
 export function receiveChunk(fd: number, flags: number): Bytes | number {
-  const offset = slabOffset();
-  const count = receiveSlab(fd, offset, Math.min(CHUNK, slabRoom(offset)), flags, STREAM);
-  return count <= 0 ? count : slabTake(offset, count);
+  const offset = poolOffset();
+  const count = receiveSlab(fd, offset, Math.min(CHUNK, poolRoom(offset)), flags, STREAM);
+  return count <= 0 ? count : poolTake(offset, count);
 }
 /**
  * One whole message of a seqpacket or datagram socket, as {@link receiveChunk}. 0 may be an empty message: see {@link hadAncillary}.
@@ -49,13 +50,13 @@ export function receiveWhole(fd: number, flags: number, withName: boolean): Byte
     overflow = new Uint8Array(OVERFLOW);
     useEnvelope(envelope, overflow);
   }
-  const offset = slabOffset();
-  const room = slabRoom(offset);
+  const offset = poolOffset();
+  const room = poolRoom(offset);
   const count = receiveSlab(fd, offset, room, flags, withName ? MESSAGE_WITH_NAME : MESSAGE);
   if (count <= 0) return count;
-  if (count <= room) return slabTake(offset, count);
+  if (count <= room) return poolTake(offset, count);
   const bytes = new Uint8Array(count);
-  bytes.set(slabTake(offset, room));
+  bytes.set(poolTake(offset, room));
   bytes.set(overflow.subarray(0, count - room), room);
   return bytes;
 }

@@ -19,7 +19,7 @@ declare module './native.js' {
 const FREE_BYTES = 2 ** 24;
 /** So much makes V8 collect, or this share of what the process may have. */
 const MAX_RESERVED_BYTES = 2 ** 36;
-const SHARE = 8;
+const MAX_SHARE_OF_MEMORY = 8;
 /** A collection may only end a marking that began before the objects were dropped; the next one finds them. */
 const COLLECTIONS = 2;
 
@@ -30,7 +30,7 @@ let due = FREE_BYTES;
 export function boundReserved(): void {
   const reserved = native.reservedBytes();
   if (reserved < due) return;
-  const most = Math.min(MAX_RESERVED_BYTES, getrlimit('RLIMIT_AS') / SHARE);
+  const most = Math.min(MAX_RESERVED_BYTES, getrlimit('RLIMIT_AS') / MAX_SHARE_OF_MEMORY);
   if (reserved >= most && native.releaseCollected(false) === 0) {
     for (let i = 0; i < COLLECTIONS && native.releaseCollected(true) === 0; i++);
   }

@@ -14,7 +14,7 @@ declare module './native.js' {
 const LITTLE = endianness() === 'LE';
 const AF_INET = constants['AF_INET']!;
 /** The longest path or abstract name in bytes: sun_path without the NUL before or after. */
-const LONGEST = constants['sizeof_sun_path']! - 1;
+const MAX_PATH_BYTES = constants['sizeof_sun_path']! - 1;
 
 /**
  * The address of a path, or of an abstract name: one that begins with `@` (as ss(8) and socat(1) write it) or NUL. A file whose
@@ -29,8 +29,8 @@ export function unixAddress(argument: string, name: unknown, allowUnnamed = fals
     throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, expected, name);
   }
   const bytes = Buffer.from(text);
-  if (bytes.length > LONGEST) {
-    const expected = `at most ${LONGEST} bytes long (sun_path of unix(7)), not ${bytes.length}: use a shorter path, one relative to the working directory, or an abstract name ('@name')`;
+  if (bytes.length > MAX_PATH_BYTES) {
+    const expected = `at most ${MAX_PATH_BYTES} bytes long (sun_path of unix(7)), not ${bytes.length}: use a shorter path, one relative to the working directory, or an abstract name ('@name')`;
     throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, expected, name);
   }
   // family, then: path and NUL; NUL and name; nothing.

@@ -17,7 +17,7 @@
  * Who has just woken another looks for as long as a wake-up takes besides: if it slept, the other would have to wake it in turn, and
  * one interruption would become a dozen sleeps.
  *
- * The notes are read as untrusted: whoever writes nonsense there makes its peer look too much, for {@link LOOK_US}, or too little.
+ * The notes are read as untrusted: whoever writes nonsense there makes its peer look too much, for {@link SPIN_US}, or too little.
  */
 import { availableParallelism } from 'node:os';
 import { checkInteger } from './arguments.js';
@@ -27,7 +27,7 @@ import { lookFailed, lookPaid, lookWasFutile, processorsAreScarce } from './proc
 import { yieldProcessor } from './scheduling.js';
 
 /** How long the adaptive form looks: about what the wake-up costs that it saves. */
-const LOOK_US = 50;
+const SPIN_US = 50;
 /** How long more after it has woken another, from whom the answer must come: what a wake-up takes. */
 const WAKE_US = 100;
 /** After that, the adaptive form lets others run on its processor between its looks: the other side may be among them. */
@@ -38,8 +38,8 @@ const MAX_LATENESS_US = 250;
 const MAX_CREDIT = 16;
 const FIRST_CREDIT = 8;
 /** Looks between two looks at the clock. */
-const LOOKS = 16;
-const LONGEST_US = 1e9;
+const POLLS_PER_CLOCK_READ = 16;
+const MAX_SPIN_US = 1e9;
 
 /** How late this thread was when it was last woken, if it has not waited since. */
 let lateness = 0;
@@ -63,7 +63,7 @@ export class Spin {
 
   /** @param microseconds how long to look; if not given it adapts to how often that pays, and is 0 on one core */
   constructor(microseconds?: number) {
-    if (microseconds !== undefined) this.#fixed = checkInteger('options.spin', microseconds, 0, LONGEST_US);
+    if (microseconds !== undefined) this.#fixed = checkInteger('options.spin', microseconds, 0, MAX_SPIN_US);
     else if (availableParallelism() < 2) this.#fixed = 0;
   }
   /** A second one with the same setting, for another kind of wait. */
@@ -78,7 +78,7 @@ export class Spin {
     const end = now + budget;
     do {
       this.#yields(now);
-      for (let i = 0; i < LOOKS; i++) {
+      for (let i = 0; i < POLLS_PER_CLOCK_READ; i++) {
         if (!ready()) continue;
         this.found();
         return true;
@@ -99,7 +99,7 @@ export class Spin {
     noteTime(now);
     if (this.#fixed !== undefined) return this.#fixed;
     if (!this.worthwhile || processorsAreScarce(now)) return 0;
-    return awaits ? LOOK_US + WAKE_US : LOOK_US;
+    return awaits ? SPIN_US + WAKE_US : SPIN_US;
   }
   /** Whether waits have been short enough lately. */
   get worthwhile(): boolean {
@@ -141,7 +141,7 @@ export class Spin {
     this.#began = now; // if what came goes to somebody else, another wait begins
     if (late < 0 || waited < -MAX_LATENESS_US) return; // of another sleep, or nonsense
     lateness = Math.min(late, MAX_LATENESS_US);
-    if (waited > LOOK_US) {
+    if (waited > SPIN_US) {
       if (this.#credit > 0 && !this.#vain) this.#credit--;
       return;
     }

@@ -1,20 +1,20 @@
 /** System V message queues, svipc(7): msgget(2), msgsnd(2), msgrcv(2), msgctl(2). EINTR is retried. */
 
 import { checkBytes, checkInteger, checkMode } from './arguments.js';
+import {
+  largeBuffer,
+  largeContent,
+  largeHeader,
+  MAX_POOLED_BYTES,
+  messageContent,
+  messageHeader,
+  messageRoom,
+} from './buffer-pool.js';
 import type { Bytes } from './bytes.js';
 import { E2BIG, EINTR, EPERM } from './errno.js';
 import { check, errno, SystemError } from './errors.js';
 import { describeLimit } from './limits.js';
 import { native } from './native.js';
-import {
-  LARGEST_IN_SLAB,
-  largeBuffer,
-  largeContent,
-  largeHeader,
-  messageContent,
-  messageHeader,
-  messageRoom,
-} from './slab.js';
 import { checkKey, type SysVKey } from './sysv-key.js';
 
 declare module './native.js' {
@@ -153,7 +153,7 @@ export function msgrcvInto(id: number, room: Uint8Array, type = 0, flags = 0): n
 export const FIRST_ROOM = 8192;
 /** msgrcv(2) with room for `size` bytes first, and more if that is too little: the message, or the errno negated. */
 export function receiveFresh(id: number, type: number, flags: number, size: number): SysVMessage | number {
-  if (size <= LARGEST_IN_SLAB) {
+  if (size <= MAX_POOLED_BYTES) {
     const offset = messageRoom(size);
     const count = msgrcvSlab(id, type, flags, offset, size);
     if (count >= 0) return { type: messageHeader(offset), content: messageContent(offset, count) };

@@ -19,7 +19,7 @@ const STOREYS = [
 const CHANNEL_STOREYS = [
   ['full-error.ts'],
   ['codec'],
-  ['place'],
+  ['directory'],
   ['connection'],
   ['topic', 'queue', 'service'],
   ['discovery.ts'],

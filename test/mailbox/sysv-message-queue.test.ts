@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { ClosedError, SysVMessageQueue, TimeoutError } from 'vecino';
-import { tally } from 'vecino/system';
+import { systemCallCounters } from 'vecino/system';
 import { closed, code, missing, sysv, text, uniqueKey } from './support.js';
 
 test('SysVMessageQueue: a message arrives whole, with its type, as bytes or as text', async () => {
@@ -304,11 +304,11 @@ test('SysVMessageQueue: thousands of waits that are aborted at once do not each 
     queue.receive({ type: 2, signal }),
   ]).flat();
   const last = queue.send('last', { type: 3 });
-  const before = tally().calls;
+  const before = systemCallCounters().calls;
   controller.abort();
   const ends = await Promise.allSettled(waits);
   assert.ok(ends.every((end) => end.status === 'rejected' && end.reason === signal.reason));
-  assert.ok(tally().calls - before < 50, `${tally().calls - before} system calls`);
+  assert.ok(systemCallCounters().calls - before < 50, `${systemCallCounters().calls - before} system calls`);
   assert.equal(text(await queue.receive()), 'full');
   await last;
   assert.equal(text(await queue.receive()), 'last');

@@ -2,7 +2,7 @@ import '../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pipe } from 'vecino';
-import { tally } from 'vecino/system';
+import { systemCallCounters } from 'vecino/system';
 
 const limit = { timeout: 60_000 };
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -102,12 +102,12 @@ test('Pipe: a message costs one system call to write and one to read', () => {
   const message = new Uint8Array(64);
   writer.tryWrite(message);
   reader.tryRead();
-  const before = tally();
+  const before = systemCallCounters();
   for (let count = 0; count < 100; count++) {
     writer.tryWrite(message);
     assert.equal(reader.tryRead()!.length, 64);
   }
-  const after = tally();
+  const after = systemCallCounters();
   assert.deepEqual(
     [after.calls - before.calls, after.bytesOut - before.bytesOut, after.bytesIn - before.bytesIn],
     [200, 6400, 6400],

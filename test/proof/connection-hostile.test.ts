@@ -10,7 +10,14 @@ import { SharedMemory } from 'vecino';
 import { coderOf } from '#src/channel/codec/index.js';
 import { Connection } from '#src/channel/connection/connection.js';
 import { Link, linkSize, type Terms } from '#src/channel/connection/link.js';
-import { FIRST_PART, LAST_PART, MESSAGE, MIDDLE_PART, PAD, recordSize } from '#src/lock-free/ring/layout.js';
+import {
+  FIRST_FRAGMENT,
+  LAST_FRAGMENT,
+  MESSAGE,
+  MIDDLE_FRAGMENT,
+  PAD,
+  recordSize,
+} from '#src/lock-free/ring/layout.js';
 import { ClosedError, CorruptError, PeerDiedError, TimeoutError } from '#src/system/errors.js';
 import { mmap } from '#src/system/memory.js';
 import { constants } from '#src/system/native.js';
@@ -47,7 +54,7 @@ const words = [
   () => [0x7fffffff, -0x80000000, -1, CAPACITY, CAPACITY - 8, 4088, 1 << 30][random(7)]!,
   () => (Math.random() * 2 ** 32) | 0,
 ];
-const place = () => (random(2) === 0 ? [0, 32, 64, 96, 128, 160, 192, 224][random(8)]! : random(size >> 2));
+const participant = () => (random(2) === 0 ? [0, 32, 64, 96, 128, 160, 192, 224][random(8)]! : random(size >> 2));
 
 /** One random operation; true if it told of damage. */
 async function operate(end: Connection<Uint8Array>): Promise<boolean> {
@@ -100,7 +107,7 @@ test('Connection: 10,000 random words over the shared memory, between operations
     const shared = new Int32Array(memory.buffer);
     for (let round = 0; round < 20; round++, trial++) {
       for (let i = random(4); i > 0; i--) await operate(ends[random(2)]!);
-      shared[place()] = words[random(words.length)]!();
+      shared[participant()] = words[random(words.length)]!();
       let over = false;
       for (let i = 0; i < 4; i++) over = (await operate(ends[random(2)]!)) || over;
       if (over) {
@@ -126,18 +133,18 @@ test('Connection: records that are no work and never end are damage: pads alone,
       [CAPACITY - 1024, PAD],
       [0, PAD],
     ],
-    [[8, FIRST_PART, 1000]],
+    [[8, FIRST_FRAGMENT, 1000]],
     [
-      [520, FIRST_PART, 10_000],
-      [0, MIDDLE_PART],
+      [520, FIRST_FRAGMENT, 10_000],
+      [0, MIDDLE_FRAGMENT],
     ],
     [
-      [520, FIRST_PART, 10_000],
-      [1, MIDDLE_PART],
+      [520, FIRST_FRAGMENT, 10_000],
+      [1, MIDDLE_FRAGMENT],
     ],
     [
-      [520, FIRST_PART, 10_000],
-      [0, LAST_PART],
+      [520, FIRST_FRAGMENT, 10_000],
+      [0, LAST_FRAGMENT],
     ],
   ] as const) {
     using memory = SharedMemory.anonymous(size);
@@ -174,7 +181,7 @@ test('Connection: a sender that begins messages and gives them up, for ever, hol
          const offset = ring.reserve(${CAPACITY >> 3});
          if (offset < 0) continue;
          ring.words[offset >> 2] = 50_000;
-         ring.commit(${CAPACITY >> 3}, ${FIRST_PART});
+         ring.commit(${CAPACITY >> 3}, ${FIRST_FRAGMENT});
        }
        memory.close();
      });`,

@@ -2,7 +2,7 @@ import '../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MessageTooLargeError, SystemError, unix } from 'vecino';
-import { tally } from 'vecino/system';
+import { systemCallCounters } from 'vecino/system';
 import { compile, start, startScript, temporaryFolder, uniqueName } from '../support/processes.js';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -120,9 +120,9 @@ test('Socket: a full receiver of datagrams holds back senders that are connected
   assert.throws(() => other.sendSync(bytes('x'), { to: name, timeout: 20 }), { code: 'ERR_VECINO_TIMEOUT' });
   const sends = [1, 2, 3].map((i) => other.send(bytes(`other ${i}`), { to: name }));
   const connected = [1, 2, 3].map((i) => client.send(bytes(`client ${i}`)));
-  const { calls } = tally();
+  const { calls } = systemCallCounters();
   for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
-  assert.ok(tally().calls - calls < 50, 'nobody tries in vain');
+  assert.ok(systemCallCounters().calls - calls < 50, 'nobody tries in vain');
   const seen: string[] = [];
   for (let i = 0; i < queued + 6; i++) seen.push(text(await server.receive())!);
   await Promise.all([...sends, ...connected]);

@@ -334,7 +334,7 @@ test('Socket: accept has three voices, takes connections in order, and ends with
 test('Socket: when descriptors run out, accept fails with a hint instead of spinning, and the connection is not lost', async () => {
   const program = `
     import { unix } from 'vecino';
-    import { close, dup, tally } from 'vecino/system';
+    import { close, dup, systemCallCounters } from 'vecino/system';
     const server = unix.listen('@${uniqueName('emfile')}');
     const client = await unix.connect(server.address);
     client.sendSync(Buffer.from('still here'));
@@ -344,12 +344,12 @@ test('Socket: when descriptors run out, accept fails with a hint instead of spin
     second.sendSync(Buffer.from('still here'));
     const used = [];
     try { for (;;) used.push(dup(0)); } catch {}
-    const before = tally().calls;
+    const before = systemCallCounters().calls;
     let errors = 0;
     for (const accept of [() => server.accept(), () => server.acceptSync(), () => server.tryAccept(), async () => { for await (const socket of server); }]) {
       try { await accept(); } catch (error) { if (error.code === 'EMFILE' && /ulimit/.test(error.message)) errors++; }
     }
-    console.log(errors, tally().calls - before < 20);
+    console.log(errors, systemCallCounters().calls - before < 20);
     close(used.pop());
     console.log(Buffer.from(server.acceptSync().receiveSync().bytes).toString());
     process.exit();`;

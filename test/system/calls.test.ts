@@ -32,7 +32,7 @@ import {
   shmOpen,
   socketpair,
   splice,
-  tally,
+  systemCallCounters,
   writableSync,
   write,
 } from 'vecino/system';
@@ -125,10 +125,10 @@ test('System calls: splice moves bytes between a pipe and a file without the pro
   const from = open(join(folder, 'in'), 0);
   const to = open(join(folder, 'out'), constants['O_WRONLY']! | constants['O_CREAT']!);
   const [reader, writer] = pipe2();
-  const before = tally();
+  const before = systemCallCounters();
   assert.equal(splice(from, writer, 100), 14);
   assert.equal(splice(reader, to, 100), 14);
-  const after = tally();
+  const after = systemCallCounters();
   assert.equal(after.bytesWithin - before.bytesWithin, 28);
   assert.equal(after.bytesIn + after.bytesOut - before.bytesIn - before.bytesOut, 0);
   assert.equal(readFileSync(join(folder, 'out'), 'utf8'), 'through a pipe');
@@ -162,10 +162,10 @@ test('System calls: descriptors go over a Unix socket, 253 at the most', () => {
   for (const fd of [...many.descriptors, ...descriptors, reader, writer, a, b]) close(fd);
 });
 
-test('System calls: the tally agrees with the kernel, which counts reads and writes of a process itself', async () => {
+test('System calls: the counters agree with the kernel, which counts reads and writes of a process itself', async () => {
   const program = `
     import { readFileSync } from 'node:fs';
-    import { close, open, pipe2, read, tally, write, constants } from 'vecino/system';
+    import { close, open, pipe2, read, systemCallCounters, write, constants } from 'vecino/system';
     const kernel = () => Object.fromEntries(readFileSync('/proc/thread-self/io', 'utf8').trim().split('\\n').map((row) => [row.split(': ')[0], Number(row.split(': ')[1])]));
     const [reader, writer] = pipe2();
     const source = open('/proc/self/exe', 0);
@@ -173,9 +173,9 @@ test('System calls: the tally agrees with the kernel, which counts reads and wri
     kernel(); // warm
     const own = kernel(), before = kernel();
     const cost = { rchar: before.rchar - own.rchar, syscr: before.syscr - own.syscr }; // of looking
-    const mine = tally();
+    const mine = systemCallCounters();
     for (let i = 0; i < 100; i++) { const n = read(source, bytes, 0, 1 + i * 7); write(writer, bytes, 0, n); read(reader, bytes, 0, n); }
-    const now = tally(), after = kernel();
+    const now = systemCallCounters(), after = kernel();
     console.log(JSON.stringify({
       in: [now.bytesIn - mine.bytesIn, after.rchar - before.rchar - cost.rchar],
       out: [now.bytesOut - mine.bytesOut, after.wchar - before.wchar],

@@ -3,7 +3,7 @@
  * runs in that of the call. Our own codecs do not need one, and it would cost each wait half a microsecond.
  */
 import { AsyncResource } from 'node:async_hooks';
-import type { Task } from '../../system/line.js';
+import type { Task } from '../../system/wait-queue.js';
 import type { Coder } from './coder.js';
 
 type Decoding = Pick<Coder<unknown>, 'foreign'>;

@@ -6,7 +6,7 @@
 import { markAsUntransferable } from 'node:worker_threads';
 
 /** Bytes of an array whose memory V8 keeps in its own heap, which costs little. */
-const IN_HEAP = 64;
+const MAX_IN_HEAP_BYTES = 64;
 /** Longer ones have memory of their own. */
 export const LARGEST_POOLED_BYTES = 4096;
 /** What one copy that is kept keeps from being freed, at most. */
@@ -18,7 +18,7 @@ export class Pool {
 
   /** A copy of `length` bytes at `offset`, at a multiple of 8 bytes of its buffer. */
   copy(memory: Uint8Array, offset: number, length: number): Uint8Array<ArrayBuffer> {
-    if (length <= IN_HEAP || length > LARGEST_POOLED_BYTES) return memory.slice(offset, offset + length);
+    if (length <= MAX_IN_HEAP_BYTES || length > LARGEST_POOLED_BYTES) return memory.slice(offset, offset + length);
     let at = this.#at;
     // Its length is 0 before the first, and if somebody has transferred it all the same.
     if (at + length > this.#memory.length) {

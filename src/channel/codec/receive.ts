@@ -1,6 +1,6 @@
 /** Decoding what lies in shared memory. */
 
-import { copyOut, SHORT } from '../../lock-free/copy-out.js';
+import { copyOut, MAX_LOOP_BYTES } from '../../lock-free/copy-out.js';
 import type { Decoder } from './coder.js';
 import { Scratch } from './scratch.js';
 
@@ -20,7 +20,7 @@ export class SharedDecoder<T> {
   decode(offset: number, length: number): T {
     if (this.#coder.shared) return this.#coder.decode(this.#memory, offset, length);
     const scratch = this.#scratch.room(length + 3);
-    if (length <= SHORT) copyOut(this.#words, offset >> 2, this.#scratch.words, length);
+    if (length <= MAX_LOOP_BYTES) copyOut(this.#words, offset >> 2, this.#scratch.words, length);
     else scratch.set(this.#memory.subarray(offset, offset + length));
     return this.#coder.decode(scratch, 0, length);
   }

@@ -65,10 +65,10 @@ export const entry = (key: unknown): string =>
 /** A step to a key of a Map, or to a member of a Set. */
 export const nth = (of: 'keys' | 'values', index: number): string => `.${of}()[${index}]`;
 
-const LONGEST = 200;
+const MAX_QUOTED_LENGTH = 200;
 function shortened(path: string): string {
-  if (path.length <= LONGEST) return path;
-  return `${path.slice(0, LONGEST / 2)}…${path.slice(-LONGEST / 2)}`;
+  if (path.length <= MAX_QUOTED_LENGTH) return path;
+  return `${path.slice(0, MAX_QUOTED_LENGTH / 2)}…${path.slice(-MAX_QUOTED_LENGTH / 2)}`;
 }
 
 interface Circle {

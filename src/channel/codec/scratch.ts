@@ -1,12 +1,12 @@
 /** Private memory that is used again for every message, so that none is allocated for each. */
 import { utf8Write } from './utf8.js';
 
-const SMALLEST = 4096;
+const MIN_BYTES = 4096;
 /** What grew beyond this for one message is let go with the next. */
 export const LARGEST_KEPT: number = 2 ** 20;
 
 /** Views of one memory, shorter than this many bytes, are kept: messages of a kind have few lengths. */
-const VIEWS = 512;
+const MAX_VIEWS = 512;
 
 export class Views {
   readonly #views: (Uint8Array | undefined)[] = [];
@@ -16,13 +16,13 @@ export class Views {
   }
   /** The first `length` bytes. */
   of(length: number): Uint8Array {
-    if (length >= VIEWS) return new Uint8Array(this.#memory.buffer, this.#memory.byteOffset, length);
+    if (length >= MAX_VIEWS) return new Uint8Array(this.#memory.buffer, this.#memory.byteOffset, length);
     return (this.#views[length] ??= new Uint8Array(this.#memory.buffer, this.#memory.byteOffset, length));
   }
 }
 
 export class Scratch {
-  #memory: Uint8Array<ArrayBuffer> = new Uint8Array(SMALLEST);
+  #memory: Uint8Array<ArrayBuffer> = new Uint8Array(MIN_BYTES);
   /** The same memory in words. */
   words: Int32Array = new Int32Array(this.#memory.buffer);
   #views = new Views(this.#memory);
@@ -30,7 +30,7 @@ export class Scratch {
   /** At least `length` bytes, with whatever is in them. */
   room(length: number): Uint8Array<ArrayBuffer> {
     const kept = this.#memory.length;
-    if (kept < length || (kept > LARGEST_KEPT && length <= LARGEST_KEPT)) this.#allocate(Math.max(SMALLEST, length));
+    if (kept < length || (kept > LARGEST_KEPT && length <= LARGEST_KEPT)) this.#allocate(Math.max(MIN_BYTES, length));
     return this.#memory;
   }
   #allocate(length: number): void {

@@ -13,14 +13,14 @@ import { pollOne } from '../../system/poll.js';
 
 const { read } = native;
 /** For want of memory: it passes. */
-const SHORT = [ENOBUFS, ENOMEM];
+const OUT_OF_MEMORY = [ENOBUFS, ENOMEM];
 const FLAGS = constants['MSG_DONTWAIT']! | constants['MSG_NOSIGNAL']!;
 const stroke = new Uint8Array(1);
 const POLLIN = constants['POLLIN']!;
 /** Milliseconds until a peer that could not be woken is woken again. */
-const AGAIN_MS = 10;
+const RING_AGAIN_MS = 10;
 /** How many strokes are taken at a time; a peer that is honest has never more than a few on their way. */
-const MOST = 8;
+const MAX_RINGS_AT_A_TIME = 8;
 
 export class Bell {
   readonly fd: number;
@@ -43,14 +43,14 @@ export class Bell {
     let result: number;
     do result = native.send(this.fd, stroke, 0, 1, FLAGS);
     while (result === EINTR);
-    if (SHORT.includes(result)) this.#again ??= setTimeout(() => this.#ringAgain(), AGAIN_MS).unref();
+    if (OUT_OF_MEMORY.includes(result)) this.#again ??= setTimeout(() => this.#ringAgain(), RING_AGAIN_MS).unref();
     else if (result < 0 && result !== EAGAIN) this.ended = true;
   }
   /** Blocks the thread until something has come. */
   blockSync(deadline: Deadline): void {
     while (this.#again !== undefined) {
       const left = deadline.block();
-      const result = native.pollOne(this.fd, POLLIN, left < 0 ? AGAIN_MS : Math.min(left, AGAIN_MS));
+      const result = native.pollOne(this.fd, POLLIN, left < 0 ? RING_AGAIN_MS : Math.min(left, RING_AGAIN_MS));
       this.#ringAgain();
       if (result > 0) return;
     }
@@ -64,7 +64,7 @@ export class Bell {
   /** Takes the strokes that have come, and sees whether the peer is still there. True: something has come. */
   quiet(): boolean {
     for (let i = 0; ; i++) {
-      if (this.ended || i === MOST) return true;
+      if (this.ended || i === MAX_RINGS_AT_A_TIME) return true;
       const count = read(this.fd, this.#room, 0, this.#room.length);
       if (count > 0 || count === EINTR) continue;
       if (count === EAGAIN) return i > 0;

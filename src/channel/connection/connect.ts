@@ -10,8 +10,8 @@ import { KeepAlive, program } from '../../system/keep-alive.js';
 import { openFile, openFolder } from '../../system/open-existing.js';
 import { Spin } from '../../system/spin.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
-import { type ChannelKind, readControl } from '../place/control-file.js';
-import { type ChannelDirectory, directoryOf } from '../place/directory.js';
+import { type ChannelKind, readControl } from '../directory/control-file.js';
+import { type ChannelDirectory, directoryOf } from '../directory/directory.js';
 import { Connection } from './connection.js';
 import { allowedByConnector, introduce, type LinkOptions, linkSettings, wasNotHeard } from './handshake.js';
 import { BOTH_SIDES, type ListenOptions } from './listener.js';
@@ -19,7 +19,7 @@ import { SOCKET } from './presence.js';
 import { Turnstile } from './turnstile.js';
 
 /** Milliseconds that a listener gets to take the connection, if no time-out was given: it may be stopped. */
-const PATIENCE = 30_000;
+const DEFAULT_TIMEOUT_MS = 30_000;
 /** Between one introduction that was not heard and the next; at first there is none. */
 const MAX_PAUSE_MS = 50;
 
@@ -55,7 +55,7 @@ export async function connectTo<T>(
   const plain = checkName('name', name);
   const coder = makeCoder(options.codec);
   const spin = new Spin(options.spin);
-  const { timeout = PATIENCE, signal } = options;
+  const { timeout = DEFAULT_TIMEOUT_MS, signal } = options;
   const deadline = new Deadline(`connect to '${plain}'`, { timeout, signal });
   signal?.throwIfAborted();
   const meeting = meetingOf(options);

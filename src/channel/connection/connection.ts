@@ -5,8 +5,8 @@ import { ClosedError } from '../../system/errors.js';
 import type { Credentials } from '../../system/socket-option.js';
 import type { Spin } from '../../system/spin.js';
 import type { Coder } from '../codec/index.js';
+import type { Statistics } from '../directory/statistics.js';
 import { FullError } from '../full-error.js';
-import type { Row } from '../place/row.js';
 import type { Link } from './link.js';
 import type { Loan } from './loan.js';
 import { Receiver, type Visit } from './receiver.js';
@@ -72,7 +72,7 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
   }
   /** @internal Ends the receives that wait, with `error`: for an owner who needs no signal for it, which costs each of them something. */
   dismissReceivers(error: unknown): void {
-    if (!this.#link.closed) this.#receiver.line.dismiss(error);
+    if (!this.#link.closed) this.#receiver.waitQueue.dismiss(error);
   }
   /** @internal Asks the kernel whether the peer is still there. What it had sent may still be received. */
   get isOver(): boolean {
@@ -80,8 +80,8 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
     const { bell } = this.#link;
     bell.quiet();
     const over = bell.ended || this.#link.in.producerClosed;
-    this.#sender.line.retry();
-    this.#receiver.line.retry();
+    this.#sender.waitQueue.retry();
+    this.#receiver.waitQueue.retry();
     return over;
   }
   /** Messages and bytes (of payload) that this side has sent and received. */
@@ -101,10 +101,10 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
   }
 
   /** @internal Has what passes written down, until it closes. */
-  account(row: Row, closed: () => void): void {
-    this.#link.account(row, closed);
-    this.#sender.row = row;
-    this.#receiver.row = row;
+  account(statistics: Statistics, closed: () => void): void {
+    this.#link.account(statistics, closed);
+    this.#sender.statistics = statistics;
+    this.#receiver.statistics = statistics;
   }
 
   /**

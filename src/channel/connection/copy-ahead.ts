@@ -6,7 +6,7 @@
  * that is not asked for is nothing lost. What is committed does not change any more, unless the peer is hostile, and then no look at the
  * ring would be better than an earlier one: headers are always read in the ring.
  */
-import { copyOut, SHORT } from '../../lock-free/copy-out.js';
+import { copyOut, MAX_LOOP_BYTES } from '../../lock-free/copy-out.js';
 import type { RingConsumer } from '../../lock-free/ring/consumer.js';
 import type { Decoder } from '../codec/index.js';
 import { LARGEST_POOLED_BYTES, poolBuffer } from '../codec/pool.js';
@@ -80,7 +80,7 @@ export class CopyAhead<T> {
     }
     const at = this.#used;
     this.#used = at + count;
-    if (count <= SHORT) copyOut(ring.words, offset >> 2, this.#words, count, at >> 2);
+    if (count <= MAX_LOOP_BYTES) copyOut(ring.words, offset >> 2, this.#words, count, at >> 2);
     else this.#memory.set(ring.bytes.subarray(offset, offset + count), at);
     this.#from = offset;
     this.#to = offset + count;

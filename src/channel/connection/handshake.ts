@@ -22,18 +22,18 @@ import { barriersReachUs } from '../../system/membarrier.js';
 import { mmap } from '../../system/memory.js';
 import { constants } from '../../system/native.js';
 import { type Credentials, setsockopt } from '../../system/socket-option.js';
-import type { ChannelDirectory, DirectoryOptions } from '../place/directory.js';
+import type { ChannelDirectory, DirectoryOptions } from '../directory/directory.js';
 import { Link, linkSize, type Terms } from './link.js';
 import type { SpareDescriptor } from './spare.js';
 
 const PROTOCOL = 1;
-const LONGEST = 4096;
+const MAX_HELLO_BYTES = 4096;
 /** Bytes of a direction's ring. */
 const CAPACITY: number = 128 * 1024;
 /** The longest message that is taken, unless told otherwise. */
 const TAKES: number = 256 * 2 ** 20;
 /** A listener does not let strangers have more than this many times its own ring. */
-const GENEROSITY = 16;
+const MAX_RING_RATIO = 16;
 
 /** For either side of a connection. */
 export interface LinkOptions extends DirectoryOptions {
@@ -95,7 +95,7 @@ async function receiveMessage(
   if (received === null) throw new PeerDiedError(`${what}: it ended before it had agreed`);
   const { bytes, descriptors } = received;
   try {
-    const message: unknown = bytes.length <= LONGEST ? JSON.parse(Buffer.from(bytes).toString()) : undefined;
+    const message: unknown = bytes.length <= MAX_HELLO_BYTES ? JSON.parse(Buffer.from(bytes).toString()) : undefined;
     if (typeof message === 'object' && message !== null && (message as Message).vecino === PROTOCOL)
       return { message, descriptors };
   } catch {}
@@ -137,7 +137,7 @@ export async function welcome(socket: UnixSocket, host: Host, options: WaitOptio
         `it carries ${settings.codec}, and ${String(codec)} was asked for`,
       );
     }
-    if (!isCapacity(capacity) || capacity > Math.max(settings.capacity * GENEROSITY, 2 ** 20) || !isSize(takes)) {
+    if (!isCapacity(capacity) || capacity > Math.max(settings.capacity * MAX_RING_RATIO, 2 ** 20) || !isSize(takes)) {
       throw await refuse(socket, 'ERR_OUT_OF_RANGE', `a capacity of ${String(capacity)} is not granted`);
     }
     const terms: Terms = {

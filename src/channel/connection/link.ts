@@ -14,11 +14,11 @@ import { RingProducer } from '../../lock-free/ring/producer.js';
 import { closed, closeIfOwned, type Remains, whenDropped } from '../../system/dropped.js';
 import { ClosedError, type CorruptError, PeerDiedError } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
-import type { Line } from '../../system/line.js';
 import type { Mapping } from '../../system/memory.js';
 import { own } from '../../system/owned-descriptor.js';
 import type { Credentials } from '../../system/socket-option.js';
-import type { Row } from '../place/row.js';
+import type { WaitQueue } from '../../system/wait-queue.js';
+import type { Statistics } from '../directory/statistics.js';
 import { Bell } from './bell.js';
 
 const DATA = 4096;
@@ -110,21 +110,21 @@ export class Link {
     this.bell.hangUp();
   }
   /** Those who wait for the bell, one line for each direction. */
-  get lines(): Line[] {
-    return this.#remains.lines;
+  get waitQueues(): WaitQueue[] {
+    return this.#remains.waitQueues;
   }
   /** Where what passes is written down, and who is told when that ends. */
-  account(row: Row, over: () => void): void {
-    this.#remains.row = row;
+  account(statistics: Statistics, over: () => void): void {
+    this.#remains.statistics = statistics;
     this.#remains.over = over;
   }
   /**
    * Takes the strokes of the bell, on behalf of `line`. One of them may have been meant for the other, which will then not be told
    * by the event loop any more: it tries again, but not before the caller is through.
    */
-  quiet(line: Line): void {
+  quiet(waitQueue: WaitQueue): void {
     if (!this.bell.quiet()) return;
-    for (const other of this.lines) if (other !== line && !other.idle) queueMicrotask(() => other.retry());
+    for (const other of this.waitQueues) if (other !== waitQueue && !other.idle) queueMicrotask(() => other.retry());
   }
   /** The error of an operation that needs the peer, once its end of the bell is closed or it has said (`closed`) that it has closed. */
   gone(closed: boolean): ClosedError | PeerDiedError | CorruptError {
@@ -150,8 +150,8 @@ export class Link {
  */
 class Remnant implements Remains {
   readonly what: string;
-  readonly lines: Line[] = [];
-  row: Row | undefined;
+  readonly waitQueues: WaitQueue[] = [];
+  statistics: Statistics | undefined;
   over: (() => void) | undefined;
   readonly #out: RingProducer;
   readonly #in: RingConsumer;
@@ -171,13 +171,13 @@ class Remnant implements Remains {
   }
   end(): void {
     open.delete(this.#link);
-    this.row?.close();
+    this.statistics?.close();
     this.over?.();
     this.#out.end();
     this.#in.end();
   }
   abandon(): boolean {
-    for (const line of this.lines) line.close();
+    for (const waitQueue of this.waitQueues) waitQueue.close();
     this.end();
     this.#bell.ended = true; // it may be about to ring again, by a number that is somebody else's then
     const ours = closeIfOwned(this.#bell.fd, this.#serial);

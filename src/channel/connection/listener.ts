@@ -9,11 +9,11 @@ import { KeepAlive } from '../../system/keep-alive.js';
 import { readOnly } from '../../system/read-only.js';
 import { Spin } from '../../system/spin.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
-import { type ChannelKind, type Description, SEATS } from '../place/control-file.js';
-import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../place/directory.js';
-import { LossWatch } from '../place/loss.js';
-import type { Place } from '../place/place.js';
-import { Row } from '../place/row.js';
+import { type ChannelKind, type Description, SEATS } from '../directory/control-file.js';
+import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../directory/directory.js';
+import type { Participant } from '../directory/participant.js';
+import { RemovalWatcher } from '../directory/removal-watcher.js';
+import { Statistics } from '../directory/statistics.js';
 import { Connection } from './connection.js';
 import {
   allowedByListener,
@@ -73,7 +73,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
   readonly #waiters: Waiter<T, R>[] = [];
   readonly #over = new AbortController();
   /** The lines of the control file that are about connections. */
-  readonly #lines: (Row | undefined)[] = new Array<Row | undefined>(SEATS).fill(undefined);
+  readonly #perConnection: (Statistics | undefined)[] = new Array<Statistics | undefined>(SEATS).fill(undefined);
   readonly #remains: Remains;
   readonly #keepAlive = new KeepAlive();
   readonly #strangers = new Strangers();
@@ -109,7 +109,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
       this.#present.close();
       throw error;
     }
-    this.#remains = remainsOf(`listener '${this.name}'`, this.#ready, this.#lines, this.#spare, this.#present);
+    this.#remains = remainsOf(`listener '${this.name}'`, this.#ready, this.#perConnection, this.#spare, this.#present);
     whenDropped(this, this.#remains);
   }
   /** Whether {@link close} was called. */
@@ -188,8 +188,8 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
   lost(error: RemovedError): void {
     if (this.closed) return;
     try {
-      this.#present.enter(this, (place) => {
-        for (const row of this.#lines) row?.move(place);
+      this.#present.enter(this, (participant) => {
+        for (const statistics of this.#perConnection) statistics?.move(participant);
       });
       this.#accepting?.abort(); // at the socket that nobody can find any more
     } catch (cause) {
@@ -202,7 +202,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     this.#accepting?.abort();
     for (const waiter of [...this.#waiters]) waiter.reject(error);
     for (const connection of this.#ready.splice(0)) connection.close();
-    for (const row of this.#lines) row?.close();
+    for (const statistics of this.#perConnection) statistics?.close();
     closed(this.#remains);
     this.#spare.close();
     this.#present.close();
@@ -274,13 +274,13 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
   }
   /** For {@link listChannels}; beyond as many as there are lines for, connections are not listed. */
   #writeDown(connection: Connection<T, R>): void {
-    const seat = this.#lines.indexOf(undefined, 1);
+    const seat = this.#perConnection.indexOf(undefined, 1);
     if (seat < 0 || this.closed) return;
-    const row = new Row(this.#present.place, seat, connection.peer.pid);
-    const lines = this.#lines; // and not the listener, which may be dropped before the connection
-    lines[seat] = row;
-    connection.account(row, () => {
-      lines[seat] = undefined;
+    const statistics = new Statistics(this.#present.participant, seat, connection.peer.pid);
+    const perConnection = this.#perConnection; // and not the listener, which may be dropped before the connection
+    perConnection[seat] = statistics;
+    connection.account(statistics, () => {
+      perConnection[seat] = undefined;
     });
   }
   #use(): void {
@@ -314,7 +314,7 @@ class Present {
   readonly #wanted: Description;
   readonly #where: DirectoryOptions;
   #now: Presence | undefined;
-  #watch: LossWatch | undefined;
+  #watch: RemovalWatcher | undefined;
 
   constructor(name: string, wanted: Description, where: DirectoryOptions) {
     this.#name = name;
@@ -322,12 +322,12 @@ class Present {
     this.#where = where;
   }
   /** Throws, and leaves what was, if somebody else has the name. */
-  enter(listener: Listener<never, unknown>, move: (place: Place) => void = () => {}): void {
+  enter(listener: Listener<never, unknown>, move: (participant: Participant) => void = () => {}): void {
     const now = this.#makeAgain();
-    move(now.place);
+    move(now.participant);
     this.close();
     this.#now = now;
-    this.#watch = new LossWatch(now.place, listener, (listener, error) => listener.lost(error));
+    this.#watch = new RemovalWatcher(now.participant, listener, (listener, error) => listener.lost(error));
   }
   #makeAgain(): Presence {
     for (let attempt = 1; ; attempt++) {
@@ -339,8 +339,8 @@ class Present {
       }
     }
   }
-  get place(): Place {
-    return this.#now!.place;
+  get participant(): Participant {
+    return this.#now!.participant;
   }
   get server(): UnixServer {
     return this.#now!.server;
@@ -354,14 +354,14 @@ class Present {
 function remainsOf(
   what: string,
   ready: Disposable[],
-  lines: (Row | undefined)[],
+  perConnection: (Statistics | undefined)[],
   ...parts: { close(): void }[]
 ): Remains {
   return {
     what,
     abandon() {
       for (const connection of ready.splice(0)) connection[Symbol.dispose]();
-      for (const row of lines) row?.close();
+      for (const statistics of perConnection) statistics?.close();
       for (const part of parts) part.close();
       return true;
     },

@@ -1,9 +1,9 @@
 /** What a listener has in the file system: its seat in the channel, and the socket there that others connect to. */
 import { type UnixServer, unix } from '../../socket/index.js';
 import { unlink } from '../../system/path.js';
-import type { Description } from '../place/control-file.js';
-import type { ChannelDirectory } from '../place/directory.js';
-import { Place } from '../place/place.js';
+import type { Description } from '../directory/control-file.js';
+import type { ChannelDirectory } from '../directory/directory.js';
+import { Participant } from '../directory/participant.js';
 
 /** The socket in the channel's folder. */
 export const SOCKET = 'socket';
@@ -11,32 +11,32 @@ export const SOCKET = 'socket';
 const LISTENER_SEAT = 0;
 
 export class Presence {
-  readonly place: Place;
+  readonly participant: Participant;
   readonly server: UnixServer;
 
   /** @param backlog connections that may wait to be accepted; the kernel takes no more than net.core.somaxconn */
   constructor(name: string, wanted: Description, directory: ChannelDirectory, backlog: number) {
-    this.place = Place.open(name, wanted, { directory, seats: [LISTENER_SEAT, LISTENER_SEAT + 1] });
-    const path = this.place.path(SOCKET);
+    this.participant = Participant.open(name, wanted, { directory, seats: [LISTENER_SEAT, LISTENER_SEAT + 1] });
+    const path = this.participant.path(SOCKET);
     try {
       try {
         unlink(path); // of one who is dead: the seat is ours
       } catch {}
-      this.server = unix.listen(path, { type: 'seqpacket', mode: this.place.mode, backlog }) as UnixServer;
+      this.server = unix.listen(path, { type: 'seqpacket', mode: this.participant.mode, backlog }) as UnixServer;
       this.server.unref(); // whoever waits for a connection counts
       try {
-        this.place.share(SOCKET);
+        this.participant.share(SOCKET);
       } catch (error) {
         this.server.close();
         throw error;
       }
     } catch (error) {
-      this.place.close();
+      this.participant.close();
       throw error;
     }
   }
   close(): void {
     this.server.close();
-    this.place.close();
+    this.participant.close();
   }
 }

@@ -6,21 +6,21 @@
  */
 
 import type { RingConsumer } from '../../lock-free/ring/consumer.js';
-import { FIRST_PART, MESSAGE, RECORD_HEADER } from '../../lock-free/ring/layout.js';
+import { FIRST_FRAGMENT, MESSAGE, RECORD_HEADER } from '../../lock-free/ring/layout.js';
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { CorruptError, IpcError, invalidArgument } from '../../system/errors.js';
-import { Line, type Task } from '../../system/line.js';
 import { commitTime, type Spin } from '../../system/spin.js';
+import { type Task, WaitQueue } from '../../system/wait-queue.js';
 import { taskInContext } from '../codec/context.js';
 import type { Decoder } from '../codec/index.js';
-import type { Row } from '../place/row.js';
+import type { Statistics } from '../directory/statistics.js';
 import { CopyAhead } from './copy-ahead.js';
+import { FragmentAssembler } from './fragment-assembler.js';
 import type { Link } from './link.js';
-import { Parts } from './parts.js';
 
 /** Whoever only ever tries asks the kernel about the peer at every so many-th miss. */
-const RARELY = 4096;
+const MISSES_PER_PEER_CHECK = 4096;
 
 /** Is handed a message where it lies: `length` bytes from `offset` of `memory`, which are the sender's again when it returns. */
 export type Visit = (memory: Uint8Array, offset: number, length: number) => void;
@@ -30,17 +30,17 @@ function checkLimit(limit: unknown): void {
 }
 
 export class Receiver<T> {
-  readonly line: Line;
+  readonly waitQueue: WaitQueue;
   messages = 0;
   bytes = 0;
-  row: Row | undefined;
+  statistics: Statistics | undefined;
   readonly #link: Link;
   readonly #ring: RingConsumer;
   readonly #coder: Decoder<T>;
   readonly #decoder: CopyAhead<T>;
   readonly spin: Spin;
   readonly #ready: () => boolean;
-  readonly #parts: Parts;
+  readonly #fragments: FragmentAssembler;
   #draining = false;
   /** The last look found parts and parts that their sender gave up, more than the ring holds; it is to be repeated, but not at once. */
   #cut = false;
@@ -52,19 +52,19 @@ export class Receiver<T> {
   constructor(link: Link, coder: Decoder<T>, spin: Spin) {
     this.#link = link;
     this.#ring = link.in;
-    this.#parts = new Parts(link.in, link.terms.takes);
+    this.#fragments = new FragmentAssembler(link.in, link.terms.takes);
     this.#coder = coder;
     this.#decoder = new CopyAhead(coder, link.in);
     this.spin = spin;
     this.#ready = () => link.in.ready;
-    this.line = new Line(link.bell.fd, link.what, 'readable', link.keepAlive);
-    link.lines.push(this.line);
+    this.waitQueue = new WaitQueue(link.bell.fd, link.what, 'readable', link.keepAlive);
+    link.waitQueues.push(this.waitQueue);
   }
 
   /** Undefined: nothing yet. Throws at the end. */
   tryReceive(): T | undefined {
     this.#use();
-    if (!this.line.idle) return undefined;
+    if (!this.waitQueue.idle) return undefined;
     const value = this.#take();
     if (value !== undefined || !this.#isOver()) return value;
     return this.#takeLast();
@@ -72,28 +72,28 @@ export class Receiver<T> {
   /** For whoever would wait otherwise: a message that is there, if it may be had without starving the event loop. */
   receiveNow(): T | undefined {
     this.#use();
-    return this.line.mayTry() ? this.#take(true) : undefined;
+    return this.waitQueue.mayTry() ? this.#take(true) : undefined;
   }
   async receive(options?: WaitOptions): Promise<T> {
     const deadline = options === undefined ? undefined : new Deadline(`receive over ${this.#link.what}`, options);
     deadline?.signal?.throwIfAborted();
     this.#use();
-    if (this.line.mayTry()) {
+    if (this.waitQueue.mayTry()) {
       const value = this.#attemptAfresh();
       if (value !== undefined) return value;
     }
-    return this.line.join(taskInContext(this.#coder, this.#task), deadline);
+    return this.waitQueue.join(taskInContext(this.#coder, this.#task), deadline);
   }
   /** As {@link receive} of one who has looked already. */
   async receiveAsleep(): Promise<T> {
     this.#use();
-    const value = this.line.mayTry() ? this.#attempt() : undefined;
-    return value === undefined ? this.line.join(taskInContext(this.#coder, { attempt: this.#attempt })) : value;
+    const value = this.waitQueue.mayTry() ? this.#attempt() : undefined;
+    return value === undefined ? this.waitQueue.join(taskInContext(this.#coder, { attempt: this.#attempt })) : value;
   }
   receiveSync(options?: SyncWaitOptions): T {
     const deadline = new Deadline(`receive over ${this.#link.what}`, options);
     this.#use();
-    this.line.finishSync(deadline, () => this.#link.bell.blockSync(deadline));
+    this.waitQueue.finishSync(deadline, () => this.#link.bell.blockSync(deadline));
     for (;;) {
       let value = this.#take();
       if (value !== undefined) this.spin.woken(this.#ring.recordTime);
@@ -109,7 +109,7 @@ export class Receiver<T> {
     // The short way first: whoever looks all the time would feel the call.
     if (typeof limit !== 'number' || (limit | 0) !== limit || limit < 0) checkLimit(limit);
     if (this.#link.broken || this.#draining) this.#use();
-    if (!this.line.idle) return 0;
+    if (!this.waitQueue.idle) return 0;
     let count = this.#hand(visit, limit);
     if (count === 0 && limit > 0 && this.#isOver()) {
       count = this.#hand(visit, limit); // what was committed before the end
@@ -157,12 +157,12 @@ export class Receiver<T> {
       this.#draining = false;
       if (giveBack && !this.#link.closed) this.#publish();
     }
-    this.row?.received(this.messages, this.bytes);
+    this.statistics?.received(this.messages, this.bytes);
     return count;
   }
   close(): void {
-    this.line.close();
-    this.#parts.giveUp();
+    this.waitQueue.close();
+    this.#fragments.giveUp();
   }
 
   /**
@@ -184,13 +184,13 @@ export class Receiver<T> {
       const due = ring.release();
       try {
         if (kind === MESSAGE) {
-          this.#parts.giveUp();
+          this.#fragments.giveUp();
           this.messages++;
           this.bytes += length;
-          this.row?.received(this.messages, this.bytes);
+          this.statistics?.received(this.messages, this.bytes);
           return this.#decode(undefined, offset, length);
         }
-        if (kind === FIRST_PART) {
+        if (kind === FIRST_FRAGMENT) {
           wasted += gathered;
           gathered = 0;
         }
@@ -236,7 +236,7 @@ export class Receiver<T> {
     this.#link.use();
     const { bell } = this.#link;
     this.#cut = false;
-    this.#link.quiet(this.line);
+    this.#link.quiet(this.waitQueue);
     let value = this.#take();
     if (value !== undefined) {
       if (!this.#link.closed) this.spin.woken(this.#ring.recordTime);
@@ -251,7 +251,7 @@ export class Receiver<T> {
       if (!this.#link.closed) this.#ring.awake();
     } else {
       this.spin.sleeps();
-      if (this.#cut) setImmediate(() => this.line.retry());
+      if (this.#cut) setImmediate(() => this.waitQueue.retry());
     }
     return value;
   };
@@ -260,7 +260,7 @@ export class Receiver<T> {
   #isOver(): boolean {
     const { bell } = this.#link;
     if (this.#ring.producerClosed) return true;
-    if (!bell.ended && ++this.#misses % RARELY === 0) this.#link.quiet(this.line);
+    if (!bell.ended && ++this.#misses % MISSES_PER_PEER_CHECK === 0) this.#link.quiet(this.waitQueue);
     return bell.ended;
   }
   #takeLast(): T {
@@ -287,7 +287,7 @@ export class Receiver<T> {
   }
   /** Adds a part; the message, if it was the last. */
   #gather(offset: number, length: number, kind: number): Uint8Array | undefined {
-    const whole = this.#parts.add(offset, length, kind);
+    const whole = this.#fragments.add(offset, length, kind);
     if (typeof whole === 'string') throw this.#damaged(whole);
     if (whole === undefined) return undefined;
     this.messages++;
@@ -296,7 +296,7 @@ export class Receiver<T> {
   }
   #publish(): void {
     if (this.#ring.kept === 0) return;
-    this.row?.received(this.messages, this.bytes);
+    this.statistics?.received(this.messages, this.bytes);
     if (!this.#ring.publish()) return;
     this.#ring.noteRoom(commitTime());
     this.#link.bell.ring();

@@ -5,18 +5,18 @@
  * out of time before that has sent nothing that anybody will see: parts without their last are thrown away by the receiver.
  */
 
-import { FIRST_PART, LAST_PART, longestRecord, MESSAGE, MIDDLE_PART } from '../../lock-free/ring/layout.js';
+import { FIRST_FRAGMENT, LAST_FRAGMENT, longestRecord, MESSAGE, MIDDLE_FRAGMENT } from '../../lock-free/ring/layout.js';
 import type { RingProducer } from '../../lock-free/ring/producer.js';
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError, IpcError, MessageTooLargeError, NotEncodableError } from '../../system/errors.js';
-import { Line, type Task } from '../../system/line.js';
 import { commitTime, type Spin } from '../../system/spin.js';
+import { type Task, WaitQueue } from '../../system/wait-queue.js';
 import type { Coder } from '../codec/index.js';
-import type { Row } from '../place/row.js';
+import type { Statistics } from '../directory/statistics.js';
+import { PREFIX } from './fragment-assembler.js';
 import type { Link } from './link.js';
 import { Loan } from './loan.js';
-import { PREFIX } from './parts.js';
 
 /** What a send that need not wait gives, always. */
 const sent: Promise<void> = Promise.resolve();
@@ -24,11 +24,11 @@ const sent: Promise<void> = Promise.resolve();
 const ENCODING: unique symbol = Symbol('encoding');
 
 export class Sender<T> {
-  readonly line: Line;
+  readonly waitQueue: WaitQueue;
   /** Messages and bytes so far. */
   messages = 0;
   bytes = 0;
-  row: Row | undefined;
+  statistics: Statistics | undefined;
   readonly #link: Link;
   readonly #ring: RingProducer;
   readonly #coder: Coder<T, unknown>;
@@ -55,13 +55,13 @@ export class Sender<T> {
     this.#part = link.out.capacity >> 3;
     const { fixedLength = 0 } = coder;
     this.#direct = fixedLength <= Math.min(this.#whole, this.#peerTakes) ? fixedLength : 0;
-    this.line = new Line(link.bell.fd, link.what, 'readable', link.keepAlive);
-    link.lines.push(this.line);
+    this.waitQueue = new WaitQueue(link.bell.fd, link.what, 'readable', link.keepAlive);
+    link.waitQueues.push(this.waitQueue);
   }
 
   trySend(value: T): boolean {
     if (this.#link.broken || this.#busy) this.#use();
-    if (!this.line.idle) return false;
+    if (!this.waitQueue.idle) return false;
     if (this.#direct !== 0) return this.#tryDirect(value);
     const payload = this.#encode(value);
     if (payload.length > this.#whole) {
@@ -79,7 +79,7 @@ export class Sender<T> {
       deadline?.signal?.throwIfAborted();
       this.#use();
       const payload = this.#encode(value);
-      const mayTry = this.line.mayTry();
+      const mayTry = this.waitQueue.mayTry();
       if (mayTry && payload.length <= this.#whole && this.#write(payload)) return sent;
       return this.#wait(payload, mayTry, deadline);
     } catch (error) {
@@ -93,13 +93,13 @@ export class Sender<T> {
       const attempt = () => task.attempt() === true;
       if (this.#spin.until(attempt) || attempt()) return;
     }
-    await this.line.join(task, deadline);
+    await this.waitQueue.join(task, deadline);
   }
   sendSync(value: T, options?: SyncWaitOptions): void {
     const deadline = new Deadline(`send over ${this.#link.what}`, options);
     this.#use();
-    if (!this.line.idle) {
-      this.line.finishSync(deadline, () => this.#link.bell.blockSync(deadline));
+    if (!this.waitQueue.idle) {
+      this.waitQueue.finishSync(deadline, () => this.#link.bell.blockSync(deadline));
       this.#use(); // what waited may have been the end
     }
     const payload = this.#encode(value);
@@ -121,8 +121,8 @@ export class Sender<T> {
       this.#link.bell.ring(); // whether it sleeps or not: it looks at nothing else
       return true;
     };
-    if (this.line.idle) finish();
-    else await this.line.join(finish, deadline);
+    if (this.waitQueue.idle) finish();
+    else await this.waitQueue.join(finish, deadline);
   }
   /** Null: no room. */
   tryReserve(length: number): Loan | null {
@@ -134,7 +134,7 @@ export class Sender<T> {
         `${this.#link.what}: ${length} bytes cannot be reserved in a ring of ${this.#ring.capacity}, which takes ${this.#whole} in one piece. Use send() or a larger capacity`,
       );
     }
-    if (!this.line.idle) return null;
+    if (!this.waitQueue.idle) return null;
     const offset = this.#ring.reserve(length);
     if (offset < 0) {
       this.#lookAfterPeer();
@@ -146,7 +146,7 @@ export class Sender<T> {
   }
   /** Ends what waits. Before the link closes. */
   close(): void {
-    this.line.close();
+    this.waitQueue.close();
   }
 
   readonly #settle = (loan: Loan, length: number): void => {
@@ -218,7 +218,7 @@ export class Sender<T> {
   #committed(length: number, quiet: boolean): void {
     this.messages++;
     this.bytes += length;
-    this.row?.sent(this.messages, this.bytes);
+    this.statistics?.sent(this.messages, this.bytes);
     if (!quiet) this.#alarm();
   }
   #alarm(): void {
@@ -232,7 +232,7 @@ export class Sender<T> {
   #lookAfterPeer(): void {
     const { bell } = this.#link;
     if (!this.#ring.consumerClosed) {
-      this.#link.quiet(this.line);
+      this.#link.quiet(this.waitQueue);
       if (!bell.ended) return;
     }
     throw this.#link.gone(this.#ring.consumerClosed);
@@ -255,7 +255,7 @@ export class Sender<T> {
         this.#link.use();
         if (this.#ended) throw this.#over(); // it came behind the end
         const { bell } = this.#link;
-        this.#link.quiet(this.line);
+        this.#link.quiet(this.waitQueue);
         if (bell.ended || this.#ring.consumerClosed) throw this.#link.gone(this.#ring.consumerClosed);
         if (advance()) {
           this.#spin.woken(this.#ring.roomTime);
@@ -284,7 +284,7 @@ export class Sender<T> {
       offset += PREFIX;
     }
     ring.memory.set(payload.subarray(from, from + count), offset);
-    const kind = first ? FIRST_PART : from + count === payload.length ? LAST_PART : MIDDLE_PART;
+    const kind = first ? FIRST_FRAGMENT : from + count === payload.length ? LAST_FRAGMENT : MIDDLE_FRAGMENT;
     if (!ring.commit(length, kind)) this.#alarm();
     return true;
   }

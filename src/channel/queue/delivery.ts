@@ -3,11 +3,11 @@ import { inspect } from 'node:util';
 import { ClosedError, IpcError } from '../../system/errors.js';
 
 /** Who a delivery is settled with. */
-export interface Keeper {
+export interface DeliveryOwner {
   closed: boolean;
   readonly what: string;
   acknowledge(slot: number, word: number): void;
-  giveBack(slot: number, word: number, type: number): void;
+  redeliver(slot: number, word: number, type: number): void;
 }
 const HELD = 0;
 const ACKNOWLEDGED = 1;
@@ -37,18 +37,26 @@ export class Delivery<T> implements Disposable {
   readonly #priority: number;
   readonly #type: number;
   readonly #attempt: number;
-  readonly #keeper: Keeper;
+  readonly #owner: DeliveryOwner;
   readonly #slot: number;
   readonly #word: number;
   #fate = HELD;
 
   /** @internal */
-  constructor(value: T, priority: number, type: number, attempt: number, keeper: Keeper, slot: number, word: number) {
+  constructor(
+    value: T,
+    priority: number,
+    type: number,
+    attempt: number,
+    owner: DeliveryOwner,
+    slot: number,
+    word: number,
+  ) {
     this.#value = value;
     this.#priority = priority;
     this.#type = type;
     this.#attempt = attempt;
-    this.#keeper = keeper;
+    this.#owner = owner;
     this.#slot = slot;
     this.#word = word;
   }
@@ -75,18 +83,18 @@ export class Delivery<T> implements Disposable {
    * @throws IpcError `ERR_VECINO_SETTLED` if it was rejected
    */
   acknowledge(): void {
-    if (this.#fate !== HELD || this.#keeper.closed) {
+    if (this.#fate !== HELD || this.#owner.closed) {
       if (this.#fate === ACKNOWLEDGED) return;
       this.#refuse('rejected');
     }
-    this.#keeper.acknowledge(this.#slot, this.#word);
+    this.#owner.acknowledge(this.#slot, this.#word);
     this.#fate = ACKNOWLEDGED;
   }
   /** It was not dealt with: it goes back to its place in the order, to be delivered once more. Again: nothing. */
   reject(): void {
     if (this.#fate === REJECTED) return;
-    if (this.#fate !== HELD || this.#keeper.closed) this.#refuse('acknowledged');
-    this.#keeper.giveBack(this.#slot, this.#word, this.#type);
+    if (this.#fate !== HELD || this.#owner.closed) this.#refuse('acknowledged');
+    this.#owner.redeliver(this.#slot, this.#word, this.#type);
     this.#fate = REJECTED;
   }
   /** Whether it was acknowledged or rejected. */
@@ -95,7 +103,7 @@ export class Delivery<T> implements Disposable {
   }
   /** Rejects it, unless it is settled. */
   [Symbol.dispose](): void {
-    if (this.#fate === HELD && !this.#keeper.closed) this.reject();
+    if (this.#fate === HELD && !this.#owner.closed) this.reject();
   }
   /** For people who look at it. */
   [inspect.custom](): object {
@@ -104,7 +112,7 @@ export class Delivery<T> implements Disposable {
   }
   #refuse(was: string): never {
     if (this.#fate !== HELD) throw new IpcError('ERR_VECINO_SETTLED', `the message was ${was} already`);
-    throw new ClosedError(`${this.#keeper.what}, and the message has gone back: it`);
+    throw new ClosedError(`${this.#owner.what}, and the message has gone back: it`);
   }
 }
 
@@ -117,11 +125,11 @@ export class Undecodable<T> extends Delivery<T> {
     priority: number,
     type: number,
     attempt: number,
-    keeper: Keeper,
+    owner: DeliveryOwner,
     slot: number,
     word: number,
   ) {
-    super(undefined as T, priority, type, attempt, keeper, slot, word);
+    super(undefined as T, priority, type, attempt, owner, slot, word);
     this.#error = error;
   }
   override get value(): T {

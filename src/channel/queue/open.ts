@@ -12,8 +12,8 @@ import { close } from '../../system/file.js';
 import { openFile } from '../../system/open-existing.js';
 import { Spin } from '../../system/spin.js';
 import type { Codec, CodecName } from '../codec/index.js';
-import { readControl } from '../place/control-file.js';
-import { type ChannelDirectory, DIRECTORY_OPTIONS, type DirectoryOptions } from '../place/directory.js';
+import { readControl } from '../directory/control-file.js';
+import { type ChannelDirectory, DIRECTORY_OPTIONS, type DirectoryOptions } from '../directory/directory.js';
 
 export interface QueueOptions<T = unknown> extends DirectoryOptions {
   /** How values become bytes: `'msgpack'` unless the queue is there with another. */

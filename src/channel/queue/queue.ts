@@ -21,14 +21,14 @@ import { readOnly } from '../../system/read-only.js';
 import type { Spin } from '../../system/spin.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { SharedDecoder } from '../codec/receive.js';
-import { SEAT_COUNTERS } from '../place/control-file.js';
-import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../place/directory.js';
-import { Doorbell } from '../place/doorbell.js';
-import { LossWatch } from '../place/loss.js';
-import { Place } from '../place/place.js';
-import { unlinkPlace } from '../place/unlink.js';
-import type { Deaths } from './deaths.js';
-import { Delivery, type Keeper, Undecodable } from './delivery.js';
+import { SEAT_COUNTERS } from '../directory/control-file.js';
+import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../directory/directory.js';
+import { Doorbell } from '../directory/doorbell.js';
+import { Participant } from '../directory/participant.js';
+import { RemovalWatcher } from '../directory/removal-watcher.js';
+import { unlinkPlace } from '../directory/unlink.js';
+import { Delivery, type DeliveryOwner, Undecodable } from './delivery.js';
+import type { LivenessChecker } from './liveness-checker.js';
 import { codecOf, describe, type QueueOptions } from './open.js';
 import {
   type QueueReceiveOptions,
@@ -53,9 +53,9 @@ const RETURNED_COUNT = 3;
 const RECOVERED_COUNT = 4;
 
 /** Milliseconds from one look for the dead to the next, for those who never wait. */
-const LOOK = 20;
+const DEAD_CHECK_MS = 20;
 /** Messages taken from one look at the clock to the next, at most. */
-const MOST_UNTIMED = 256;
+const MAX_UNTIMED_MESSAGES = 256;
 
 /**
  * A queue under a name, for all processes of one user. It is there from the first `open` until {@link Queue.unlink}, with its
@@ -86,7 +86,7 @@ const MOST_UNTIMED = 256;
 export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, AsyncIterable<Delivery<R>> {
   /** Its name. */
   readonly name: string;
-  readonly #place: Place;
+  readonly #participant: Participant;
   readonly #mapping: Mapping;
   readonly #messages: Messages;
   readonly #coder: Coder<T, R>;
@@ -96,14 +96,14 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   readonly #consumers: WaiterTable;
   readonly #producers: WaiterTable;
   readonly #spin: Spin;
-  readonly #keeper: Keeper;
+  readonly #owner: DeliveryOwner;
   readonly #counters: Float64Array;
   readonly #counter: number;
   readonly #waker: Waker;
   readonly #bell: Doorbell;
   readonly #keepAlive = new KeepAlive();
   readonly #remains: Remnant;
-  readonly #watch: LossWatch<Queue<T, R>>;
+  readonly #watch: RemovalWatcher<Queue<T, R>>;
   #loss: RemovedError | undefined;
   #waitingOrNone: Waiting<R> | undefined;
   /** When we looked for the dead, and how many messages may be taken before the clock is looked at. */
@@ -113,41 +113,41 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   #clock = 0;
   #closed = false;
 
-  private constructor(place: Place, mapping: Mapping, plan: Plan, coder: Coder<T, R>, spin: Spin) {
-    this.name = place.name;
+  private constructor(participant: Participant, mapping: Mapping, plan: Plan, coder: Coder<T, R>, spin: Spin) {
+    this.name = participant.name;
     readOnly(this, 'name');
-    this.#what = `queue '${place.name}'`;
-    this.#place = place;
+    this.#what = `queue '${participant.name}'`;
+    this.#participant = participant;
     this.#mapping = mapping;
     this.#plan = plan;
     this.#coder = coder;
     this.#spin = spin;
     this.#decoder = new SharedDecoder(coder, mapping.buffer);
-    this.#messages = new Messages(mapping.buffer, plan, place.seat);
-    this.#counters = place.doubles;
-    this.#counter = (place.wordOf(place.seat) >> 1) + SEAT_COUNTERS;
+    this.#messages = new Messages(mapping.buffer, plan, participant.seat);
+    this.#counters = participant.doubles;
+    this.#counter = (participant.wordOf(participant.seat) >> 1) + SEAT_COUNTERS;
     const { words } = this.#messages;
     const ring = (seat: number) => bell.ring(seat);
-    this.#consumers = new WaiterTable(words, CONSUMERS, CONSUMER_TICKETS, place.seat, ring);
-    this.#producers = new WaiterTable(words, PRODUCERS, PRODUCER_TICKETS, place.seat, ring, true);
-    this.#waker = new Waker(place, this.#messages, this.#consumers, this.#producers);
-    this.#keeper = {
+    this.#consumers = new WaiterTable(words, CONSUMERS, CONSUMER_TICKETS, participant.seat, ring);
+    this.#producers = new WaiterTable(words, PRODUCERS, PRODUCER_TICKETS, participant.seat, ring, true);
+    this.#waker = new Waker(participant, this.#messages, this.#consumers, this.#producers);
+    this.#owner = {
       what: this.#what,
       closed: false,
       acknowledge: (slot, word) => this.#acknowledge(slot, word),
-      giveBack: (slot, word, type) => this.#giveBack(slot, word, type),
+      redeliver: (slot, word, type) => this.#redeliver(slot, word, type),
     };
-    const bell = new Doorbell(place);
+    const bell = new Doorbell(participant);
     this.#bell = bell;
     try {
-      enter(this.#messages, place.seat);
+      enter(this.#messages, participant.seat);
       this.#recover();
     } catch (error) {
       bell.close();
       throw error;
     }
-    this.#watch = new LossWatch<Queue<T, R>>(place, this, Queue.#told);
-    this.#remains = new Remnant(place, bell, mapping, this.#watch);
+    this.#watch = new RemovalWatcher<Queue<T, R>>(participant, this, Queue.#told);
+    this.#remains = new Remnant(participant, bell, mapping, this.#watch);
     whenDropped(this, this.#remains);
   }
 
@@ -168,19 +168,19 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     const wanted = describe(checkName('name', name), options);
     const directory = directoryOf(options, true);
     const coder = coderOf<unknown>(codecOf(wanted.name, options?.codec, directory));
-    const place = Place.open(
+    const participant = Participant.open(
       wanted.name,
       { kind: 'queue', codec: coder.name, geometry: { ...wanted.geometry } },
       { directory, persistent: true, insist: wanted.insist },
     );
     let segment: Segment | undefined;
     try {
-      const plan = planOfFound(place.description.geometry, place.name);
-      segment = mapSegment(place, plan);
-      return new Queue(place, segment.mapping, plan, coder, wanted.spin);
+      const plan = planOfFound(participant.description.geometry, participant.name);
+      segment = mapSegment(participant, plan);
+      return new Queue(participant, segment.mapping, plan, coder, wanted.spin);
     } catch (error) {
       // What we have just made goes, if nobody else has come meanwhile; not if somebody may have left messages in it.
-      place.close(() => (segment === undefined ? !hasSegment(place) : segment.made && segment.isEmpty()));
+      participant.close(() => (segment === undefined ? !hasSegment(participant) : segment.made && segment.isEmpty()));
       segment?.mapping.unmap();
       throw error;
     }
@@ -319,10 +319,10 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#keeper.closed = true;
+    this.#owner.closed = true;
     closed(this.#remains);
     this.#watch.close();
-    const { seat } = this.#place;
+    const { seat } = this.#participant;
     this.#waitingOrNone?.close();
     this.#waker.close();
     try {
@@ -332,7 +332,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
       leave(this.#messages, seat);
     } finally {
       this.#bell.close();
-      this.#place.close();
+      this.#participant.close();
       this.#mapping.unmap();
     }
   }
@@ -390,25 +390,25 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     try {
       value = this.#decoder.decode(messages.offsetOf(slot), messages.length);
     } catch (error) {
-      return new Undecodable<R>(error, priority, type, attempt, this.#keeper, slot, word);
+      return new Undecodable<R>(error, priority, type, attempt, this.#owner, slot, word);
     }
-    return new Delivery<R>(value, priority, type, attempt, this.#keeper, slot, word);
+    return new Delivery<R>(value, priority, type, attempt, this.#owner, slot, word);
   }
   #acknowledge(slot: number, word: number): void {
     this.#messages.acknowledge(slot, word);
     this.#counters[this.#counter + ACKNOWLEDGED_COUNT]!++;
     if (this.#producers.some) this.#waker.room();
   }
-  #giveBack(slot: number, word: number, type: number): void {
-    this.#messages.giveBack(slot, word);
+  #redeliver(slot: number, word: number, type: number): void {
+    this.#messages.redeliver(slot, word);
     this.#counters[this.#counter + RETURNED_COUNT]!++;
     if (this.#consumers.some) this.#waker.message(type);
   }
   #giveAllBack(): void {
     const messages = this.#messages;
     let count = 0;
-    messages.eachTakenBy(this.#place.seat, (slot, word) => {
-      messages.giveBack(slot, word);
+    messages.eachTakenBy(this.#participant.seat, (slot, word) => {
+      messages.redeliver(slot, word);
       count++;
     });
     this.#waker.all(count > 0, false);
@@ -417,10 +417,10 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   }
   /** Gives back what the dead had in hand. */
   #recover(): void {
-    this.#loss ??= this.#place.loss();
+    this.#loss ??= this.#participant.loss();
     if (this.#loss !== undefined) throw this.#loss;
     this.#mapping.check();
-    const { returned, freed } = recover(this.#place, this.#messages);
+    const { returned, freed } = recover(this.#participant, this.#messages);
     this.#counters[this.#counter + RECOVERED_COUNT]! += returned;
     // One who was to wake others may have died before he did, so they look in any case; here are those who sleep for good reason.
     this.#waker.all(returned > 0, freed > 0);
@@ -433,13 +433,13 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     this.#lookedForDead();
     // As many as may come in a quarter of the time, if they go on coming as they did.
     const rate = (this.#batch + 1) / Math.max(elapsed, 0.01);
-    this.#batch = Math.min(MOST_UNTIMED, Math.floor((rate * LOOK) / 4));
+    this.#batch = Math.min(MAX_UNTIMED_MESSAGES, Math.floor((rate * DEAD_CHECK_MS) / 4));
     this.#untimed = this.#batch;
   }
   /** For the voice that never waits: now and then, whether somebody has died. */
   #lookedForDead(): boolean {
     const now = performance.now();
-    if (now - this.#looked < LOOK) return false;
+    if (now - this.#looked < DEAD_CHECK_MS) return false;
     this.#looked = now;
     this.#recover();
     return true;
@@ -459,8 +459,8 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
       receive: (types) => this.#take(types),
       send: ({ payload, priority, type }: Job) => this.#put(payload, priority, type),
       recover: () => this.#recover(),
-      watches: (deaths) => {
-        this.#remains.deaths = deaths;
+      watches: (livenessChecker) => {
+        this.#remains.livenessChecker = livenessChecker;
       },
       looksReady: () => this.#messages.looksReady,
       looksFree: () => this.#messages.looksFree,
@@ -469,7 +469,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     };
     return new Waiting(
       attempts,
-      this.#place,
+      this.#participant,
       this.#bell,
       this.#consumers,
       this.#producers,
@@ -486,25 +486,25 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
  */
 class Remnant implements Remains {
   readonly what: string;
-  deaths: Deaths | undefined;
-  readonly #place: Place;
+  livenessChecker: LivenessChecker | undefined;
+  readonly #participant: Participant;
   readonly #bell: Doorbell;
   readonly #mapping: Mapping;
 
-  readonly #watch: LossWatch;
+  readonly #watch: RemovalWatcher;
 
-  constructor(place: Place, bell: Doorbell, mapping: Mapping, watch: LossWatch) {
-    this.what = `queue '${place.name}'`;
-    this.#place = place;
+  constructor(participant: Participant, bell: Doorbell, mapping: Mapping, watch: RemovalWatcher) {
+    this.what = `queue '${participant.name}'`;
+    this.#participant = participant;
     this.#bell = bell;
     this.#mapping = mapping;
     this.#watch = watch;
   }
   abandon(): boolean {
-    this.deaths?.close();
+    this.livenessChecker?.close();
     this.#watch.close();
     this.#bell.close();
-    this.#place.close();
+    this.#participant.close();
     this.#mapping.unmap();
     return true;
   }

@@ -6,9 +6,9 @@ import { close, fchmod, fstat, pwrite } from '../../system/file.js';
 import { type Mapping, mmap } from '../../system/memory.js';
 import { allocate, newFile } from '../../system/new-file.js';
 import { openFile } from '../../system/open-existing.js';
-import { giveToOwner } from '../place/directory.js';
-import { removeUnlinked } from '../place/folder.js';
-import type { Place } from '../place/place.js';
+import { giveToOwner } from '../directory/directory.js';
+import { removeUnlinked } from '../directory/folder.js';
+import type { Participant } from '../directory/participant.js';
 
 const FILE = 'slots';
 
@@ -20,63 +20,63 @@ export interface Segment {
   isEmpty(): boolean;
 }
 /** Maps it, making it first if it is not there. Throws a SystemError `ENOSPC` if there is no memory for it. */
-export function mapSegment(place: Place, plan: Plan): Segment {
-  const mapping = openSegment(place, plan);
-  return mapping === undefined ? makeSegment(place, plan) : segmentOf(mapping, plan, false);
+export function mapSegment(participant: Participant, plan: Plan): Segment {
+  const mapping = openSegment(participant, plan);
+  return mapping === undefined ? makeSegment(participant, plan) : segmentOf(mapping, plan, false);
 }
 function segmentOf(mapping: Mapping, plan: Plan, made: boolean): Segment {
   const states = new Int32Array(mapping.buffer, plan.states * 4, plan.capacity);
   return { mapping, made, isEmpty: () => states.every((word) => (word & STATE) === FREE) };
 }
 /** Needs no descriptor, so that it can be asked when there is none. */
-export function hasSegment(place: Place): boolean {
-  return existsSync(place.path(FILE));
+export function hasSegment(participant: Participant): boolean {
+  return existsSync(participant.path(FILE));
 }
-function openSegment(place: Place, plan: Plan): Mapping | undefined {
+function openSegment(participant: Participant, plan: Plan): Mapping | undefined {
   let fd: number;
   try {
-    fd = openFile(place.path(FILE), 'both');
+    fd = openFile(participant.path(FILE), 'both');
   } catch (error) {
     if (error instanceof SystemError && error.code === 'ENOENT') return undefined;
     throw error;
   }
   try {
     const { size } = fstat(fd);
-    const mapping = map(fd, place, plan);
+    const mapping = map(fd, participant, plan);
     const words = new Int32Array(mapping.buffer, 0, 2);
     if (size === plan.byteLength && words[0] === MAGIC && words[1] === VERSION) return mapping;
     const older = words[0] === MAGIC && words[1] !== VERSION;
     mapping.unmap();
     throw new CorruptError(
       older
-        ? `queue '${place.name}' cannot be used: it was made by another version of vecino. Empty it with that one, or unlink it`
-        : `queue '${place.name}' cannot be used: '${place.folder}/${FILE}' is not what its control file says. Unlink it if nobody uses it`,
+        ? `queue '${participant.name}' cannot be used: it was made by another version of vecino. Empty it with that one, or unlink it`
+        : `queue '${participant.name}' cannot be used: '${participant.folder}/${FILE}' is not what its control file says. Unlink it if nobody uses it`,
     );
   } finally {
     close(fd);
   }
 }
 /** Mapped before it has its name: for want of address space the queue is not made. */
-function makeSegment(place: Place, plan: Plan): Segment {
-  removeUnlinked(place.directory.path);
-  const file = newFile(place.path('.'));
+function makeSegment(participant: Participant, plan: Plan): Segment {
+  removeUnlinked(participant.directory.path);
+  const file = newFile(participant.path('.'));
   let mapping: Mapping | undefined;
   try {
-    reserve(file.fd, plan, place);
+    reserve(file.fd, plan, participant);
     const head = Buffer.alloc(8);
     head.writeInt32LE(MAGIC, 0);
     head.writeInt32LE(VERSION, 4);
     pwrite(file.fd, head, 0);
-    mapping = map(file.fd, place, plan);
-    if (place.mode !== 0o600) fchmod(file.fd, place.mode);
-    giveToOwner(place.directory, `/proc/self/fd/${file.fd}`);
-    file.publish(place.path(FILE));
+    mapping = map(file.fd, participant, plan);
+    if (participant.mode !== 0o600) fchmod(file.fd, participant.mode);
+    giveToOwner(participant.directory, `/proc/self/fd/${file.fd}`);
+    file.publish(participant.path(FILE));
     return segmentOf(mapping, plan, true);
   } catch (error) {
     mapping?.unmap();
     file.withdraw();
     if (error instanceof SystemError && error.code === 'EEXIST') {
-      const other = openSegment(place, plan); // somebody was faster
+      const other = openSegment(participant, plan); // somebody was faster
       if (other !== undefined) return segmentOf(other, plan, false);
     }
     throw error;
@@ -84,16 +84,16 @@ function makeSegment(place: Place, plan: Plan): Segment {
     close(file.fd);
   }
 }
-function map(fd: number, place: Place, plan: Plan): Mapping {
-  return mmap(fd, plan.byteLength, { name: `queue '${place.name}'` });
+function map(fd: number, participant: Participant, plan: Plan): Mapping {
+  return mmap(fd, plan.byteLength, { name: `queue '${participant.name}'` });
 }
-function reserve(fd: number, plan: Plan, place: Place): void {
+function reserve(fd: number, plan: Plan, participant: Participant): void {
   try {
-    allocate(fd, plan.byteLength, place.name);
+    allocate(fd, plan.byteLength, participant.name);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     throw new SystemError(error.errno, error.syscall, {
-      path: `${place.folder}/${FILE}`,
+      path: `${participant.folder}/${FILE}`,
       hint: `The queue needs ${plan.byteLength} bytes of memory there. Ask for less capacity or messageSize, or make room`,
       cause: error,
     });

@@ -16,11 +16,11 @@ import { READABLE, type Waiter } from '../../system/readiness.js';
 import type { Spin } from '../../system/spin.js';
 import type { Decoder } from '../codec/coder.js';
 import { inContext } from '../codec/context.js';
-import { SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.js';
-import type { Doorbell } from '../place/doorbell.js';
-import type { Place } from '../place/place.js';
-import { Deaths } from './deaths.js';
+import { SEAT_OWN, SEAT_OWN_WORDS } from '../directory/control-file.js';
+import type { Doorbell } from '../directory/doorbell.js';
+import type { Participant } from '../directory/participant.js';
 import type { Delivery } from './delivery.js';
+import { LivenessChecker } from './liveness-checker.js';
 
 export type Types = readonly number[] | undefined;
 /** A message that waits for room. */
@@ -38,7 +38,7 @@ export interface Attempts<T> {
   /** Looks for the dead. */
   recover(): void;
   /** By this it is told of them. */
-  watches(deaths: Deaths): void;
+  watches(livenessChecker: LivenessChecker): void;
   /** At a glance. */
   looksReady(): boolean;
   looksFree(): boolean;
@@ -58,13 +58,13 @@ interface Sender {
 }
 
 /** Milliseconds for which a producer lets the consumers gather room for more than one message. */
-const PATIENCE = 2;
+const GATHER_MS = 2;
 /** Milliseconds for which a thread blocks at most while it owes somebody a wake-up. */
 const AGAIN_MS = 10;
 
 export class Waiting<T> {
   readonly #attempts: Attempts<T>;
-  readonly #place: Place;
+  readonly #participant: Participant;
   readonly #bell: Doorbell;
   readonly #spin: Spin;
   readonly #spinForRoom: Spin;
@@ -74,7 +74,7 @@ export class Waiting<T> {
   readonly #keepAlive: KeepAlive;
   readonly #receivers = new Set<Receiver<T>>();
   readonly #senders = new Set<Sender>();
-  #deaths: Deaths | undefined;
+  #livenessChecker: LivenessChecker | undefined;
   #timer: NodeJS.Timeout | undefined;
   #rest: NodeJS.Immediate | undefined;
   /** Since when no sender has found room. */
@@ -85,7 +85,7 @@ export class Waiting<T> {
 
   constructor(
     attempts: Attempts<T>,
-    place: Place,
+    participant: Participant,
     bell: Doorbell,
     consumers: WaiterTable,
     producers: WaiterTable,
@@ -94,7 +94,7 @@ export class Waiting<T> {
     keepAlive: KeepAlive,
   ) {
     this.#attempts = attempts;
-    this.#place = place;
+    this.#participant = participant;
     this.#bell = bell;
     this.#consumers = consumers;
     this.#producers = producers;
@@ -189,11 +189,11 @@ export class Waiting<T> {
     try {
       for (;;) {
         if (this.#spinForRoom.until(this.#free) && this.#sent(job)) return;
-        const patience = since + PATIENCE - performance.now();
-        this.#producers.announce(patience <= 0);
+        const untilGathered = since + GATHER_MS - performance.now();
+        this.#producers.announce(untilGathered <= 0);
         if (this.#sent(job)) return;
         this.#spinForRoom.sleeps();
-        this.#block(deadline, patience > 0 ? patience : Number.POSITIVE_INFINITY);
+        this.#block(deadline, untilGathered > 0 ? untilGathered : Number.POSITIVE_INFINITY);
         this.#spinForRoom.woken(this.#bell.wakeTime);
       }
     } finally {
@@ -210,7 +210,7 @@ export class Waiting<T> {
     this.#receivers.clear();
     this.#senders.clear();
     if (this.#rest !== undefined) clearImmediate(this.#rest);
-    this.#deaths?.close();
+    this.#livenessChecker?.close();
   }
 
   get #idle(): boolean {
@@ -258,15 +258,15 @@ export class Waiting<T> {
       this.#tellTypes(undefined, false);
       this.#consumers.announce();
     }
-    const patience = this.#full + PATIENCE - performance.now();
-    if (this.#senders.size > 0) this.#producers.announce(patience <= 0);
+    const untilGathered = this.#full + GATHER_MS - performance.now();
+    if (this.#senders.size > 0) this.#producers.announce(untilGathered <= 0);
     this.serve();
     if (this.#receivers.size === 0) this.#withdraw(this.#consumers);
     if (this.#senders.size === 0) this.#withdraw(this.#producers);
     if (this.#receivers.size > 0) this.#spin.sleeps();
     if (this.#senders.size > 0) this.#spinForRoom.sleeps();
     if (this.#idle) this.#disarm();
-    else this.#arm(this.#senders.size > 0 && patience > 0 ? patience : Number.POSITIVE_INFINITY);
+    else this.#arm(this.#senders.size > 0 && untilGathered > 0 ? untilGathered : Number.POSITIVE_INFINITY);
   }
   #withdraw(waiters: WaiterTable): void {
     if (waiters.withdraw()) this.#bell.missed();
@@ -279,7 +279,7 @@ export class Waiting<T> {
       this.fail(error);
       return;
     }
-    const time = Math.min(within, this.#deaths?.remaining ?? Number.POSITIVE_INFINITY);
+    const time = Math.min(within, this.#livenessChecker?.remaining ?? Number.POSITIVE_INFINITY);
     clearTimeout(this.#timer);
     this.#timer =
       time === Number.POSITIVE_INFINITY ? undefined : setTimeout(() => this.#someDeath(), time + 0.5).unref();
@@ -304,7 +304,7 @@ export class Waiting<T> {
     if (this.#rest === undefined) this.#settle();
   }
   #lookForDead(blocking = false): void {
-    if (this.#deaths?.due() !== true) return;
+    if (this.#livenessChecker?.due() !== true) return;
     try {
       this.#attempts.recover();
     } catch (error) {
@@ -316,13 +316,13 @@ export class Waiting<T> {
     if (!this.#idle) this.#someDeath(); // otherwise whoever waits next looks
   }
   #watchDeaths(): void {
-    if (this.#deaths !== undefined) return;
+    if (this.#livenessChecker !== undefined) return;
     const me = new WeakRef(this); // the watch must not keep a queue that was dropped
-    this.#deaths = new Deaths(this.#place, () => {
+    this.#livenessChecker = new LivenessChecker(this.#participant, () => {
       const waiting = me.deref();
       if (waiting !== undefined) waiting.#died();
     });
-    this.#attempts.watches(this.#deaths);
+    this.#attempts.watches(this.#livenessChecker);
     this.#lookForDead(); // those who died before
   }
   /** Ends every wait with `error`. */
@@ -369,8 +369,8 @@ export class Waiting<T> {
       else for (const type of receiver.types) wanted.add(type);
       if (all || wanted.size >= SEAT_OWN_WORDS) break;
     }
-    const { words } = this.#place;
-    let at = this.#place.wordOf(this.#place.seat) + SEAT_OWN;
+    const { words } = this.#participant;
+    let at = this.#participant.wordOf(this.#participant.seat) + SEAT_OWN;
     if (all || wanted.size >= SEAT_OWN_WORDS) words[at] = 0;
     else {
       words[at++] = wanted.size;
@@ -381,7 +381,7 @@ export class Waiting<T> {
   #block(deadline: Deadline, most: number): void {
     this.#watchDeaths();
     if (this.#attempts.ringAgain()) most = Math.min(most, AGAIN_MS);
-    this.#deaths!.blockSync(this.#bell.fd, deadline, most);
+    this.#livenessChecker!.blockSync(this.#bell.fd, deadline, most);
     this.#bell.quiet();
     this.#lookForDead(true);
   }

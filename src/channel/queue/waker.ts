@@ -5,19 +5,19 @@
 
 import type { Messages } from '../../lock-free/slot-queue/messages.js';
 import { type Choose, WaiterTable } from '../../lock-free/slot-queue/waiter-table.js';
-import { SEAT_OWN, SEAT_OWN_WORDS } from '../place/control-file.js';
-import type { Place } from '../place/place.js';
+import { SEAT_OWN, SEAT_OWN_WORDS } from '../directory/control-file.js';
+import type { Participant } from '../directory/participant.js';
 
 /** How many waiters are woken at a time. */
-const WAKES = 2;
+const WAITERS_AT_A_TIME = 2;
 /** Milliseconds after which all are woken if those two have not taken it: both may be stopped. */
-const PATIENCE = 50;
+const WAKE_ALL_AFTER_MS = 50;
 /** Freed slots that a consumer gathers before it wakes a producer, at most. Each wake-up costs a barrier besides (waiter-table.ts). */
-const MOST_GATHERED = 256;
+const MAX_GATHERED_SLOTS = 256;
 const ALL = Number.POSITIVE_INFINITY;
 
 export class Waker {
-  readonly #place: Place;
+  readonly #participant: Participant;
   readonly #messages: Messages;
   readonly #consumers: WaiterTable;
   readonly #producers: WaiterTable;
@@ -27,18 +27,18 @@ export class Waker {
   #again: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(place: Place, messages: Messages, consumers: WaiterTable, producers: WaiterTable) {
-    this.#place = place;
+  constructor(participant: Participant, messages: Messages, consumers: WaiterTable, producers: WaiterTable) {
+    this.#participant = participant;
     this.#messages = messages;
     this.#consumers = consumers;
     this.#producers = producers;
-    this.#gather = Math.max(1, Math.min(MOST_GATHERED, messages.plan.capacity >> 2));
+    this.#gather = Math.max(1, Math.min(MAX_GATHERED_SLOTS, messages.plan.capacity >> 2));
   }
   /** There is a message of this type: wakes two of those who take all, and who asks for it. */
   message(type: number): void {
-    const { words } = this.#place;
-    this.#wake(this.#consumers, WAKES, (seat) => {
-      const own = this.#place.wordOf(seat) + SEAT_OWN;
+    const { words } = this.#participant;
+    this.#wake(this.#consumers, WAITERS_AT_A_TIME, (seat) => {
+      const own = this.#participant.wordOf(seat) + SEAT_OWN;
       const count = words[own]!;
       if (count <= 0 || count >= SEAT_OWN_WORDS) return 'count';
       for (let i = 1; i <= count; i++) if (words[own + i] === type) return 'wake';
@@ -65,8 +65,8 @@ export class Waker {
   }
   /** Somebody who was perhaps woken for something leaves it to others. */
   passOn(): void {
-    if (this.#consumers.some && this.#messages.looksReady) this.#wake(this.#consumers, WAKES);
-    if (this.#producers.some && this.#messages.looksFree) this.#wake(this.#producers, WAKES);
+    if (this.#consumers.some && this.#messages.looksReady) this.#wake(this.#consumers, WAITERS_AT_A_TIME);
+    if (this.#producers.some && this.#messages.looksFree) this.#wake(this.#producers, WAITERS_AT_A_TIME);
   }
   /** Before this thread blocks: whoever could not be woken. True: there is still somebody. */
   ringAgain(): boolean {
@@ -92,7 +92,7 @@ export class Waker {
     this.#again ??= setTimeout(() => {
       this.#again = undefined;
       this.#allWhoCould();
-    }, PATIENCE).unref();
+    }, WAKE_ALL_AFTER_MS).unref();
   }
   #allWhoCould(): void {
     const ready = this.#messages.looksReady;

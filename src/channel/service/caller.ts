@@ -41,21 +41,21 @@ import {
   renumber,
   STREAM,
 } from './frame.js';
-import { Intake, type Reader } from './intake.js';
+import { FrameReader, type Reader } from './frame-reader.js';
 import { post } from './post.js';
 import { decodeError } from './remote-error.js';
 import { type CallOptions, type ClientOptions, SERVICE_OPTIONS } from './types.js';
 
-const PATIENCE = 30_000;
-const WINDOW = 65_536;
+const CONNECT_TIMEOUT_MS = 30_000;
+const STREAM_WINDOW_BYTES = 65_536;
 const LARGEST_WINDOW: number = 2 ** 30;
 /** Milliseconds without a word from the service after which a call first makes sure that it is there. */
-const SILENCE = 2;
+const SILENCE_MS = 2;
 
 /** A connection that has said hello. */
 class Wire implements Reader {
   readonly connection: Connection<unknown>;
-  readonly intake: Intake;
+  readonly frames: FrameReader;
   /** Calls that the service takes at a time. */
   readonly limit: number;
   /** It takes no calls any more. */
@@ -71,7 +71,7 @@ class Wire implements Reader {
     this.#caller = caller;
     this.connection = connection;
     this.limit = limit;
-    this.intake = new Intake(connection, this);
+    this.frames = new FrameReader(connection, this);
   }
   get wanted(): boolean {
     return this.#caller.wanted > 0;
@@ -110,7 +110,7 @@ export class Caller implements CallOwner {
   constructor(name: string, options: ClientOptions) {
     this.name = checkName('name', name);
     checkOptions('options', options, SERVICE_OPTIONS);
-    const { reconnect = false, window = WINDOW, codec, spin } = options;
+    const { reconnect = false, window = STREAM_WINDOW_BYTES, codec, spin } = options;
     this.#options = options;
     this.#reconnect = checkBoolean('options.reconnect', reconnect);
     this.#window = checkInteger('options.window', window, 1, LARGEST_WINDOW);
@@ -131,7 +131,7 @@ export class Caller implements CallOwner {
   }
   /** The first connection. */
   async open(): Promise<void> {
-    const { timeout = this.#reconnect ? undefined : PATIENCE, signal } = this.#options;
+    const { timeout = this.#reconnect ? undefined : CONNECT_TIMEOUT_MS, signal } = this.#options;
     const deadline = new Deadline(`connect to service '${this.name}'`, { timeout, signal });
     signal?.throwIfAborted();
     const aborted = new AbortController();
@@ -184,11 +184,11 @@ export class Caller implements CallOwner {
     this.wanted += change;
     if (change > 0) {
       this.keepAlive.begin();
-      if (this.wanted === 1) this.#wire?.intake.start();
+      if (this.wanted === 1) this.#wire?.frames.start();
       return;
     }
     this.keepAlive.end();
-    if (this.wanted === 0) this.#wire?.intake.rest();
+    if (this.wanted === 0) this.#wire?.frames.rest();
   }
   cancel(call: Call): void {
     if (this.#queue.delete(call)) {
@@ -308,12 +308,12 @@ export class Caller implements CallOwner {
     if (!idle && !this.#reconnect) return wire; // whose intake will find out
     // It may have died long ago without anybody having noticed, and a call that is sent to it would have to fail.
     const now = performance.now();
-    if (now - wire.heard <= SILENCE) return wire;
+    if (now - wire.heard <= SILENCE_MS) return wire;
     wire.heard = now;
     if (!wire.connection.isOver) return wire;
     if (idle) return this.#bury(wire);
     wire.retired = true;
-    wire.intake.start();
+    wire.frames.start();
     return undefined;
   }
   /** Hears what the dead had to say last. */
@@ -377,7 +377,7 @@ export class Caller implements CallOwner {
     this.#loss = undefined;
     wire.heard = performance.now();
     this.#sortQueue();
-    if (this.wanted > 0) wire.intake.start();
+    if (this.wanted > 0) wire.frames.start();
   }
   #launch(wire: Wire, call: Call, frame: Uint8Array): void {
     const id = this.#number();
@@ -386,7 +386,7 @@ export class Caller implements CallOwner {
     // One that the service does not take is not sent, so it does not count: another would stand for it among those that were not read.
     call.ordinal = frame.length <= wire.connection.peerTakes ? ++wire.launched : 0;
     this.#flying.set(id, call);
-    wire.intake.start();
+    wire.frames.start();
     this.#post(wire, frame, call);
     if (!this.#reconnect) call.frame = undefined;
   }
@@ -421,7 +421,7 @@ export class Caller implements CallOwner {
   /** Nothing can be sent any more. What the service had said before it went is still received; at the end of that is the loss. */
   #broken(wire: Wire, error: unknown): void {
     if (wire !== this.#wire) return;
-    if (error instanceof ClosedError || error instanceof PeerDiedError) wire.intake.start();
+    if (error instanceof ClosedError || error instanceof PeerDiedError) wire.frames.start();
     else this.lost(wire, error);
   }
   /** Ends the connection and what was in flight. */
@@ -429,7 +429,7 @@ export class Caller implements CallOwner {
     const wire = this.#wire;
     if (wire === undefined) return;
     this.#wire = undefined;
-    wire.intake.stop();
+    wire.frames.stop();
     wire.connection.close();
     const calls = [...this.#flying.values()];
     this.#flying.clear();

@@ -2,14 +2,14 @@
 import { ClosedError, CorruptError, PeerDiedError, SystemError, TimeoutError } from '../../system/errors.js';
 import { connectTo } from '../connection/connect.js';
 import type { Connection } from '../connection/index.js';
-import { directoryPath } from '../place/directory.js';
-import { Appearance } from './appearance.js';
+import { directoryPath } from '../directory/directory.js';
 import { type Frame, HELLO } from './frame.js';
 import { frameCoder } from './service.js';
+import { ServiceWatcher } from './service-watcher.js';
 import type { ClientOptions } from './types.js';
 
 /** Milliseconds for one attempt: whoever serves there may be stopped. */
-const PATIENCE = 30_000;
+const ATTEMPT_TIMEOUT_MS = 30_000;
 const MOST_CALLS: number = 2 ** 20;
 
 export interface Greeted {
@@ -21,7 +21,7 @@ export interface Greeted {
 /** It does not keep the program running: that is the caller's to do. */
 export async function dial(name: string, options: ClientOptions, signal: AbortSignal): Promise<Greeted> {
   const { reconnect: _, window: __, ...rest } = options;
-  const wait = { timeout: PATIENCE, signal };
+  const wait = { timeout: ATTEMPT_TIMEOUT_MS, signal };
   // The intake looks by itself, with the spin of the connection.
   const connection = await connectTo('service', name, { ...rest, ...wait }, frameCoder);
   connection.unref(); // calls count, not what reads for them
@@ -36,7 +36,7 @@ export async function dial(name: string, options: ClientOptions, signal: AbortSi
 }
 /** Waits until there is somebody. */
 export async function dialUntilThere(name: string, options: ClientOptions, signal: AbortSignal): Promise<Greeted> {
-  const appearance = new Appearance(directoryPath(options), name);
+  const watcher = new ServiceWatcher(directoryPath(options), name);
   try {
     for (;;) {
       try {
@@ -45,11 +45,11 @@ export async function dialUntilThere(name: string, options: ClientOptions, signa
         signal.throwIfAborted();
         if (!isAbsence(error)) throw error;
       }
-      await appearance.wait(signal);
+      await watcher.wait(signal);
       signal.throwIfAborted();
     }
   } finally {
-    appearance.close();
+    watcher.close();
   }
 }
 /** Whether an attempt has failed because nobody serves there now. */

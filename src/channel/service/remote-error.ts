@@ -21,10 +21,10 @@ classes.set(FullError.name, FullError);
 /** What else is taken along, if it is a string or a number. */
 const DETAILS = ['code', 'errno', 'syscall', 'path', 'dest'] as const;
 /** Causes of causes, errors of an AggregateError, all that are told of one error, characters of a text. */
-const DEEPEST = 8;
-const MOST = 32;
-const ALL = 64;
-const LONGEST = 16_384;
+const MAX_CAUSE_DEPTH = 8;
+const MAX_AGGREGATED = 32;
+const MAX_ERRORS = 64;
+const MAX_TEXT_LENGTH = 16_384;
 
 interface Told {
   classes?: unknown;
@@ -42,7 +42,7 @@ interface Told {
  * @param where what to say of a thing that was thrown and is no error
  */
 export function encodeError(error: unknown, where: string): string {
-  let left = ALL;
+  let left = MAX_ERRORS;
   const one = (each: unknown, depth: number): Told => {
     left--;
     try {
@@ -65,13 +65,13 @@ function tell(error: unknown, where: string, depth: number, inner: (error: unkno
     const value = read(() => (error as unknown as Record<string, unknown>)[detail]);
     if (typeof value === 'number' || typeof value === 'string') told[detail] = value;
   }
-  if (depth >= DEEPEST) return told;
+  if (depth >= MAX_CAUSE_DEPTH) return told;
   const cause = read(() => error.cause);
   if (isError(cause)) told.cause = inner(cause);
   const all = read(() => (error as AggregateError).errors);
   if (error instanceof AggregateError && read(() => Array.isArray(all)) === true) {
     const list = all as unknown[];
-    const count = Math.min(list.length, MOST >> depth);
+    const count = Math.min(list.length, MAX_AGGREGATED >> depth);
     told.errors = Array.from({ length: count }, (_, i) => inner(read(() => list[i]))).filter(Boolean);
   }
   return told;
@@ -83,7 +83,7 @@ function isError(value: unknown): boolean {
 function ancestry(error: Error): string[] {
   const names: string[] = [];
   let prototype: object | null = Object.getPrototypeOf(error);
-  for (; prototype !== null && prototype !== Object.prototype && names.length < MOST; ) {
+  for (; prototype !== null && prototype !== Object.prototype && names.length < MAX_AGGREGATED; ) {
     const maker = read(() => (prototype as { constructor?: unknown }).constructor);
     if (typeof maker === 'function' && typeof maker.name === 'string') names.push(maker.name.slice(0, 200));
     prototype = Object.getPrototypeOf(prototype);
@@ -106,11 +106,11 @@ function read(get: () => unknown): unknown {
 }
 function text(get: () => unknown): string {
   const value = read(get);
-  return typeof value === 'string' ? value.slice(0, LONGEST) : value === undefined ? '' : shown(value);
+  return typeof value === 'string' ? value.slice(0, MAX_TEXT_LENGTH) : value === undefined ? '' : shown(value);
 }
 function shown(value: unknown): string {
   try {
-    return inspect(value, { depth: 1, maxStringLength: 1000, maxArrayLength: 20 }).slice(0, LONGEST);
+    return inspect(value, { depth: 1, maxStringLength: 1000, maxArrayLength: 20 }).slice(0, MAX_TEXT_LENGTH);
   } catch {
     return 'something that cannot be shown';
   }
@@ -139,11 +139,11 @@ function revive(told: Told, depth: number): Error {
     if (typeof value !== 'number' && typeof value !== 'string') continue;
     if (!(error instanceof DOMException)) define(error, detail, value, true);
   }
-  if (depth < DEEPEST) {
+  if (depth < MAX_CAUSE_DEPTH) {
     if (typeof told.cause === 'object' && told.cause !== null)
       define(error, 'cause', revive(told.cause as Told, depth + 1), false);
     if (error instanceof AggregateError) {
-      const all = Array.isArray(told.errors) ? told.errors.slice(0, MOST) : [];
+      const all = Array.isArray(told.errors) ? told.errors.slice(0, MAX_AGGREGATED) : [];
       const objects = all.filter((each) => typeof each === 'object' && each !== null);
       define(
         error,

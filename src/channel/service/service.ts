@@ -17,12 +17,12 @@ import { type Offer, Session } from './session.js';
 import { SERVICE_OPTIONS, type ServeOptions } from './types.js';
 
 /** Calls in flight for each client, unless told otherwise. */
-const CALLS = 1024;
-const MOST_CALLS = 65_536;
+const DEFAULT_MAX_CALLS = 1024;
+const MAX_MAX_CALLS = 65_536;
 /** Milliseconds that `await using` leaves to calls that run. */
-const PATIENCE = 5000;
+const SHUTDOWN_TIMEOUT_MS = 5000;
 /** Milliseconds after which accepting is tried again when it failed: no descriptors left, say. */
-const PAUSE = 100;
+const ACCEPT_RETRY_MS = 100;
 
 /**
  * A service that runs; made by {@link serve}. It keeps the program running until it is closed, unless {@link unref} was
@@ -47,9 +47,9 @@ export class Service implements Disposable, AsyncDisposable {
 
   /** @internal */
   constructor(name: string, methods: ReadonlyMap<string, Handler>, options: ServeOptions) {
-    const { maxCalls = CALLS, spin, codec } = options;
+    const { maxCalls = DEFAULT_MAX_CALLS, spin, codec } = options;
     const coder = valueCoder(codec);
-    checkInteger('options.maxCalls', maxCalls, 1, MOST_CALLS);
+    checkInteger('options.maxCalls', maxCalls, 1, MAX_MAX_CALLS);
     new Spin(spin);
     this.name = name;
     readOnly(this, 'name');
@@ -139,7 +139,7 @@ export class Service implements Disposable, AsyncDisposable {
   }
   /** As {@link shutdown} within 5 seconds. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.shutdown({ timeout: PATIENCE });
+    await this.shutdown({ timeout: SHUTDOWN_TIMEOUT_MS });
   }
 
   /** Its name was removed, and is somebody else's by now: those who are its clients go there when their calls are answered. */
@@ -161,7 +161,7 @@ export class Service implements Disposable, AsyncDisposable {
         if (this.#closing) session.retire();
       } catch (error) {
         if (error instanceof RemovedError) this.#lost(error);
-        else if (!this.#closing) await sleep(PAUSE, undefined, { ref: false });
+        else if (!this.#closing) await sleep(ACCEPT_RETRY_MS, undefined, { ref: false });
       }
     }
   }

@@ -11,7 +11,7 @@ import type { Connection } from '../connection/index.js';
 import { Answer } from './answer.js';
 import { cancelled, notDecodable, serviceClosed } from './call-errors.js';
 import { CALL, CANCEL, CREDIT, type Frame, type FrameWriter, GOODBYE, HELLO, LAST, REFUSED } from './frame.js';
-import { Intake, type Reader } from './intake.js';
+import { FrameReader, type Reader } from './frame-reader.js';
 import type { Handler } from './names.js';
 import { post } from './post.js';
 
@@ -30,7 +30,7 @@ export class Session implements Reader {
   readonly wanted = true;
   readonly #offer: Offer;
   readonly #connection: Connection<unknown>;
-  readonly #intake: Intake;
+  readonly #frames: FrameReader;
   /** Calls that have not ended; and how many of them are not even about to: the last frame of the others waits for room. */
   readonly #answers = new Map<number, Answer>();
   #running = 0;
@@ -45,7 +45,7 @@ export class Session implements Reader {
     this.#offer = offer;
     this.#connection = connection;
     this.peer = connection.peer;
-    this.#intake = new Intake(connection, this);
+    this.#frames = new FrameReader(connection, this);
   }
   get writer(): FrameWriter {
     return this.#offer.writer;
@@ -59,7 +59,7 @@ export class Session implements Reader {
   }
   start(): void {
     this.#tell(this.writer.number(HELLO, 0, this.#offer.maxCalls));
-    this.#intake.start();
+    this.#frames.start();
   }
   received(frame: Frame): void {
     switch (frame.kind) {
@@ -120,7 +120,7 @@ export class Session implements Reader {
   fail(reason: unknown): void {
     if (this.#over) return;
     this.#over = true;
-    this.#intake.stop();
+    this.#frames.stop();
     this.#connection.close();
     const answers = [...this.#answers.values()];
     this.#answers.clear();
@@ -131,7 +131,7 @@ export class Session implements Reader {
   /** Calls that have come meanwhile were not executed, and are told so. */
   #leave(): void {
     try {
-      this.#intake.sweep(this.#offer.maxCalls);
+      this.#frames.sweep(this.#offer.maxCalls);
     } catch {
       // It is over anyway.
     }

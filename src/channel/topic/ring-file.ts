@@ -22,9 +22,9 @@ import { type Mapping, mmap } from '../../system/memory.js';
 import { allocate, newFile } from '../../system/new-file.js';
 import { openFile } from '../../system/open-existing.js';
 import { readdir } from '../../system/path.js';
-import { SEATS } from '../place/control-file.js';
-import { giveToOwner } from '../place/directory.js';
-import type { Place } from '../place/place.js';
+import { SEATS } from '../directory/control-file.js';
+import { giveToOwner } from '../directory/directory.js';
+import type { Participant } from '../directory/participant.js';
 
 const FIRST_LOCK = 1024;
 /** Everybody who publishes has a seat, so there is always a ring to be had. */
@@ -40,42 +40,42 @@ export interface OwnRing {
  *
  * @throws SystemError `ENOSPC` if `/dev/shm` has no room for it, `EMFILE`
  */
-export function takeRing(place: Place, capacity: number): OwnRing {
+export function takeRing(participant: Participant, capacity: number): OwnRing {
   for (let number = 0; number < RINGS; number++) {
-    if (!place.tryLock(FIRST_LOCK + number)) continue;
+    if (!participant.tryLock(FIRST_LOCK + number)) continue;
     try {
-      return { number, mapping: map(place, number, capacity, false) ?? make(place, number, capacity) };
+      return { number, mapping: map(participant, number, capacity, false) ?? make(participant, number, capacity) };
     } catch (error) {
-      place.unlock(FIRST_LOCK + number);
+      participant.unlock(FIRST_LOCK + number);
       throw error;
     }
   }
-  throw new CorruptError(`all rings of topic '${place.name}' are locked, by more than can take part in it`);
+  throw new CorruptError(`all rings of topic '${participant.name}' are locked, by more than can take part in it`);
 }
 /** Unmaps it; the next publisher goes on where it ends. */
-export function giveRing(place: Place, { number, mapping }: OwnRing): void {
+export function giveRing(participant: Participant, { number, mapping }: OwnRing): void {
   mapping.unmap();
-  place.unlock(FIRST_LOCK + number);
+  participant.unlock(FIRST_LOCK + number);
 }
 /** The numbers of the rings that there are. */
-export function ringNumbers(place: Place): number[] {
+export function ringNumbers(participant: Participant): number[] {
   const numbers: number[] = [];
-  for (const name of readdir(place.path('.'))) {
+  for (const name of readdir(participant.path('.'))) {
     const number = /^ring-(\d{1,3})$/.exec(name)?.[1];
     if (number !== undefined && Number(number) < RINGS) numbers.push(Number(number));
   }
   return numbers.sort((a, b) => a - b);
 }
 /** Maps a ring for reading; undefined if there is none of that number. */
-export function openRing(place: Place, number: number, capacity: number): Mapping | undefined {
-  return map(place, number, capacity, true);
+export function openRing(participant: Participant, number: number, capacity: number): Mapping | undefined {
+  return map(participant, number, capacity, true);
 }
 
-function map(place: Place, number: number, capacity: number, readOnly: boolean): Mapping | undefined {
-  const name = `ring ${number} of topic '${place.name}'`;
+function map(participant: Participant, number: number, capacity: number, readOnly: boolean): Mapping | undefined {
+  const name = `ring ${number} of topic '${participant.name}'`;
   let fd: number;
   try {
-    fd = openFile(place.path(`ring-${number}`), readOnly ? 'read' : 'both');
+    fd = openFile(participant.path(`ring-${number}`), readOnly ? 'read' : 'both');
   } catch (error) {
     if (error instanceof SystemError && error.code === 'ENOENT') return undefined;
     throw error;
@@ -93,26 +93,26 @@ function map(place: Place, number: number, capacity: number, readOnly: boolean):
     close(fd);
   }
 }
-function make(place: Place, number: number, capacity: number): Mapping {
-  const file = newFile(place.path('.'));
+function make(participant: Participant, number: number, capacity: number): Mapping {
+  const file = newFile(participant.path('.'));
   let mapping: Mapping | undefined;
   try {
-    allocate(file.fd, DATA + capacity, `${place.folder}/ring-${number}`);
-    mapping = mmap(file.fd, DATA + capacity, { name: `ring ${number} of topic '${place.name}'` });
+    allocate(file.fd, DATA + capacity, `${participant.folder}/ring-${number}`);
+    mapping = mmap(file.fd, DATA + capacity, { name: `ring ${number} of topic '${participant.name}'` });
     const words = new Int32Array(mapping.buffer, 0, DATA >> 2);
     words[WORD_MAGIC] = MAGIC;
     words[WORD_VERSION] = VERSION;
     words[WORD_CAPACITY] = capacity;
-    if (place.mode !== 0o600) fchmod(file.fd, place.mode);
-    giveToOwner(place.directory, `/proc/self/fd/${file.fd}`);
-    file.publish(place.path(`ring-${number}`));
+    if (participant.mode !== 0o600) fchmod(file.fd, participant.mode);
+    giveToOwner(participant.directory, `/proc/self/fd/${file.fd}`);
+    file.publish(participant.path(`ring-${number}`));
     return mapping;
   } catch (error) {
     mapping?.unmap();
     file.withdraw();
     if (!(error instanceof SystemError) || errnoName(error.errno) !== 'ENOSPC') throw error;
     const hint = `There is no room for a ring of ${capacity} bytes beside what is there. Take a smaller capacity, or a larger file system`;
-    throw new SystemError(error.errno, error.syscall, { path: `${place.folder}/ring-${number}`, hint });
+    throw new SystemError(error.errno, error.syscall, { path: `${participant.folder}/ring-${number}`, hint });
   } finally {
     close(file.fd);
   }

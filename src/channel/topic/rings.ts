@@ -1,17 +1,17 @@
 /** All rings of a topic, for one who reads them: found as they appear, read in turn. */
 
 import { type Beginning, RingReader } from '../../lock-free/broadcast-ring/reader.js';
-import type { Sleeper } from '../../lock-free/broadcast-ring/waiter-table.js';
+import type { WaiterEntry } from '../../lock-free/broadcast-ring/waiter-table.js';
 import type { Mapping } from '../../system/memory.js';
-import type { Place } from '../place/place.js';
+import type { Participant } from '../directory/participant.js';
 import { openRing, ringNumbers } from './ring-file.js';
 
 /** Messages of one ring that are taken in a row while others may have some too. */
-const TURN = 64;
+const MAX_MESSAGES_IN_A_ROW = 64;
 
 export class Rings {
-  readonly #place: Place;
-  readonly #sleeper: Sleeper;
+  readonly #participant: Participant;
+  readonly #waiter: WaiterEntry;
   readonly #capacity: number;
   readonly #counts: Float64Array;
   readonly #readers: RingReader<Mapping>[] = [];
@@ -21,12 +21,12 @@ export class Rings {
   #turn = 0;
   #taken = 0;
 
-  constructor(place: Place, sleeper: Sleeper, capacity: number, counts: Float64Array, from: Beginning) {
-    this.#place = place;
-    this.#sleeper = sleeper;
+  constructor(participant: Participant, waiter: WaiterEntry, capacity: number, counts: Float64Array, from: Beginning) {
+    this.#participant = participant;
+    this.#waiter = waiter;
     this.#capacity = capacity;
     this.#counts = counts;
-    this.#generation = sleeper.generation;
+    this.#generation = waiter.generation;
     try {
       this.#find(from);
     } catch (error) {
@@ -40,7 +40,7 @@ export class Rings {
       const readers = this.#readers;
       for (let tries = readers.length; tries > 0; tries--) {
         const reader = readers[this.#turn]!;
-        if (++this.#taken <= TURN) {
+        if (++this.#taken <= MAX_MESSAGES_IN_A_ROW) {
           this.offset = reader.next();
           if (this.offset >= 0) return reader;
         } else tries++; // it may have more, but comes last now
@@ -56,7 +56,7 @@ export class Rings {
     do {
       const readers = this.#readers;
       for (let empty = 0; empty < readers.length && count < limit; ) {
-        const visited = readers[this.#turn]!.drain(visit, Math.min(limit - count, TURN));
+        const visited = readers[this.#turn]!.drain(visit, Math.min(limit - count, MAX_MESSAGES_IN_A_ROW));
         if (readers.length === 0) return count + visited; // closed by the visitor
         empty = visited === 0 ? empty + 1 : 0;
         count += visited;
@@ -72,7 +72,7 @@ export class Rings {
   /** Whether there may be something to read. */
   get ready(): boolean {
     for (const reader of this.#readers) if (reader.ready) return true;
-    return this.#sleeper.generation !== this.#generation;
+    return this.#waiter.generation !== this.#generation;
   }
   /** Throws if somebody has truncated a ring or written to our mapping. */
   check(): void {
@@ -89,7 +89,7 @@ export class Rings {
   }
   /** Looks for rings that have appeared. */
   #refresh(): boolean {
-    const { generation } = this.#sleeper;
+    const { generation } = this.#waiter;
     if (generation === this.#generation) return false;
     const found = this.#find('first');
     this.#generation = generation; // not if that has failed: it has to be done then
@@ -97,9 +97,9 @@ export class Rings {
   }
   #find(from: Beginning): boolean {
     let found = false;
-    for (const number of ringNumbers(this.#place)) {
+    for (const number of ringNumbers(this.#participant)) {
       if (this.#known.has(number)) continue;
-      const mapping = openRing(this.#place, number, this.#capacity);
+      const mapping = openRing(this.#participant, number, this.#capacity);
       if (mapping === undefined) continue;
       try {
         this.#readers.push(new RingReader(mapping, this.#capacity, this.#counts, from));

@@ -1,11 +1,11 @@
 /** A place in a topic, with its bell: what everybody needs who publishes or subscribes. */
 
 import { TOPIC_SEAT } from '../../lock-free/broadcast-ring/waiter-table.js';
-import type { Description } from '../place/control-file.js';
-import { COUNTERS, SEAT_COUNTERS, SEAT_ROLE } from '../place/control-file.js';
-import type { ChannelDirectory } from '../place/directory.js';
-import { Doorbell } from '../place/doorbell.js';
-import { Place } from '../place/place.js';
+import type { Description } from '../directory/control-file.js';
+import { COUNTERS, SEAT_COUNTERS, SEAT_ROLE } from '../directory/control-file.js';
+import type { ChannelDirectory } from '../directory/directory.js';
+import { Doorbell } from '../directory/doorbell.js';
+import { Participant } from '../directory/participant.js';
 
 /** Bits of what the owner of a seat does. */
 export const PUBLISHES = 1;
@@ -15,30 +15,30 @@ export const PUBLISHED = 0;
 export const FIRST_RECEIVED = 2;
 
 export class Seat {
-  readonly place: Place;
+  readonly participant: Participant;
   readonly bell: Doorbell;
   /** The counters that others see. Nothing depends on them. */
   readonly shown: Float64Array;
 
   constructor(name: string, wanted: Description, insist: readonly string[], directory: ChannelDirectory) {
-    this.place = Place.open(name, wanted, { directory, insist, seats: [0, TOPIC_SEAT] });
+    this.participant = Participant.open(name, wanted, { directory, insist, seats: [0, TOPIC_SEAT] });
     try {
-      this.bell = new Doorbell(this.place);
+      this.bell = new Doorbell(this.participant);
     } catch (error) {
-      this.place.close();
+      this.participant.close();
       throw error;
     }
-    const first = (this.place.wordOf(this.place.seat) >> 1) + SEAT_COUNTERS;
-    this.shown = this.place.doubles.subarray(first, first + COUNTERS);
+    const first = (this.participant.wordOf(this.participant.seat) >> 1) + SEAT_COUNTERS;
+    this.shown = this.participant.doubles.subarray(first, first + COUNTERS);
   }
   /** Says what this seat does, or does no more. */
   plays(role: number, yes: boolean): void {
-    const index = this.place.wordOf(this.place.seat) + SEAT_ROLE;
-    const before = this.place.words[index]!;
-    this.place.words[index] = yes ? before | role : before & ~role;
+    const index = this.participant.wordOf(this.participant.seat) + SEAT_ROLE;
+    const before = this.participant.words[index]!;
+    this.participant.words[index] = yes ? before | role : before & ~role;
   }
   close(): void {
     this.bell.close();
-    this.place.close();
+    this.participant.close();
   }
 }

@@ -1,18 +1,18 @@
 /** The receiving side of a topic. */
 
 import { LOST, OVERTAKEN, RECEIVED, RECEIVED_BYTES, type RingReader } from '../../lock-free/broadcast-ring/reader.js';
-import { Sleeper } from '../../lock-free/broadcast-ring/waiter-table.js';
+import { WaiterEntry } from '../../lock-free/broadcast-ring/waiter-table.js';
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { ClosedError, CorruptError, IpcError, invalidArgument, type RemovedError } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
-import { Line, type Task } from '../../system/line.js';
 import type { Spin } from '../../system/spin.js';
+import { type Task, WaitQueue } from '../../system/wait-queue.js';
 import type { Decoder } from '../codec/coder.js';
 import { taskInContext } from '../codec/context.js';
 import { Scratch } from '../codec/scratch.js';
 import type { Visit } from '../connection/receiver.js';
-import { Closings } from '../place/closings.js';
+import { ExitWatcher } from '../directory/exit-watcher.js';
 import type { TopicRemnant } from './remnant.js';
 import { Rings } from './rings.js';
 import { FIRST_RECEIVED, type Seat } from './seat.js';
@@ -39,17 +39,17 @@ const FOREVER = new Deadline('receive from a topic');
  * {@link Subscription.lost} says how many that were. A publisher's death changes nothing for it: what was published arrives.
  */
 export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterable<T> {
-  readonly #parts: SubscriptionParts<T>;
+  readonly #fragments: SubscriptionParts<T>;
   readonly #what: string;
   readonly #counts = new Float64Array(4);
   readonly #scratch = new Scratch();
-  readonly #sleeper: Sleeper;
+  readonly #waiter: WaiterEntry;
   readonly #rings: Rings;
-  readonly #line: Line;
+  readonly #waitQueue: WaitQueue;
   readonly #keepAlive = new KeepAlive();
   readonly #ready: () => boolean;
   /** Of the control file, by a publisher who has died between a message and our bell, say. From the first sleep on. */
-  #closings: Closings | undefined;
+  #exitWatcher: ExitWatcher | undefined;
   /** A visit is under way. */
   #visiting = false;
   #closed = false;
@@ -58,14 +58,14 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   /** @internal {@link Topic.subscribe} */
   constructor(parts: SubscriptionParts<T>) {
     const { seat, capacity, from } = parts;
-    this.#parts = parts;
-    this.#what = `subscription of topic '${seat.place.name}'`;
-    this.#sleeper = new Sleeper(seat.place);
-    const rings = new Rings(seat.place, this.#sleeper, capacity, this.#counts, from);
+    this.#fragments = parts;
+    this.#what = `subscription of topic '${seat.participant.name}'`;
+    this.#waiter = new WaiterEntry(seat.participant);
+    const rings = new Rings(seat.participant, this.#waiter, capacity, this.#counts, from);
     this.#rings = rings;
     this.#ready = () => rings.ready;
-    this.#line = new Line(seat.bell.fd, this.#what, 'readable', this.#keepAlive);
-    parts.remains.lines.add(this.#line);
+    this.#waitQueue = new WaitQueue(seat.bell.fd, this.#what, 'readable', this.#keepAlive);
+    parts.remains.waitQueues.add(this.#waitQueue);
   }
 
   /** How many messages were overwritten before this subscription had read them. Exact, each publisher's numbers being without gaps. */
@@ -92,16 +92,16 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     const deadline = options === undefined ? FOREVER : new Deadline(`receive from ${this.#what}`, options);
     deadline.signal?.throwIfAborted();
     this.#checkOpen();
-    if (this.#line.mayTry()) {
+    if (this.#waitQueue.mayTry()) {
       const value = this.#look();
       if (value !== NOTHING) return value;
     }
-    return (await this.#line.join(taskInContext(this.#parts.coder, this.#task), deadline))[0];
+    return (await this.#waitQueue.join(taskInContext(this.#fragments.coder, this.#task), deadline))[0];
   }
   /** The next message if there is one (that no earlier {@link receive} waits for), `undefined` if not. */
   tryReceive(): T | undefined {
     if (this.#closed || this.#visiting) this.#checkOpen();
-    if (!this.#line.idle) return undefined;
+    if (!this.#waitQueue.idle) return undefined;
     const value = this.#take();
     return value === NOTHING ? undefined : value;
   }
@@ -109,21 +109,21 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   receiveSync(options?: SyncWaitOptions): T {
     const deadline = options === undefined ? FOREVER : new Deadline(`receive from ${this.#what}`, options);
     this.#checkOpen();
-    const { bell } = this.#parts.seat;
+    const { bell } = this.#fragments.seat;
     const block = () => {
-      const closings = this.#closings!;
-      closings.blockSync(bell.fd, deadline);
-      if (closings.pending || !closings.watched) this.#throwIfLost();
+      const exitWatcher = this.#exitWatcher!;
+      exitWatcher.blockSync(bell.fd, deadline);
+      if (exitWatcher.pending || !exitWatcher.watched) this.#throwIfLost();
     };
-    if (!this.#line.idle) this.#line.finishSync(deadline, block);
+    if (!this.#waitQueue.idle) this.#waitQueue.finishSync(deadline, block);
     for (;;) {
       const value = this.#look();
       if (value !== NOTHING) return value;
       try {
         block();
-        this.#parts.spin.woken(bell.wakeTime);
+        this.#fragments.spin.woken(bell.wakeTime);
       } finally {
-        this.#sleeper.awake();
+        this.#waiter.awake();
         bell.quiet();
       }
     }
@@ -141,7 +141,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     if (typeof visit !== 'function') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'visit', 'a function', visit);
     if (limit !== Number.MAX_SAFE_INTEGER) checkInteger('limit', limit, 1);
     this.#checkOpen();
-    if (!this.#line.idle) return 0;
+    if (!this.#waitQueue.idle) return 0;
     this.#visiting = true;
     try {
       return this.#rings.drain(visit, limit);
@@ -179,20 +179,20 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     if (this.#closed) return;
     this.#show();
     this.#closed = true;
-    this.#line.close();
-    const { remains } = this.#parts;
-    remains.lines.delete(this.#line);
-    if (this.#closings !== undefined) remains.closings.delete(this.#closings);
-    this.#closings?.close();
-    this.#sleeper.awake();
+    this.#waitQueue.close();
+    const { remains } = this.#fragments;
+    remains.waitQueues.delete(this.#waitQueue);
+    if (this.#exitWatcher !== undefined) remains.exitWatcher.delete(this.#exitWatcher);
+    this.#exitWatcher?.close();
+    this.#waiter.awake();
     this.#rings.close();
-    this.#parts.closed(this);
+    this.#fragments.closed(this);
   }
   /** @internal Ends it with an error, which is also that of later calls. */
   fail(error: CorruptError | RemovedError): void {
     if (this.#closed || this.#failure !== undefined) return;
     this.#failure = error;
-    this.#line.dismiss(error);
+    this.#waitQueue.dismiss(error);
     queueMicrotask(() => this.close()); // not now: the line may be in the middle of serving those who wait
   }
   [Symbol.dispose](): void {
@@ -210,12 +210,12 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   }
   /** One try of those who wait in the line. Boxed, because a value may be undefined. */
   readonly #attempt = (): [T] | undefined => {
-    const { seat, spin } = this.#parts;
+    const { seat, spin } = this.#fragments;
     seat.bell.quiet();
     let value = this.#take();
     if (value === NOTHING) value = this.#lastLook();
     else {
-      this.#sleeper.awake();
+      this.#waiter.awake();
       spin.woken(seat.bell.wakeTime);
     }
     return value === NOTHING ? undefined : [value];
@@ -228,32 +228,32 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   /** What a newcomer does: looks for a while, then announces its sleep. */
   #look(): T | typeof NOTHING {
     let value = this.#take();
-    if (value === NOTHING && this.#parts.spin.until(this.#ready)) value = this.#take();
+    if (value === NOTHING && this.#fragments.spin.until(this.#ready)) value = this.#take();
     return value === NOTHING ? this.#lastLook() : value;
   }
-  #watch(): Closings {
-    const line = this.#line; // and nothing that leads to us: the watch must not keep what was dropped
-    const closings = new Closings(this.#parts.seat.place, () => line.retry());
-    this.#parts.remains.closings.add(closings);
-    return closings;
+  #watch(): ExitWatcher {
+    const waitQueue = this.#waitQueue; // and nothing that leads to us: the watch must not keep what was dropped
+    const exitWatcher = new ExitWatcher(this.#fragments.seat.participant, () => waitQueue.retry());
+    this.#fragments.remains.exitWatcher.add(exitWatcher);
+    return exitWatcher;
   }
   /** Announces the sleep and looks once more; what is found calls it off. */
   #lastLook(): T | typeof NOTHING {
     // What comes after this look is told by the bell, or by the watch if who was to ring it is dead.
-    this.#closings ??= this.#watch();
-    this.#closings.looking();
-    this.#sleeper.announce();
+    this.#exitWatcher ??= this.#watch();
+    this.#exitWatcher.looking();
+    this.#waiter.announce();
     const value = this.#take();
     if (value === NOTHING) {
       this.#check();
-      this.#closings.sleeps();
-      this.#parts.spin.sleeps();
-    } else if (this.#sleeper.awake()) this.#parts.seat.bell.missed();
+      this.#exitWatcher.sleeps();
+      this.#fragments.spin.sleeps();
+    } else if (this.#waiter.awake()) this.#fragments.seat.bell.missed();
     return value;
   }
   #take(): T | typeof NOTHING {
     if (this.#failure !== undefined) throw this.#failure;
-    const { coder } = this.#parts;
+    const { coder } = this.#fragments;
     const { shared } = coder;
     const rings = this.#rings;
     for (;;) {
@@ -278,7 +278,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   }
   /** The value of a private copy, which nobody can change any more, or of memory that the coder may see change. */
   #decode(bytes: Uint8Array, offset: number, length: number): T {
-    const { coder } = this.#parts;
+    const { coder } = this.#fragments;
     try {
       return coder.decode(bytes, offset, length);
     } catch (cause) {
@@ -288,7 +288,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   }
   #check(): void {
     try {
-      this.#parts.seat.place.check();
+      this.#fragments.seat.participant.check();
       this.#rings.check();
     } catch (error) {
       throw this.#failed(error);
@@ -296,7 +296,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   }
   /** For who blocks the thread, in which no event is told. */
   #throwIfLost(): void {
-    const error = this.#parts.seat.place.loss();
+    const error = this.#fragments.seat.participant.loss();
     if (error === undefined) return;
     this.fail(error);
     throw error;
@@ -311,7 +311,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   }
   /** Lets others see what was counted. */
   #show(): void {
-    const { shown } = this.#parts.seat;
+    const { shown } = this.#fragments.seat;
     const counts = this.#counts;
     shown[FIRST_RECEIVED] = counts[RECEIVED]!;
     shown[FIRST_RECEIVED + 1] = counts[RECEIVED_BYTES]!;

@@ -20,9 +20,9 @@ import { readOnly } from '../../system/read-only.js';
 import { Spin } from '../../system/spin.js';
 import { type AnyCodecName, type Codec, type Coder, coderOf, type ReceivedOf, type ValueOf } from '../codec/index.js';
 import { Loan } from '../connection/loan.js';
-import type { Description } from '../place/control-file.js';
-import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../place/directory.js';
-import { LossWatch } from '../place/loss.js';
+import type { Description } from '../directory/control-file.js';
+import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../directory/directory.js';
+import { RemovalWatcher } from '../directory/removal-watcher.js';
 import { Publications } from './publications.js';
 import { TopicRemnant } from './remnant.js';
 import { giveRing, type OwnRing, takeRing } from './ring-file.js';
@@ -98,16 +98,16 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
   #waking: Waking | undefined;
   #loan: Loan | undefined;
   readonly #remains: TopicRemnant;
-  #watch: LossWatch | undefined;
+  #watch: RemovalWatcher | undefined;
   #loss: RemovedError | undefined;
   #closed = false;
 
   private constructor(seat: Seat, codec: Codec, coder: Coder<T, R>, spin: number | undefined) {
-    this.name = seat.place.name;
+    this.name = seat.participant.name;
     this.#seat = seat;
     this.#remains = new TopicRemnant(seat);
     whenDropped(this, this.#remains);
-    const capacity = seat.place.description.geometry['capacity'] ?? 0;
+    const capacity = seat.participant.description.geometry['capacity'] ?? 0;
     if (!isCapacity(capacity)) throw new CorruptError(`topic '${this.name}' says that its capacity is ${capacity}`);
     this.capacity = capacity;
     this.longest = longestMessage(capacity);
@@ -115,8 +115,8 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     this.#codec = codec;
     this.#coder = coder;
     this.#spin = spin;
-    this.#watch = new LossWatch<Topic<T, R>>(seat.place, this, Topic.#told);
-    this.#remains.closings.add(this.#watch);
+    this.#watch = new RemovalWatcher<Topic<T, R>>(seat.participant, this, Topic.#told);
+    this.#remains.exitWatcher.add(this.#watch);
   }
 
   /**
@@ -207,9 +207,9 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     const { from = 'now' } = checkOptions('options', options, SUBSCRIBE_OPTIONS)!;
     if (from !== 'now' && from !== 'oldest')
       throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.from', "'now' or 'oldest'", from);
-    const { description } = this.#seat.place;
+    const { description } = this.#seat.participant;
     const own = this.#seatSubscribes;
-    const seat = own ? new Seat(this.name, description, ['capacity'], this.#seat.place.directory) : this.#seat;
+    const seat = own ? new Seat(this.name, description, ['capacity'], this.#seat.participant.directory) : this.#seat;
     try {
       const subscription = new Subscription<R>({
         seat,
@@ -263,7 +263,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     for (const subscription of this.#subscriptions) subscription.close();
     this.#writer = undefined;
     this.#waking?.close();
-    if (this.#ring !== undefined) giveRing(this.#seat.place, this.#ring);
+    if (this.#ring !== undefined) giveRing(this.#seat.participant, this.#ring);
     this.#seat.close();
   }
   [Symbol.dispose](): void {
@@ -293,19 +293,19 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
   /** Takes a ring: from now on this object publishes. */
   #begin(): RingWriter {
     this.#checkOpen();
-    const { place, bell } = this.#seat;
-    place.check();
-    const ring = takeRing(place, this.capacity);
+    const { participant, bell } = this.#seat;
+    participant.check();
+    const ring = takeRing(participant, this.capacity);
     try {
       this.#writer = new RingWriter(ring.mapping.buffer, this.capacity);
     } catch (error) {
-      giveRing(place, ring);
+      giveRing(participant, ring);
       throw error;
     }
     this.#ring = ring;
     this.#remains.ring = ring.mapping;
     this.#seat.plays(PUBLISHES, true);
-    this.#remains.waking = this.#waking = new Waking(place, bell);
+    this.#remains.waking = this.#waking = new Waking(participant, bell);
     this.#waking.appear();
     return this.#writer;
   }

@@ -1,7 +1,7 @@
 /** Waking those who wait for a topic's messages, again and again where a bell cannot be rung at once. */
 import { Waker } from '../../lock-free/broadcast-ring/waiter-table.js';
-import type { Doorbell } from '../place/doorbell.js';
-import type { Place } from '../place/place.js';
+import type { Doorbell } from '../directory/doorbell.js';
+import type { Participant } from '../directory/participant.js';
 
 /** Until a bell that could not be rung is rung again. */
 const AGAIN_MS = 10;
@@ -11,8 +11,8 @@ export class Waking {
   #again: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(place: Place, bell: Doorbell) {
-    this.#waker = new Waker(place, (seat) => bell.ring(seat));
+  constructor(participant: Participant, bell: Doorbell) {
+    this.#waker = new Waker(participant, (seat) => bell.ring(seat));
   }
   /** After each message. */
   wake(): void {

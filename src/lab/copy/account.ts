@@ -1,5 +1,5 @@
 /** What a participant of a copy did and what it cost, counted by itself from what its calls returned. */
-import { tally } from '../../system/index.js';
+import { systemCallCounters } from '../../system/index.js';
 
 export interface Account {
   pid: number;
@@ -24,10 +24,10 @@ export type Report =
 
 /** Begins to count; calling the result ends it. */
 export function openAccount(): (controlBytes: number) => Account {
-  const before = tally();
+  const before = systemCallCounters();
   const cpu = process.cpuUsage();
   return (controlBytes) => {
-    const after = tally();
+    const after = systemCallCounters();
     const { user, system } = process.cpuUsage(cpu);
     return {
       pid: process.pid,

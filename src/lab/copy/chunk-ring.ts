@@ -27,7 +27,7 @@ const CONSUMED = 16;
 const CONSUMER_SLEEPS = 17;
 const LENGTHS = 32;
 /** Looks before it sleeps: about 40 µs, less than what waking a process costs. */
-const LOOKS = 4000;
+const SPINS = 4000;
 
 export class ChunkRing {
   /** The memory of all chunks; a chunk is at the offset that {@link room} and {@link next} give. */
@@ -77,7 +77,7 @@ export class ChunkRing {
   /** Waits until the word is no longer `old`. */
   #await(word: number, flag: number, old: number): number {
     const words = this.#words;
-    for (let look = 0; look < LOOKS; look++) {
+    for (let look = 0; look < SPINS; look++) {
       const now = Atomics.load(words, word);
       if (now !== old) return now;
     }

@@ -9,7 +9,7 @@
  */
 
 import { CorruptError } from '../../system/errors.js';
-import { copyOut, SHORT } from '../copy-out.js';
+import { copyOut, MAX_LOOP_BYTES } from '../copy-out.js';
 import { loadLast, loadPublished } from '../ordering.js';
 import {
   DATA,
@@ -50,7 +50,7 @@ export const LOST = 2;
 export const OVERTAKEN = 3;
 
 /** How often a position may change between two looks at it. A writer is not that fast; random bytes are. */
-const LOOKS = 100_000;
+const MAX_CHANGES = 100_000;
 
 export class RingReader<Memory extends RingMemory = RingMemory> {
   /** The memory, for whoever reads payloads. */
@@ -139,7 +139,7 @@ export class RingReader<Memory extends RingMemory = RingMemory> {
   copy(offset: number, scratch: PrivateMemory): Uint8Array {
     const { length } = this;
     const memory = scratch.room(length + 3);
-    if (length <= SHORT) copyOut(this.#words, offset >> 2, scratch.words, length);
+    if (length <= MAX_LOOP_BYTES) copyOut(this.#words, offset >> 2, scratch.words, length);
     else memory.set(this.bytes.subarray(offset, offset + length));
     return memory;
   }
@@ -193,7 +193,7 @@ export class RingReader<Memory extends RingMemory = RingMemory> {
   /** Sets out. */
   #begin(from: 'now' | 'oldest'): void {
     const words = this.#words;
-    for (let look = 0; look < LOOKS; look++) {
+    for (let look = 0; look < MAX_CHANGES; look++) {
       const position = Atomics.load(words, from === 'now' ? TAIL : OLDEST);
       const index = (DATA >> 2) + ((position & this.#mask) << 2);
       const low = words[index + SEQUENCE_LOW]!;

@@ -19,7 +19,7 @@
  * No wake-up is lost: of the sleeper's change and the publisher's tail, one comes first; either the publisher sees the change, or the
  * sleeper the record. Nothing that one publisher does hides a sleeper from another: each compares for itself, and a number is made even
  * only AFTER its bell was rung, by exchanging exactly that number. So a publisher that is killed in the middle has at worst rung once too
- * often, or not all whom it should have: those are woken by its death itself (channel/place/closings.ts) and look again. A bell that cannot be rung
+ * often, or not all whom it should have: those are woken by its death itself (channel/directory/exit-watcher.ts) and look again. A bell that cannot be rung
  * now leaves its owner asleep, and is rung again with the next message, or soon.
  */
 
@@ -45,7 +45,7 @@ export interface Seats {
 }
 
 /** A sleeper's side. */
-export class Sleeper {
+export class WaiterEntry {
   readonly #words: Int32Array;
   readonly #seat: number;
   readonly #topic: number;

@@ -15,7 +15,7 @@ import {
   CLOSED,
   CONSUMER,
   HEAD,
-  LAST_PART,
+  LAST_FRAGMENT,
   PAD,
   PRODUCER,
   RECORD_HEADER,
@@ -26,7 +26,7 @@ import {
 } from './layout.js';
 
 /** After so many records without sleep the consumer is BUSY. */
-const LONG = 256;
+const RECORDS_UNTIL_BUSY = 256;
 
 export class RingConsumer {
   readonly capacity: number;
@@ -98,7 +98,7 @@ export class RingConsumer {
       }
       if (size > available || at + size > this.capacity) throw this.#damaged(`a record of ${length} bytes`);
       if (kind !== PAD) {
-        if (kind < 0 || kind > LAST_PART) throw this.#damaged(`a record of kind ${kind}`);
+        if (kind < 0 || kind > LAST_FRAGMENT) throw this.#damaged(`a record of kind ${kind}`);
         this.#size = size;
         this.length = length;
         this.kind = kind;
@@ -120,7 +120,7 @@ export class RingConsumer {
   release(): boolean {
     this.#head = (this.#head + this.#size) | 0;
     this.#size = 0;
-    if (!this.#busy && this.mayBeBusy && ++this.#awakeFor === LONG) {
+    if (!this.#busy && this.mayBeBusy && ++this.#awakeFor === RECORDS_UNTIL_BUSY) {
       this.#busy = true;
       Atomics.store(this.words, this.#control + CONSUMER, BUSY);
     }

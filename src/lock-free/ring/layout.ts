@@ -53,9 +53,9 @@ export const MESSAGE = 0;
 /** Nothing: the rest of the ring before its end. */
 export const PAD = 1;
 /** The first part of a message, which begins with the whole message's length (u32, then 4 bytes unused). */
-export const FIRST_PART = 2;
-export const MIDDLE_PART = 3;
-export const LAST_PART = 4;
+export const FIRST_FRAGMENT = 2;
+export const MIDDLE_FRAGMENT = 3;
+export const LAST_FRAGMENT = 4;
 
 export const SMALLEST_CAPACITY = 4096;
 /** Every offset in memory with two such rings is a positive number of 32 bits. */

@@ -27,7 +27,7 @@ import { ReadyIndex } from './ready-index.js';
 import { Redelivery } from './redelivery.js';
 
 /** How often others may have been faster where the index has come round. */
-const MOST_RACES = 1000;
+const MAX_LOST_RACES = 1000;
 
 export class Messages {
   readonly plan: Plan;
@@ -85,7 +85,7 @@ export class Messages {
     this.#bytes.set(payload, (header << 2) + HEADER);
     const index = this.indexes[priority]!;
     try {
-      for (let tries = this.plan.ringSize + MOST_RACES; !index.put(slot); tries--) {
+      for (let tries = this.plan.ringSize + MAX_LOST_RACES; !index.put(slot); tries--) {
         if (tries === 0) throw damaged('an index that is never right');
         this.#evict(index);
       }
@@ -141,7 +141,7 @@ export class Messages {
     else publish(words, at, FREE);
   }
   /** Gives a message back that we took, to be taken again in its place. */
-  giveBack(slot: number, word: number): void {
+  redeliver(slot: number, word: number): void {
     if (this.words[this.#states + slot] !== word) throw notOurs();
     this.returned.add(slot);
     Atomics.store(this.words, this.#states + slot, this.#word(RETURNED));
@@ -264,7 +264,7 @@ export class Messages {
     if ((word & STATE) === SENT) {
       if (!this.#claim(slot, word)) return;
       index.clear(position, entry);
-      this.giveBack(slot, this.word);
+      this.redeliver(slot, this.word);
     } else index.clear(position, entry); // for its owner, who may be stopped or killed before doing it
   }
 }

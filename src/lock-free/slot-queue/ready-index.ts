@@ -20,7 +20,7 @@ import { HINT_STRIDE, HINTS, type Plan, POSITION, SENT, STATE, TAIL_HINT, TYPE }
 /** No position in use is so far from a hint. */
 const FAR = 2 ** 30;
 /** A hint is written when it is so many positions behind. */
-const NOW_AND_THEN = 32;
+const POSITIONS_PER_HINT = 32;
 
 export class ReadyIndex {
   readonly #words: Int32Array;
@@ -41,7 +41,7 @@ export class ReadyIndex {
   readonly #positions: number;
   readonly #stride: number;
   readonly #capacity: number;
-  readonly #patience: number;
+  readonly #maxSteps: number;
   /** What we know ourselves: hints as well. */
   #ownHead: number;
   #ownTail: number;
@@ -73,7 +73,7 @@ export class ReadyIndex {
     this.#positions = plan.slots + POSITION;
     this.#stride = plan.stride;
     this.#capacity = plan.capacity;
-    this.#patience = 4 * plan.ringSize + 1000;
+    this.#maxSteps = 4 * plan.ringSize + 1000;
     this.#ownHead = this.#headSeen = words[this.#head]!;
     this.#ownTail = this.#tailSeen = words[this.#tail]!;
   }
@@ -83,7 +83,7 @@ export class ReadyIndex {
     const words = this.#words;
     const positionAt = this.#positions + slot * this.#stride;
     let position = this.#end();
-    for (let steps = this.#patience; steps > 0; steps--) {
+    for (let steps = this.#maxSteps; steps > 0; steps--) {
       const index = this.#ring + (position & this.#mask);
       const round = position >>> this.#shift;
       const free = round << this.#shift;
@@ -95,7 +95,7 @@ export class ReadyIndex {
           const next = (position + 1) | 0;
           this.#ownTail = next;
           const seen = this.#tailSeen;
-          if (((next - seen) | 0) >= NOW_AND_THEN) Atomics.compareExchange(words, this.#tail, seen, next);
+          if (((next - seen) | 0) >= POSITIONS_PER_HINT) Atomics.compareExchange(words, this.#tail, seen, next);
           return true;
         }
       }
@@ -119,7 +119,7 @@ export class ReadyIndex {
     const words = this.#words;
     let position = this.#start();
     let over = true;
-    for (let steps = this.#patience; steps > 0; steps--) {
+    for (let steps = this.#maxSteps; steps > 0; steps--) {
       const index = this.#ring + (position & this.#mask);
       const entry = loadInOrder(words, index); // pairs with the exchange in put
       const round = position >>> this.#shift;
@@ -170,7 +170,7 @@ export class ReadyIndex {
     );
     if (this.#ownHead === position) this.#ownHead = (position + 1) | 0;
     const seen = this.#headSeen;
-    if (((this.#ownHead - seen) | 0) >= NOW_AND_THEN)
+    if (((this.#ownHead - seen) | 0) >= POSITIONS_PER_HINT)
       Atomics.compareExchange(this.#words, this.#head, seen, this.#ownHead);
   }
   /**

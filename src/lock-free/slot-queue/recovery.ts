@@ -92,7 +92,7 @@ function recoverSeat(
     const mine = messages.adopt(slot, word);
     if (mine === 0) continue;
     clear?.();
-    messages.giveBack(slot, mine);
+    messages.redeliver(slot, mine);
     sum.returned++;
   }
   return sum;

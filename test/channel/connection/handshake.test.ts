@@ -14,7 +14,7 @@ import {
   type UnixSocket,
   unix,
 } from 'vecino';
-import { Place } from '#src/channel/place/place.js';
+import { Participant } from '#src/channel/directory/participant.js';
 import { close } from '#src/system/file.js';
 import { memfdCreate } from '#src/system/memory.js';
 import { descriptors } from '../../support/leaks.js';
@@ -29,8 +29,8 @@ const SIZE = 4096 + 4096 + 4096;
 /** Connects to somebody who answers as `answer` does, after he has heard what we want; how that ended. */
 async function against(answer: (socket: UnixSocket) => unknown, timeout = 30_000): Promise<unknown> {
   const name = uniqueName();
-  using place = Place.open(name, { kind: 'connection', codec: 'bytes', geometry: {} });
-  using server = unix.listen(place.path('socket'), { type: 'seqpacket' });
+  using participant = Participant.open(name, { kind: 'connection', codec: 'bytes', geometry: {} });
+  using server = unix.listen(participant.path('socket'), { type: 'seqpacket' });
   const liar = server.accept().then(async (socket) => {
     await (socket as UnixSocket).receive();
     await answer(socket as UnixSocket);

@@ -13,7 +13,7 @@ import {
   MismatchError,
   Queue,
 } from 'vecino';
-import { Place } from '#src/channel/place/place.js';
+import { Participant } from '#src/channel/directory/participant.js';
 import { openQueue, queueName } from './support.js';
 
 const contents = (queue: Queue<unknown>) => {
@@ -295,10 +295,10 @@ test('Queue: what is asked for must be as it was made; what is not asked for nee
 
 test('Queue: the name of another kind of channel is refused, and left alone', async () => {
   const name = queueName();
-  using place = Place.open(name, { kind: 'topic', codec: 'msgpack', geometry: {} });
+  using participant = Participant.open(name, { kind: 'topic', codec: 'msgpack', geometry: {} });
   await assert.rejects(Queue.open(name), /kind topic, and queue/);
   assert.throws(() => Queue.unlink(name), MismatchError);
-  assert.ok(existsSync(place.folder));
+  assert.ok(existsSync(participant.folder));
 });
 
 test('Queue: every codec carries its values', async () => {

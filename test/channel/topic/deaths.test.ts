@@ -35,7 +35,7 @@ const subscriber = (name: string, code: string) => `
 /** Publishes, and is killed at the bell that comes after `rings` others. */
 const publisher = (name: string, text: string, rings: number) => `
   import { Topic } from '#src/channel/topic/index.js';
-  import { Doorbell } from '#src/channel/place/doorbell.js';
+  import { Doorbell } from '#src/channel/directory/doorbell.js';
   import { native } from '#src/system/native.js';
   native.setParentDeathSignal(9);
   const topic = await Topic.open('${name}', { codec: 'text' });
@@ -157,7 +157,7 @@ test(
         `const { parentPort } = require('node:worker_threads');
        (async () => {
          const { Topic } = await import('${root}/dist/channel/topic/index.js');
-         const { Doorbell } = await import('${root}/dist/channel/place/doorbell.js');
+         const { Doorbell } = await import('${root}/dist/channel/directory/doorbell.js');
          const topic = globalThis.topic = await Topic.open('${topic.name}', { codec: 'text' });
          topic.subscribe().receive().catch(() => {});
          await new Promise(setImmediate);

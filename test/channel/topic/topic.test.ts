@@ -15,8 +15,8 @@ import {
   TimeoutError,
   Topic,
 } from 'vecino';
-import { listPlaces } from '#src/channel/place/list.js';
-import { Place } from '#src/channel/place/place.js';
+import { findChannels } from '#src/channel/directory/list.js';
+import { Participant } from '#src/channel/directory/participant.js';
 import { temporaryFolder, uniqueName } from '../../support/processes.js';
 
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
@@ -426,8 +426,8 @@ test(
     using same = await Topic.open(name, { codec: 'json' });
     assert.deepEqual([same.capacity, topic.capacity], [8192, 8192]);
     const other = uniqueName();
-    using place = Place.open(other, { kind: 'queue', codec: 'msgpack', geometry: {} });
-    await assert.rejects(Topic.open(place.name), MismatchError);
+    using participant = Participant.open(other, { kind: 'queue', codec: 'msgpack', geometry: {} });
+    await assert.rejects(Topic.open(participant.name), MismatchError);
   },
 );
 
@@ -485,7 +485,7 @@ test('Topic: participants and their counters can be listed; with the last everyt
   const second = topic.subscribe();
   for (let i = 0; i < 5; i++) topic.tryPublish(new Uint8Array(10));
   second.drain(() => {}, 2);
-  const [found] = listPlaces();
+  const [found] = findChannels();
   assert.deepEqual(
     [found!.name, found!.description],
     [name, { kind: 'topic', codec: 'bytes', geometry: { capacity } }],

@@ -34,7 +34,7 @@ const SLEEP = 3;
 export const LOOK_AGAIN = 1000;
 const failure = (name: string) => -errno[name]!;
 
-interface Place {
+interface Participant {
   /** Index of the lock word. */
   readonly word: number;
   readonly bare: boolean;
@@ -43,7 +43,7 @@ interface Place {
 /** What the addon and the kernel know of a thread. */
 interface Thread {
   readonly id: number;
-  readonly places: Place[];
+  readonly places: Participant[];
   /** Its robust list: lock words. */
   readonly list: Set<number>;
   /** list_op_pending */

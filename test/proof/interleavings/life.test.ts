@@ -5,16 +5,16 @@
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LIFE_WORD } from '#src/channel/place/control-file.js';
+import { LIFE_WORD } from '#src/channel/directory/control-file.js';
 import { withBarriersOf } from './barrier.js';
 import { type Exploration, explore } from './explore.js';
 import { Machine, type Process, type Program } from './machine.js';
 import { plant } from './planted.js';
 
-type Life = typeof import('#src/channel/place/life.js');
-const LIFE = '#src/channel/place/life.js';
+type Life = typeof import('#src/channel/directory/life.js');
+const LIFE = '#src/channel/directory/life.js';
 // After barrier.js.
-const production: Life = await import('#src/channel/place/life.js');
+const production: Life = await import('#src/channel/directory/life.js');
 
 const SEATS = 1000;
 const IN = 'in';

@@ -1,6 +1,6 @@
 /** What producers, consumers and those who recover do in scenes of a queue, and what must have come of it. */
 import assert from 'node:assert/strict';
-import type { Place } from '#src/channel/place/place.js';
+import type { Participant } from '#src/channel/directory/participant.js';
 import {
   CONSUMER_TICKETS,
   CONSUMERS,
@@ -177,12 +177,12 @@ class Scene {
   }
   recover(seat: number, messages: Messages): void {
     recover(
-      this.place(seat, (other) => this.machine.call(() => this.#isTaken(other))),
+      this.participant(seat, (other) => this.machine.call(() => this.#isTaken(other))),
       messages,
     );
   }
-  place(seat: number, isTaken: (seat: number) => boolean): Place {
-    return { seat, isTaken } as unknown as Place;
+  participant(seat: number, isTaken: (seat: number) => boolean): Participant {
+    return { seat, isTaken } as unknown as Participant;
   }
   /** Takes one. `producers` are woken if there is room then. */
   take(messages: Messages, report: Event[], give: boolean, producers?: WaiterTable): boolean {
@@ -194,7 +194,7 @@ class Scene {
     const [id, check] = [messages.words[at]!, messages.words[at + 1]!];
     assert.equal(check, ~id, 'a message of two');
     report.push({ taken: id });
-    if (give) messages.giveBack(slot, word);
+    if (give) messages.redeliver(slot, word);
     else {
       messages.acknowledge(slot, word);
       if (producers?.some) producers.wake(2);
@@ -207,7 +207,7 @@ class Scene {
   rest(): number[] {
     const messages = this.sit(LAST);
     recover(
-      this.place(LAST, (seat) => this.#isTaken(seat)),
+      this.participant(LAST, (seat) => this.#isTaken(seat)),
       messages,
     );
     const events: Event[] = [];

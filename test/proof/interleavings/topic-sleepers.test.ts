@@ -11,7 +11,7 @@ import { type Exploration, explore } from './explore.js';
 import { Machine, type Process, type Program } from './machine.js';
 
 // After barrier.js.
-const { Sleeper, Waker } = await import('#src/lock-free/broadcast-ring/waiter-table.js');
+const { WaiterEntry, Waker } = await import('#src/lock-free/broadcast-ring/waiter-table.js');
 
 const SEAT = 32;
 const TAILS = SEATS * SEAT;
@@ -43,7 +43,7 @@ function topic({ publishers, sleepers, messages, barriers = true }: Case): { mac
   const sleep =
     (seat: number): Program =>
     (report) => {
-      const sleeper = machine.construct(() => new Sleeper({ words, wordOf, seat }));
+      const sleeper = machine.construct(() => new WaiterEntry({ words, wordOf, seat }));
       const seen = all.map(() => 0);
       const look = () => {
         const tails = all.map((publisher) => Atomics.load(words, TAILS + publisher));

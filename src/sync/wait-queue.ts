@@ -12,7 +12,7 @@ import type { Looking } from './looking.js';
 
 /** What stands in the way. */
 export interface Obstacle {
-  /** Try again when one of these changes; when there are none, after {@link Line.nudge} only. */
+  /** Try again when one of these changes; when there are none, after {@link WaitQueue.nudge} only. */
   places: readonly AwaitedWord[];
   /** Milliseconds after which to try again anyway. */
   limit?: number;
@@ -70,10 +70,10 @@ export function finishSync<T>(
   }
 }
 
-export class Line {
+export class WaitQueue {
   readonly #keepAlive: KeepAlive;
   readonly #entries: Entry[] = [];
-  /** Set while {@link Line.#serve} runs or is about to. */
+  /** Set while {@link WaitQueue.#serve} runs or is about to. */
   #serving = false;
   /** Ends the wait of the first one; undefined while it does not wait. */
   #stop: (() => void) | undefined;

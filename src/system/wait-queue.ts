@@ -45,7 +45,7 @@ class Entry {
   }
 }
 
-export class Line implements Waiter {
+export class WaitQueue implements Waiter {
   /** @internal what to be told of */
   readonly events: number;
   readonly #fd: number;

@@ -31,10 +31,10 @@ import { isRemoved, stay } from './life.js';
 
 const { O_CLOEXEC, O_RDWR } = constants as Record<string, number>;
 /** Milliseconds for which others may go on making and removing what we open; and how often it is tried at least, where one try takes seconds. */
-const PATIENCE_MS = 2000;
+const OPEN_TIMEOUT_MS = 2000;
 const MIN_ATTEMPTS = 100;
 
-export interface PlaceOptions {
+export interface ParticipantOptions {
   /** Where it is; among this user's own if not given. */
   readonly directory?: ChannelDirectory;
   /** It stays when nobody takes part, until it is removed by name. */
@@ -47,7 +47,7 @@ export interface PlaceOptions {
   readonly role?: number;
 }
 
-export class Place implements Disposable {
+export class Participant implements Disposable {
   readonly name: string;
   /** The folder's path. */
   readonly folder: string;
@@ -70,7 +70,7 @@ export class Place implements Disposable {
     directory: ChannelDirectory,
     channel: OpenFolder,
     seat: number,
-    options: PlaceOptions,
+    options: ParticipantOptions,
   ) {
     this.name = name;
     this.directory = directory;
@@ -95,13 +95,13 @@ export class Place implements Disposable {
    * @throws MismatchError if it is there and of another kind, codec or geometry
    * @throws SystemError `EADDRINUSE` if no seat is free
    */
-  static open(name: string, wanted: Description, options: PlaceOptions = {}): Place {
+  static open(name: string, wanted: Description, options: ParticipantOptions = {}): Participant {
     const plain = checkName('name', name);
     const directory = options.directory ?? directoryOf(undefined);
-    const end = performance.now() + PATIENCE_MS;
+    const end = performance.now() + OPEN_TIMEOUT_MS;
     for (let attempt = 1; ; attempt++) {
-      const place = Place.#attempt(plain, directory, wanted, options);
-      if (place !== undefined) return place;
+      const participant = Participant.#attempt(plain, directory, wanted, options);
+      if (participant !== undefined) return participant;
       if (performance.now() > end && attempt >= MIN_ATTEMPTS) {
         const hint = 'Others keep making and removing it. Try again';
         throw new SystemError(EAGAIN, 'rename', { path: `${directory.path}/${plain}`, hint });
@@ -114,8 +114,8 @@ export class Place implements Disposable {
     name: string,
     directory: ChannelDirectory,
     wanted: Description,
-    options: PlaceOptions,
-  ): Place | undefined {
+    options: ParticipantOptions,
+  ): Participant | undefined {
     const folder = `${directory.path}/${name}`;
     const [from, to] = options.seats ?? [0, SEATS];
     let channel = openChannel(folder);
@@ -137,7 +137,7 @@ export class Place implements Disposable {
     try {
       refuseMismatch(name, channel.description, wanted, options.insist ?? []);
       if (seat < 0) throw full(folder, channel.description, from, to);
-      return new Place(name, directory, channel, seat, options);
+      return new Participant(name, directory, channel, seat, options);
     } catch (error) {
       setFileLock(channel.control, 'none', 0, 0);
       if (channel.description.kind !== 'queue') removeIfEmpty(channel, folder);

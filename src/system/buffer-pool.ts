@@ -7,27 +7,27 @@ import { markAsUntransferable } from 'node:worker_threads';
 import type { Bytes } from './bytes.js';
 import { native } from './native.js';
 
-const SIZE = 256 * 1024;
+const BLOCK_BYTES = 256 * 1024;
 /** Below this room a new block is begun. */
-const SMALLEST = 4096;
-/** Larger messages are not for the slab: making room for one would waste too much of it. */
-export const LARGEST_IN_SLAB: number = SIZE / 4;
+const MIN_ROOM_BYTES = 4096;
+/** Larger messages are not for the buffer pool: making room for one would waste too much of it. */
+export const MAX_POOLED_BYTES: number = BLOCK_BYTES / 4;
 /** Bytes of a number that the addon stores before a message: its priority or type. The message's memory is aligned to it. */
 export const MESSAGE_HEADER = 8;
 const HEADER: number = MESSAGE_HEADER;
 const { readSlab, useSlab } = native;
 
-let slab = new ArrayBuffer(0);
+let pool = new ArrayBuffer(0);
 /** Its length is 0 once whoever got a piece has transferred the buffer away: then the addon must not write there any more. */
-let view = new Uint8Array(slab);
-let headers = new Float64Array(slab);
-let used = SIZE;
+let view = new Uint8Array(pool);
+let headers = new Float64Array(pool);
+let used = BLOCK_BYTES;
 
 function begin(): void {
-  slab = new ArrayBuffer(SIZE);
-  markAsUntransferable(slab); // or sending one piece to a worker would take every other piece along
-  view = new Uint8Array(slab);
-  headers = new Float64Array(slab);
+  pool = new ArrayBuffer(BLOCK_BYTES);
+  markAsUntransferable(pool); // or sending one piece to a worker would take every other piece along
+  view = new Uint8Array(pool);
+  headers = new Float64Array(pool);
   used = 0;
   useSlab(view);
 }
@@ -36,30 +36,30 @@ function begin(): void {
  * Where the next piece begins, with room for at least 4 KiB (or `most`, if less). The addon keeps the block's address, so this
  * must come before every call that fills it.
  */
-export function slabOffset(most = SMALLEST): number {
-  if (used + Math.min(most, SMALLEST) > SIZE || view.length === 0) begin();
+export function poolOffset(most = MIN_ROOM_BYTES): number {
+  if (used + Math.min(most, MIN_ROOM_BYTES) > BLOCK_BYTES || view.length === 0) begin();
   return used;
 }
 /** The bytes from `offset` on that there is room for. */
-export function slabRoom(offset: number): number {
-  return SIZE - offset;
+export function poolRoom(offset: number): number {
+  return BLOCK_BYTES - offset;
 }
 /** Hands out what was filled. */
-export function slabTake(offset: number, count: number): Bytes {
+export function poolTake(offset: number, count: number): Bytes {
   used = (offset + count + 7) & ~7;
-  return new Uint8Array(slab, offset, count);
+  return new Uint8Array(pool, offset, count);
 }
 
 /** read(2) of at most `most` bytes: the bytes, or the call's result if it is 0 (the end) or negative (an errno). */
 export function readFresh(fd: number, most: number): Bytes | number {
-  const offset = slabOffset(most);
-  const count = readSlab(fd, offset, Math.min(most, SIZE - offset));
-  return count <= 0 ? count : slabTake(offset, count);
+  const offset = poolOffset(most);
+  const count = readSlab(fd, offset, Math.min(most, BLOCK_BYTES - offset));
+  return count <= 0 ? count : poolTake(offset, count);
 }
 
 /** Room for a message of at most `size` bytes (at most {@link LARGEST_IN_SLAB}) and its header: the offset of the header. */
 export function messageRoom(size: number): number {
-  if (used + HEADER + size > SIZE || view.length === 0) begin();
+  if (used + HEADER + size > BLOCK_BYTES || view.length === 0) begin();
   return used;
 }
 /** The header of the message that landed at `offset`. */
@@ -69,9 +69,9 @@ export function messageHeader(offset: number): number {
 /** The content of the message that landed at `offset`; what it left of its room is free again. */
 export function messageContent(offset: number, length: number): Bytes {
   used = (offset + HEADER + length + 7) & ~7;
-  return new Uint8Array(slab, offset + HEADER, length);
+  return new Uint8Array(pool, offset + HEADER, length);
 }
-/** A buffer of its own for a message that is too large for the slab, and what landed there. */
+/** A buffer of its own for a message that is too large for the buffer pool, and what landed there. */
 export function largeBuffer(size: number): Bytes {
   return new Uint8Array(HEADER + size);
 }

@@ -2,7 +2,7 @@
 import { native } from './native.js';
 
 /** Totals since the thread began. */
-export interface Tally {
+export interface SystemCallCounters {
   /** System calls made. */
   calls: number;
   /** Bytes that calls copied from the kernel into the process (read, recvmsg, …). */
@@ -16,7 +16,7 @@ export interface Tally {
 const counters = new Float64Array(native.tally);
 
 /** The totals of this thread so far. Waiting in the event loop is libuv's, and not counted. */
-export function tally(): Tally {
+export function systemCallCounters(): SystemCallCounters {
   const [calls, bytesIn, bytesOut, bytesWithin] = counters as unknown as [number, number, number, number];
   return { calls, bytesIn, bytesOut, bytesWithin };
 }

@@ -5,7 +5,7 @@
  * All channels of a thread share one inotify instance (system/file-watch.ts), and one watch for each control file. Without one
  * (`EMFILE`) whoever waits looks twice a second, and asks for one again each time.
  *
- * The same watch tells that the control file was removed by somebody who takes no part (loss.ts).
+ * The same watch tells that the control file was removed by somebody who takes no part (removal-watcher.ts).
  *
  * Nothing is done by those who send, and nobody is woken while nobody leaves.
  */
@@ -15,17 +15,17 @@ import { EINTR } from '../../system/errno.js';
 import { check } from '../../system/errors.js';
 import { FileWatch, type FileWatcher } from '../../system/file-watch.js';
 import { constants, native } from '../../system/native.js';
-import type { Place } from './place.js';
+import type { Participant } from './participant.js';
 
 const POLLIN = constants['POLLIN']!;
 /** IN_ATTRIB: its name was removed, say. */
 const EVENTS = constants['IN_CLOSE_WRITE']! | constants['IN_ATTRIB']!;
 /** Milliseconds between two looks without an inotify instance. */
-const WITHOUT = 500;
+const POLL_MS = 500;
 
 /** What one object sees of it. Make it before the last look that precedes a sleep. */
-export class Closings implements FileWatcher {
-  readonly #place: Place;
+export class ExitWatcher implements FileWatcher {
+  readonly #participant: Participant;
   readonly #told: () => void;
   /** When a watch was last asked for. */
   #asked = 0;
@@ -35,18 +35,18 @@ export class Closings implements FileWatcher {
   #closed = false;
 
   /** @param told called in the event loop after somebody has closed the control file, whether or not anybody waits; it does not throw */
-  constructor(place: Place, told: () => void) {
-    this.#place = place;
+  constructor(participant: Participant, told: () => void) {
+    this.#participant = participant;
     this.#told = told;
     this.#begin();
   }
-  /** Whether the kernel tells. Otherwise look after {@link patience}. */
+  /** Whether the kernel tells. Otherwise look after {@link pollInterval}. */
   get watched(): boolean {
     return this.#watch !== undefined;
   }
   /** Milliseconds that one may sleep without having looked. */
-  get patience(): number {
-    return this.#watch === undefined ? WITHOUT : Number.POSITIVE_INFINITY;
+  get pollInterval(): number {
+    return this.#watch === undefined ? POLL_MS : Number.POSITIVE_INFINITY;
   }
   /** What {@link happened} would say, as far as is known without asking the kernel. */
   get pending(): boolean {
@@ -62,7 +62,7 @@ export class Closings implements FileWatcher {
   /** Somebody is about to look, which answers all that has happened. Where there is no watch it is time to ask for one again. */
   looking(): void {
     this.#happened = false;
-    if (this.#watch === undefined && performance.now() >= this.#asked + WITHOUT) this.#begin();
+    if (this.#watch === undefined && performance.now() >= this.#asked + POLL_MS) this.#begin();
   }
   /** Somebody is about to sleep in the event loop: without a watch, he is told when it is time to look. */
   sleeps(): void {
@@ -70,7 +70,7 @@ export class Closings implements FileWatcher {
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#told();
-    }, WITHOUT).unref();
+    }, POLL_MS).unref();
   }
   /**
    * Blocks the thread until `fd` is readable, the control file was closed ({@link pending}), or it is time to look, after `most`
@@ -81,12 +81,12 @@ export class Closings implements FileWatcher {
     const bits = new Int16Array(entries.buffer);
     bits[2] = POLLIN;
     bits[6] = POLLIN;
-    const end = performance.now() + Math.min(most, this.patience);
+    const end = performance.now() + Math.min(most, this.pollInterval);
     while (!this.#happened) {
       const limit = deadline.block();
       const left = Math.min(Math.max(0, end - performance.now()), limit < 0 ? Number.POSITIVE_INFINITY : limit);
       const result = native.poll(entries, left === Number.POSITIVE_INFINITY ? -1 : left);
-      if (result < 0 && result !== EINTR) check(result, 'poll', { path: this.#place.folder });
+      if (result < 0 && result !== EINTR) check(result, 'poll', { path: this.#participant.folder });
       if (result > 0 && bits[3] !== 0) return;
       if (result > 0) this.#watch?.look();
       if (performance.now() >= end) return;
@@ -112,6 +112,6 @@ export class Closings implements FileWatcher {
   #begin(): void {
     if (this.#closed) return;
     this.#asked = performance.now();
-    this.#watch = FileWatch.open(this.#place.path('control'), EVENTS, this);
+    this.#watch = FileWatch.open(this.#participant.path('control'), EVENTS, this);
   }
 }

@@ -3,13 +3,13 @@
  * their last were given up by their sender, and are thrown away when the next message begins.
  */
 import type { RingConsumer } from '../../lock-free/ring/consumer.js';
-import { FIRST_PART, LAST_PART } from '../../lock-free/ring/layout.js';
+import { FIRST_FRAGMENT, LAST_FRAGMENT } from '../../lock-free/ring/layout.js';
 
 /** Before the first part: the length of the whole, and 4 bytes unused. */
 export const PREFIX = 8;
 /** Parts are an eighth of the ring, but for the last. Much smaller ones, or none at all, would be work without end: a shift of the capacity. */
-const SMALLEST_PART = 6;
-export class Parts {
+const MIN_FRAGMENT_SHIFT = 6;
+export class FragmentAssembler {
   readonly #ring: RingConsumer;
   readonly #takes: number;
   #whole: Uint8Array | undefined;
@@ -24,7 +24,7 @@ export class Parts {
   add(offset: number, length: number, kind: number): Uint8Array | string | undefined {
     const { bytes, words, capacity } = this.#ring;
     let from = offset;
-    if (kind === FIRST_PART) {
+    if (kind === FIRST_FRAGMENT) {
       const total = length < PREFIX ? 0 : words[offset >> 2]! >>> 0;
       if (total < length - PREFIX + 1) return `parts of a message of ${total} bytes`;
       if (total > this.#takes) return `parts of a message of ${total} bytes, where at most ${this.#takes} are taken`;
@@ -34,11 +34,11 @@ export class Parts {
     }
     const whole = this.#whole;
     const count = offset + length - from;
-    if (count < (kind === LAST_PART ? 1 : capacity >> SMALLEST_PART)) return `a part of ${count} bytes`;
+    if (count < (kind === LAST_FRAGMENT ? 1 : capacity >> MIN_FRAGMENT_SHIFT)) return `a part of ${count} bytes`;
     if (whole === undefined || this.#filled + count > whole.length) return 'a part that belongs to no message';
     whole.set(bytes.subarray(from, from + count), this.#filled);
     this.#filled += count;
-    if (kind !== LAST_PART) return undefined;
+    if (kind !== LAST_FRAGMENT) return undefined;
     if (this.#filled !== whole.length) return 'the last part of a message that is not whole';
     this.#whole = undefined;
     return whole;

@@ -9,12 +9,12 @@ import { FileWatch } from '../../system/file-watch.js';
 import { constants } from '../../system/native.js';
 
 /** Milliseconds between the looks after an event, then in general. */
-const SOON = [1, 2, 4, 8, 16, 32, 64, 128, 256];
-const LATER = 1000;
+const SOON_MS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+const LATER_MS = 1000;
 /** A name appears in a folder, changes its mode or goes. */
 const EVENTS = constants['IN_CREATE']! | constants['IN_MOVED_TO']! | constants['IN_ATTRIB']! | constants['IN_DELETE']!;
 
-export class Appearance {
+export class ServiceWatcher {
   readonly #root: string;
   readonly #name: string;
   #parent: FileWatch | undefined;
@@ -49,7 +49,7 @@ export class Appearance {
       }
       this.#look = look;
       signal.addEventListener('abort', look);
-      this.#timer = setTimeout(look, SOON[this.#soon++] ?? LATER).unref();
+      this.#timer = setTimeout(look, SOON_MS[this.#soon++] ?? LATER_MS).unref();
     });
   }
   close(): void {

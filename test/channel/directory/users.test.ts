@@ -15,8 +15,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { directoryOf } from '#src/channel/place/directory.js';
-import { Place } from '#src/channel/place/place.js';
+import { directoryOf } from '#src/channel/directory/directory.js';
+import { Participant } from '#src/channel/directory/participant.js';
 import { CorruptError } from '#src/system/errors.js';
 import { type Running, startScript } from '../../support/processes.js';
 
@@ -231,9 +231,9 @@ test('Channels between users: a link that somebody puts in place of a socket tha
   const directory = directoryOf({ directory: join(home(), 'channels'), owner: OWNER, group: GROUP }, true);
   const secret = join(top, 'secret');
   writeFileSync(secret, '', { mode: 0o600 });
-  using place = Place.open('t', { kind: 'topic', codec: 'json', geometry: {} }, { directory });
-  symlinkSync(secret, place.path('bell-7')); // as any member may, between bind(2) and chmod(2)
-  assert.throws(() => place.share('bell-7'), CorruptError);
+  using participant = Participant.open('t', { kind: 'topic', codec: 'json', geometry: {} }, { directory });
+  symlinkSync(secret, participant.path('bell-7')); // as any member may, between bind(2) and chmod(2)
+  assert.throws(() => participant.share('bell-7'), CorruptError);
   const { mode, uid } = lstatSync(secret);
   assert.deepEqual([mode & 0o7777, uid], [0o600, 0]);
 });

@@ -9,7 +9,7 @@ import type { Connection } from '../connection/index.js';
 import type { Frame } from './frame.js';
 
 /** How often promises get their turn between two looks at the clock. */
-const ROUNDS = 8;
+const POLLS_PER_CLOCK_READ = 8;
 
 export interface Reader {
   /** Whether anybody waits for a frame. */
@@ -20,7 +20,7 @@ export interface Reader {
   lost(error: unknown): void;
 }
 
-export class Intake {
+export class FrameReader {
   readonly #connection: Connection<unknown>;
   readonly #reader: Reader;
   #running = false;
@@ -73,7 +73,7 @@ export class Intake {
           const budget = spin.begin();
           if (budget > 0) {
             do {
-              for (let i = 0; i < ROUNDS && frame === undefined && !this.#stopped && reader.wanted; i++) {
+              for (let i = 0; i < POLLS_PER_CLOCK_READ && frame === undefined && !this.#stopped && reader.wanted; i++) {
                 await undefined;
                 frame = this.#look();
               }

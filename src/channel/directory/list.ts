@@ -20,10 +20,10 @@ import {
 import { directoryOf } from './directory.js';
 import { removeDead, UNLINKED } from './folder.js';
 import { isRemoved } from './life.js';
-import { CONNECTION_ROLE } from './row.js';
+import { CONNECTION_ROLE } from './statistics.js';
 
 /** One who takes part, as he says. */
-export interface Participant {
+export interface ParticipantEntry {
   seat: number;
   pid: number;
   role: number;
@@ -34,7 +34,7 @@ export interface Found {
   name: string;
   folder: string;
   description: Description;
-  participants: Participant[];
+  participants: ParticipantEntry[];
 }
 
 /** One that is there and cannot be read. */
@@ -47,17 +47,17 @@ export interface Unreadable {
  * All channels of this user. What nobody takes part in any more is removed on the way, unless it persists. What cannot be read goes
  * to `unreadable`.
  */
-export function listPlaces(unreadable: Unreadable[] = [], { path: root } = directoryOf(undefined)): Found[] {
+export function findChannels(unreadable: Unreadable[] = [], { path: root } = directoryOf(undefined)): Found[] {
   const found: Found[] = [];
   for (const name of readdir(root).sort()) {
     if (name.startsWith(UNLINKED)) {
       removeDead(root, name);
       continue;
     }
-    const place = look(name, `${root}/${name}`);
-    if (place instanceof IpcError) unreadable.push({ name, error: place });
-    else if (place !== undefined && place.participants.length > 0) found.push(place);
-    else if (!removeDead(root, name) && place !== undefined) found.push(place);
+    const channel = look(name, `${root}/${name}`);
+    if (channel instanceof IpcError) unreadable.push({ name, error: channel });
+    else if (channel !== undefined && channel.participants.length > 0) found.push(channel);
+    else if (!removeDead(root, name) && channel !== undefined) found.push(channel);
   }
   return found;
 }
@@ -84,8 +84,8 @@ function look(name: string, folder: string): Found | IpcError | undefined {
     if (fd >= 0) close(fd);
   }
 }
-function participants(fd: number, buffer: ArrayBuffer): Participant[] {
-  const list: Participant[] = [];
+function participants(fd: number, buffer: ArrayBuffer): ParticipantEntry[] {
+  const list: ParticipantEntry[] = [];
   for (let seat = 0; seat < SEATS; seat++) {
     const taken = testFileLock(fd, seat, SEATS - seat);
     if (taken < 0) break;
@@ -95,15 +95,15 @@ function participants(fd: number, buffer: ArrayBuffer): Participant[] {
   return list;
 }
 /** Those that a living listener has written down. */
-function connections(buffer: ArrayBuffer): Participant[] {
-  const list: Participant[] = [];
+function connections(buffer: ArrayBuffer): ParticipantEntry[] {
+  const list: ParticipantEntry[] = [];
   for (let seat = 1; seat < SEATS; seat++) {
     const each = participant(buffer, seat);
     if (each.role === CONNECTION_ROLE && each.pid > 0) list.push(each);
   }
   return list;
 }
-function participant(buffer: ArrayBuffer, seat: number): Participant {
+function participant(buffer: ArrayBuffer, seat: number): ParticipantEntry {
   const offset = SEATS_OFFSET + seat * SEAT_SIZE;
   const words = new Int32Array(buffer, offset, SEAT_SIZE / 4);
   const counters = new Float64Array(buffer, offset + SEAT_COUNTERS * 8, COUNTERS);

@@ -6,7 +6,7 @@
  * sleeps, so a system call is made for each sleep and none for each message.
  *
  * If the kernel has no memory or no descriptor for the stroke, all who sleep are woken by the other way there is, as if somebody had left
- * (closings.ts): that event needs none, as the kernel keeps one in reserve for those that it drops. Where that fails too, {@link
+ * (exit-watcher.ts): that event needs none, as the kernel keeps one in reserve for those that it drops. Where that fails too, {@link
  * Doorbell.ring} says so, and the sleeper must still count as asleep, to be rung again.
  */
 import { EAGAIN, ECONNREFUSED, EINTR, EMFILE, ENOENT } from '../../system/errno.js';
@@ -18,7 +18,7 @@ import { bind, socket } from '../../system/socket.js';
 import { unixAddress } from '../../system/socket-address.js';
 import { commitTime } from '../../system/spin.js';
 import { SEAT_WAKE_TIME } from './control-file.js';
-import type { Place } from './place.js';
+import type { Participant } from './participant.js';
 
 const { read } = native;
 const NOT_RUNG = EMFILE;
@@ -26,12 +26,12 @@ const FLAGS = constants['MSG_DONTWAIT']! | constants['MSG_NOSIGNAL']!;
 const stroke = new Uint8Array(1);
 
 /** How many strokes are taken at a time: more than come while nobody looks. */
-const MOST = 16;
+const MAX_RINGS_AT_A_TIME = 16;
 /** How many are left in it. */
-const MOST_MISSED = 8;
+const MAX_UNREAD_RINGS = 8;
 
 export class Doorbell {
-  readonly #place: Place;
+  readonly #participant: Participant;
   readonly #fd: number;
   readonly #readiness: Readiness;
   readonly #addresses: Uint8Array[] = [];
@@ -40,44 +40,44 @@ export class Doorbell {
   #closed = false;
 
   /** The bell of `place`'s own seat. */
-  constructor(place: Place) {
-    this.#place = place;
+  constructor(participant: Participant) {
+    this.#participant = participant;
     this.#fd = socket('unix', 'datagram', constants['SOCK_NONBLOCK']!);
     try {
-      const path = place.path(name(place.seat));
+      const path = participant.path(name(participant.seat));
       try {
         unlink(path); // of a dead one who had this seat; nobody else can have it
       } catch {}
       bind(this.#fd, unixAddress('path', path), { path });
-      place.share(name(place.seat));
+      participant.share(name(participant.seat));
     } catch (error) {
       close(this.#fd);
       throw error;
     }
-    this.#readiness = new Readiness(this.#fd, `bell of channel '${place.name}'`);
+    this.#readiness = new Readiness(this.#fd, `bell of channel '${participant.name}'`);
   }
   /**
    * Wakes the owner of a seat, for something that was committed just now. False: nobody is there. Undefined: not now, for want of memory or
    * descriptors; ring again. Never throws.
    */
   ring(seat: number): boolean | undefined {
-    this.#place.words[this.#place.wordOf(seat) + SEAT_WAKE_TIME] = commitTime();
-    const address = (this.#addresses[seat] ??= unixAddress('path', this.#place.path(name(seat))));
+    this.#participant.words[this.#participant.wordOf(seat) + SEAT_WAKE_TIME] = commitTime();
+    const address = (this.#addresses[seat] ??= unixAddress('path', this.#participant.path(name(seat))));
     let result = send(this.#fd, address);
     if (result === EAGAIN) result = ringAnew(address);
     if (result >= 0 || result === EAGAIN) return true;
     if (result === ECONNREFUSED || result === ENOENT) return false;
-    return this.#place.knock() ? true : undefined;
+    return this.#participant.knock() ? true : undefined;
   }
   /** It was rung for a sleep that was called off. Nobody takes that stroke, and it holds some of the ringer's buffer: now and then we do. */
   missed(): void {
-    if (++this.#missed < MOST_MISSED) return;
+    if (++this.#missed < MAX_UNREAD_RINGS) return;
     this.#missed = 0;
     this.quiet();
   }
   /** Takes the strokes that are there, so that the bell is quiet until it is rung again. */
   quiet(): void {
-    for (let i = 0; i < MOST && read(this.#fd, this.#stroke, 0, 1) > 0; i++);
+    for (let i = 0; i < MAX_RINGS_AT_A_TIME && read(this.#fd, this.#stroke, 0, 1) > 0; i++);
   }
   /** Calls `told` once, from the event loop, when it is rung. */
   notify(told: Told): void {
@@ -88,7 +88,7 @@ export class Doorbell {
   }
   /** When what it was last rung for was committed, as the other says. */
   get wakeTime(): number {
-    return this.#place.words[this.#place.wordOf(this.#place.seat) + SEAT_WAKE_TIME]!;
+    return this.#participant.words[this.#participant.wordOf(this.#participant.seat) + SEAT_WAKE_TIME]!;
   }
   get fd(): number {
     return this.#fd;
@@ -99,7 +99,7 @@ export class Doorbell {
     this.#closed = true;
     this.#readiness.close();
     try {
-      unlink(this.#place.path(name(this.#place.seat)));
+      unlink(this.#participant.path(name(this.#participant.seat)));
     } catch {}
     native.close(this.#fd);
   }

@@ -3,7 +3,7 @@ import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { listen, Queue, Topic } from 'vecino';
-import { Place } from '#src/channel/place/place.js';
+import { Participant } from '#src/channel/directory/participant.js';
 import { errno } from '#src/system/errors.js';
 import { native } from '#src/system/native.js';
 import { type Running, startScript, temporaryFolder, uniqueName } from '../../support/processes.js';
@@ -11,7 +11,7 @@ import { asleep } from '../../support/tasks.js';
 
 process.env['VECINO_RUNTIME_DIR'] = temporaryFolder();
 const { sendto, send } = native;
-const { knock } = Place.prototype;
+const { knock } = Participant.prototype;
 
 /** In what follows, system calls that ring fail with these errors, one after the other, the last one for ever if it is so said. */
 function fail(codes: readonly string[], more: { always?: boolean; knocks?: number } = {}): { count: number } {
@@ -25,7 +25,7 @@ function fail(codes: readonly string[], more: { always?: boolean; knocks?: numbe
   native.sendto = (...args) => next() ?? sendto(...args);
   native.send = (...args) => next() ?? send(...args);
   let knocks = more.knocks ?? 0;
-  Place.prototype.knock = function (this: Place) {
+  Participant.prototype.knock = function (this: Participant) {
     return knocks-- > 0 ? false : knock.call(this);
   };
   return failed;
@@ -33,7 +33,7 @@ function fail(codes: readonly string[], more: { always?: boolean; knocks?: numbe
 function failNoMore(): void {
   native.sendto = sendto;
   native.send = send;
-  Place.prototype.knock = knock;
+  Participant.prototype.knock = knock;
 }
 /** A process that runs `source` with the `name` of a channel, and has said that it is about to sleep. */
 async function sleeper(name: string, source: string): Promise<Running> {

@@ -4,11 +4,11 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, utimes
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { listen, MismatchError, Queue, Topic } from 'vecino';
-import { CONTROL_SIZE, type Description } from '#src/channel/place/control-file.js';
-import { Doorbell } from '#src/channel/place/doorbell.js';
-import { remove } from '#src/channel/place/life.js';
-import { listPlaces } from '#src/channel/place/list.js';
-import { Place } from '#src/channel/place/place.js';
+import { CONTROL_SIZE, type Description } from '#src/channel/directory/control-file.js';
+import { Doorbell } from '#src/channel/directory/doorbell.js';
+import { remove } from '#src/channel/directory/life.js';
+import { findChannels } from '#src/channel/directory/list.js';
+import { Participant } from '#src/channel/directory/participant.js';
 import { Deadline } from '#src/system/deadline.js';
 import { mmap } from '#src/system/memory.js';
 import { constants } from '#src/system/native.js';
@@ -22,12 +22,12 @@ const topic: Description = { kind: 'topic', codec: 'json', geometry: { capacity:
 
 test('Channel directory: a channel is there as long as somebody takes part, and gone with the last', () => {
   const name = uniqueName();
-  const first = Place.open(name, topic);
-  const second = Place.open(name, topic);
+  const first = Participant.open(name, topic);
+  const second = Participant.open(name, topic);
   assert.equal(second.isTaken(first.seat), true);
   assert.notEqual(first.seat, second.seat);
   assert.deepEqual(
-    listPlaces().map((each) => [each.name, each.participants.length]),
+    findChannels().map((each) => [each.name, each.participants.length]),
     [[name, 2]],
   );
   first.close();
@@ -39,9 +39,9 @@ test('Channel directory: a channel is there as long as somebody takes part, and 
 
 test('Channel directory: another kind, codec or size is refused with both', () => {
   const name = uniqueName();
-  using first = Place.open(name, topic);
+  using first = Participant.open(name, topic);
   const open = (other: Partial<Description>) => () =>
-    Place.open(name, { ...topic, ...other }, { insist: ['capacity'] });
+    Participant.open(name, { ...topic, ...other }, { insist: ['capacity'] });
   assert.throws(open({ kind: 'queue' }), MismatchError);
   assert.throws(open({ codec: 'text' }), /codec json, and text/);
   assert.throws(open({ geometry: { capacity: 8192 } }), /capacity of 4096, and 8192/);
@@ -54,17 +54,17 @@ test('Channel directory: what a killed process leaves is removed by the next tha
   for (const next of ['open', 'list']) {
     const name = uniqueName();
     const dead = startScript(`
-      import { Place } from '#src/channel/place/place.js';
-      import { Doorbell } from '#src/channel/place/doorbell.js';
-      const place = Place.open(${JSON.stringify(name)}, ${JSON.stringify({ ...topic, codec: 'text' })});
-      new Doorbell(place);
-      console.log(place.folder);
+      import { Participant } from '#src/channel/directory/participant.js';
+      import { Doorbell } from '#src/channel/directory/doorbell.js';
+      const participant = Participant.open(${JSON.stringify(name)}, ${JSON.stringify({ ...topic, codec: 'text' })});
+      new Doorbell(participant);
+      console.log(participant.folder);
       setInterval(() => {}, 1e6);`);
     const folder = (await dead.line()).trim();
     assert.deepEqual(readdirSync(folder).sort(), ['bell-0', 'control']);
     await dead.kill('SIGKILL');
-    if (next === 'list') assert.deepEqual(listPlaces(), []);
-    else Place.open(name, topic).close();
+    if (next === 'list') assert.deepEqual(findChannels(), []);
+    else Participant.open(name, topic).close();
     assert.ok(!existsSync(folder));
   }
 });
@@ -72,8 +72,8 @@ test('Channel directory: what a killed process leaves is removed by the next tha
 test('Channel directory: a folder without a control file, left by a maker that died, is completed', () => {
   const name = uniqueName();
   mkdirSync(join(process.env['VECINO_RUNTIME_DIR']!, name));
-  using place = Place.open(name, topic);
-  assert.equal(place.seat, 0);
+  using participant = Participant.open(name, topic);
+  assert.equal(participant.seat, 0);
 });
 
 test('Channel directory: a channel that was removed and not cleared away, for its remover was stopped or killed, holds up nobody', () => {
@@ -86,21 +86,21 @@ test('Channel directory: a channel that was removed and not cleared away, for it
   for (const next of ['open', 'list'] as const) {
     for (const begin of beginnings) {
       const name = uniqueName();
-      const place = Place.open(name, topic);
-      writeFileSync(place.path('slots'), 'x');
-      place.close('keep');
-      const fd = openSync(join(place.folder, 'control'), 'r+');
+      const participant = Participant.open(name, topic);
+      writeFileSync(participant.path('slots'), 'x');
+      participant.close('keep');
+      const fd = openSync(join(participant.folder, 'control'), 'r+');
       const mapping = mmap(fd, CONTROL_SIZE);
       assert.ok(remove(new Int32Array(mapping.buffer), () => true)); // as the last one does
       mapping.unmap();
       closeSync(fd);
-      begin(place.folder);
-      if (next === 'list') assert.deepEqual(listPlaces(), []);
+      begin(participant.folder);
+      if (next === 'list') assert.deepEqual(findChannels(), []);
       else {
-        using place = Place.open(name, { ...topic, codec: 'text' });
-        assert.deepEqual(readdirSync(place.folder), ['control']);
+        using participant = Participant.open(name, { ...topic, codec: 'text' });
+        assert.deepEqual(readdirSync(participant.folder), ['control']);
       }
-      assert.ok(!existsSync(place.folder));
+      assert.ok(!existsSync(participant.folder));
     }
   }
 });
@@ -116,8 +116,8 @@ test('Channel directory: a maker that is stopped or killed before its channel ha
       for (const file of files) writeFileSync(join(folder, file), '');
     }
     utimesSync(old, 1, 1);
-    Place.open(name, topic).close();
-    assert.deepEqual(listPlaces(), []);
+    Participant.open(name, topic).close();
+    assert.deepEqual(findChannels(), []);
     assert.deepEqual(readdirSync(root), ['~young']);
     rmSync(young, { recursive: true });
   }
@@ -155,24 +155,24 @@ test('Channel directory: a process that is killed while channels are opened and 
 }, async () => {
   const name = uniqueName();
   const source = `
-    import { Place } from '#src/channel/place/place.js';
+    import { Participant } from '#src/channel/directory/participant.js';
     for (let i = 0; ; i++) {
-      const place = Place.open(${JSON.stringify(name)}, ${JSON.stringify(topic)});
-      place.check();
-      place.close();
+      const participant = Participant.open(${JSON.stringify(name)}, ${JSON.stringify(topic)});
+      participant.check();
+      participant.close();
       if (i === 0) console.log('going');
     }`;
   for (let round = 0; round < 4; round++) {
     const processes = [1, 2, 3].map(() => startScript(source));
     await Promise.all(processes.map((each) => each.line()));
     for (const [index, each] of processes.entries()) {
-      for (let i = 0; i <= index * 20; i++) Place.open(name, topic).close();
+      for (let i = 0; i <= index * 20; i++) Participant.open(name, topic).close();
       const { stderr } = await each.kill('SIGKILL');
       assert.equal(stderr, '');
     }
     for (const each of readdirSync(process.env['VECINO_RUNTIME_DIR']!))
       utimesSync(join(process.env['VECINO_RUNTIME_DIR']!, each), 1, 1);
-    listPlaces();
+    findChannels();
     assert.deepEqual(readdirSync(process.env['VECINO_RUNTIME_DIR']!), []);
   }
 });
@@ -181,8 +181,8 @@ test('Channel directory: a bell wakes who waits, is quiet after, and says when n
   timeout: 60_000,
 }, async () => {
   const name = uniqueName();
-  using a = Place.open(name, topic);
-  using b = Place.open(name, topic);
+  using a = Participant.open(name, topic);
+  using b = Participant.open(name, topic);
   const mine = new Doorbell(a);
   const yours = new Doorbell(b);
   const woken = new Promise<void>((resolve) => yours.notify({ events: READABLE, settle: () => resolve() }));

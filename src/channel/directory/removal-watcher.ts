@@ -4,39 +4,39 @@
  * the two would never meet.
  *
  * The control file has its name for as long as somebody has a seat; so one that has none any more tells of it. The kernel says when that
- * changes (closings.ts).
+ * changes (exit-watcher.ts).
  */
 import type { RemovedError } from '../../system/errors.js';
-import { Closings } from './closings.js';
-import type { Place } from './place.js';
+import { ExitWatcher } from './exit-watcher.js';
+import type { Participant } from './participant.js';
 
-export class LossWatch<Owner extends object = object> {
-  readonly #closings: Closings;
+export class RemovalWatcher<Owner extends object = object> {
+  readonly #exitWatcher: ExitWatcher;
 
   /**
    * @param owner whom it concerns; the watch does not keep it from being collected
    * @param lost called once at most, in the event loop; nothing in it may lead to the owner but its argument
    */
-  constructor(place: Place, owner: Owner, lost: (owner: Owner, error: RemovedError) => void) {
+  constructor(participant: Participant, owner: Owner, lost: (owner: Owner, error: RemovedError) => void) {
     const weak = new WeakRef(owner);
     const look = () => {
-      const error = place.loss();
+      const error = participant.loss();
       const living = weak.deref();
       if (living === undefined) return;
       if (error === undefined) return this.#rest();
       this.close();
       lost(living, error);
     };
-    this.#closings = new Closings(place, look);
+    this.#exitWatcher = new ExitWatcher(participant, look);
     this.#rest();
   }
   /** Where the kernel does not tell, we look now and then. */
   #rest(): void {
-    this.#closings.looking();
-    this.#closings.sleeps();
+    this.#exitWatcher.looking();
+    this.#exitWatcher.sleeps();
   }
   /** Before the place is closed. Idempotent. */
   close(): void {
-    this.#closings.close();
+    this.#exitWatcher.close();
   }
 }
