@@ -78,7 +78,7 @@ const spin = {
   about: 'trySend and drain, both sides looking',
   kinds: ['round-trip', 'one-way'],
   sizes: [64, 1024, MIB],
-  against: ['c-ring', 'c-ring-fixed', 'boost-spsc', 'process-send-json'],
+  against: ['js-ring-floor', 'c-ring', 'c-ring-fixed', 'boost-spsc', 'process-send-json'],
   targets: [
     { kind: 'round-trip', at: 64, against: 'c-ring', atMost: 1.5 },
     { kind: 'round-trip', at: 64, against: 'c-ring-fixed', atMost: 1.7 },
