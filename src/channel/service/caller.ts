@@ -19,9 +19,11 @@ import {
 import { KeepAlive } from '../../system/keep-alive.js';
 import { Spin } from '../../system/spin.js';
 import type { Coder } from '../codec/index.js';
-import type { Connection } from '../connection/index.js';
 import { Call, type CallOwner } from './call.js';
 import { argumentNotEncodable, gone, notDecodable } from './call-errors.js';
+import { CallQueue } from './call-queue.js';
+import { CallsInFlight } from './calls-in-flight.js';
+import { ClientConnection, type ConnectionOwner } from './client-connection.js';
 import { valueCoder } from './coder.js';
 import { dial, dialUntilThere, type Greeted } from './dial.js';
 import {
@@ -41,7 +43,6 @@ import {
   renumber,
   STREAM,
 } from './frame.js';
-import { FrameReader, type Reader } from './frame-reader.js';
 import { post } from './post.js';
 import { decodeError } from './remote-error.js';
 import { type CallOptions, type ClientOptions, SERVICE_OPTIONS } from './types.js';
@@ -52,39 +53,7 @@ const LARGEST_WINDOW: number = 2 ** 30;
 /** Milliseconds without a word from the service after which a call first makes sure that it is there. */
 const SILENCE_MS = 2;
 
-/** A connection that has said hello. */
-class Wire implements Reader {
-  readonly connection: Connection<unknown>;
-  readonly frames: FrameReader;
-  /** Calls that the service takes at a time. */
-  readonly limit: number;
-  /** It takes no calls any more. */
-  retired = false;
-  /** When something was last received. */
-  heard = 0;
-  /** Calls that were sent over it, and of them those that the service has not read and will not, once it has said so. */
-  launched = 0;
-  unread = 0;
-  readonly #caller: Caller;
-
-  constructor(caller: Caller, connection: Connection<unknown>, limit: number) {
-    this.#caller = caller;
-    this.connection = connection;
-    this.limit = limit;
-    this.frames = new FrameReader(connection, this);
-  }
-  get wanted(): boolean {
-    return this.#caller.wanted > 0;
-  }
-  received(frame: Frame): void {
-    this.#caller.received(this, frame);
-  }
-  lost(error: unknown): void {
-    this.#caller.lost(this, error);
-  }
-}
-
-export class Caller implements CallOwner {
+export class Caller implements CallOwner, ConnectionOwner {
   readonly name: string;
   /** How many calls wait for a frame. */
   wanted = 0;
@@ -95,13 +64,10 @@ export class Caller implements CallOwner {
   readonly #window: number;
   readonly #coder: Coder<unknown>;
   readonly #writer: FrameWriter;
-  #wire: Wire | undefined;
-  readonly #flying = new Map<number, Call>();
-  readonly #queue = new Set<Call>();
-  /** Whether the queue is in the order in which its calls were made. */
-  #inOrder = true;
+  #wire: ClientConnection | undefined;
+  readonly #flying = new CallsInFlight();
+  readonly #queue = new CallQueue();
   #calls = 0;
-  #nextId = 0;
   #closed = false;
   /** Why there is no connection. */
   #loss: unknown;
@@ -125,9 +91,7 @@ export class Caller implements CallOwner {
     return this.#wire?.connection.peer.pid;
   }
   get pending(): number {
-    let pending = this.#queue.size;
-    for (const call of this.#flying.values()) if (!call.settled) pending++;
-    return pending;
+    return this.#queue.size + this.#flying.pending;
   }
   /** The first connection. */
   async open(): Promise<void> {
@@ -175,7 +139,7 @@ export class Caller implements CallOwner {
     this.#closed = true;
     this.#connecting?.abort();
     this.#drop(() => this.#closedError());
-    this.#failQueue(() => this.#closedError());
+    this.#queue.fail(() => this.#closedError());
   }
 
   // What calls tell.
@@ -196,19 +160,19 @@ export class Caller implements CallOwner {
       return;
     }
     const wire = this.#wire;
-    if (wire !== undefined && this.#flying.get(call.id) === call) this.#post(wire, this.#writer.bare(CANCEL, call.id));
+    if (wire !== undefined && this.#flying.has(call)) this.#post(wire, this.#writer.bare(CANCEL, call.id));
   }
   consumed(call: Call, bytes: number): void {
     call.owed += bytes;
     const wire = this.#wire;
-    if (call.owed < this.#window >> 1 || wire === undefined || this.#flying.get(call.id) !== call) return;
+    if (call.owed < this.#window >> 1 || wire === undefined || !this.#flying.has(call)) return;
     this.#grant(wire, call, call.owed);
     call.owed = 0;
   }
 
   // What the connection tells.
 
-  received(wire: Wire, frame: Frame): void {
+  received(wire: ClientConnection, frame: Frame): void {
     if (wire !== this.#wire) return;
     const { kind, problem } = frame;
     if (kind === GOODBYE) {
@@ -263,7 +227,7 @@ export class Caller implements CallOwner {
         this.#landed(call);
         wire.retired = true;
         if (call.settled) break;
-        if (this.#reconnect && call.frame !== undefined) this.#requeue(call);
+        if (this.#reconnect && call.frame !== undefined) this.#queue.addAgain(call);
         else call.fail(() => gone(this.name, new ClosedError(''), call.method));
         break;
       default:
@@ -271,7 +235,7 @@ export class Caller implements CallOwner {
     }
     if (this.#queue.size > 0) this.#advance();
   }
-  lost(wire: Wire, error: unknown): void {
+  lost(wire: ClientConnection, error: unknown): void {
     if (wire !== this.#wire) return;
     this.#loss = error;
     if (this.#reconnect && wire.unread > 0) this.#takeBack(wire);
@@ -280,52 +244,29 @@ export class Caller implements CallOwner {
   }
 
   /** What the service has not read was not executed: it goes to the next one, before what waits already. */
-  #takeBack(wire: Wire): void {
-    for (const call of [...this.#flying.values()]) {
-      if (call.ordinal <= wire.launched - wire.unread) continue;
-      this.#flying.delete(call.id);
-      if (!call.settled && call.frame !== undefined) this.#requeue(call);
+  #takeBack(wire: ClientConnection): void {
+    for (const call of this.#flying.clearAfter(wire.launched - wire.unread)) {
+      if (!call.settled && call.frame !== undefined) this.#queue.addAgain(call);
     }
   }
-  /** It was not executed: it waits for the next service, before those that were made after it. */
-  #requeue(call: Call): void {
-    call.id = 0;
-    this.#queue.add(call);
-    this.#inOrder = false;
-  }
-  #sortQueue(): void {
-    if (this.#inOrder) return;
-    const calls = [...this.#queue].sort((a, b) => a.serial - b.serial);
-    this.#queue.clear();
-    for (const call of calls) this.#queue.add(call);
-    this.#inOrder = true;
-  }
   /** The connection, if it can take a call. */
-  #ready(): Wire | undefined {
+  #ready(): ClientConnection | undefined {
     const wire = this.#wire;
     if (wire === undefined || wire.retired) return undefined;
     const idle = this.#flying.size === 0;
-    if (!idle && !this.#reconnect) return wire; // whose intake will find out
+    if (!idle && !this.#reconnect) return wire; // whose frame reader will find out
     // It may have died long ago without anybody having noticed, and a call that is sent to it would have to fail.
     const now = performance.now();
     if (now - wire.heard <= SILENCE_MS) return wire;
     wire.heard = now;
     if (!wire.connection.isOver) return wire;
-    if (idle) return this.#bury(wire);
+    if (idle) {
+      const error = wire.finish();
+      if (error !== undefined) this.lost(wire, error);
+      return undefined;
+    }
     wire.retired = true;
     wire.frames.start();
-    return undefined;
-  }
-  /** Hears what the dead had to say last. */
-  #bury(wire: Wire): undefined {
-    let error: unknown;
-    try {
-      while (wire.connection.tryReceive() !== undefined);
-      return undefined;
-    } catch (reason) {
-      error = reason;
-    }
-    this.lost(wire, error);
     return undefined;
   }
   /** Sends what waits, as far as that is possible; connects if need be. */
@@ -341,7 +282,7 @@ export class Caller implements CallOwner {
     }
     if (!this.#reconnect) {
       const loss = this.#wire?.retired ? new ClosedError('') : this.#loss;
-      this.#failQueue((call) => gone(this.name, loss, call.method));
+      this.#queue.fail((call) => gone(this.name, loss, call.method));
       return;
     }
     if (this.#wire !== undefined) {
@@ -355,9 +296,9 @@ export class Caller implements CallOwner {
     this.#connecting = aborted;
     let failure: unknown;
     try {
-      const line = await this.#dial(aborted.signal);
-      if (this.#closed) line.connection.close();
-      else this.#adopt(line);
+      const greeted = await this.#dial(aborted.signal);
+      if (this.#closed) greeted.connection.close();
+      else this.#adopt(greeted);
     } catch (error) {
       failure = error;
     }
@@ -365,51 +306,43 @@ export class Caller implements CallOwner {
     if (this.#queue.size === 0 || this.#closed) return;
     if (failure !== undefined && !aborted.signal.aborted) {
       const error = failure;
-      this.#failQueue(() => error as Error);
+      this.#queue.fail(() => error as Error);
     } else this.#advance();
   }
   #dial(signal: AbortSignal): Promise<Greeted> {
     return this.#reconnect ? dialUntilThere(this.name, this.#options, signal) : dial(this.name, this.#options, signal);
   }
-  #adopt({ connection, limit }: Greeted): void {
-    const wire = new Wire(this, connection, limit);
+  #adopt(greeted: Greeted): void {
+    const wire = new ClientConnection(this, greeted);
     this.#wire = wire;
     this.#loss = undefined;
-    wire.heard = performance.now();
-    this.#sortQueue();
+    this.#queue.sort();
     if (this.wanted > 0) wire.frames.start();
   }
-  #launch(wire: Wire, call: Call, frame: Uint8Array): void {
-    const id = this.#number();
-    renumber(frame, id);
-    call.id = id;
+  #launch(wire: ClientConnection, call: Call, frame: Uint8Array): void {
+    this.#flying.add(call);
+    renumber(frame, call.id);
     // One that the service does not take is not sent, so it does not count: another would stand for it among those that were not read.
     call.ordinal = frame.length <= wire.connection.peerTakes ? ++wire.launched : 0;
-    this.#flying.set(id, call);
     wire.frames.start();
     this.#post(wire, frame, call);
     if (!this.#reconnect) call.frame = undefined;
   }
-  #number(): number {
-    do this.#nextId = (this.#nextId + 1) >>> 0;
-    while (this.#flying.has(this.#nextId));
-    return this.#nextId;
-  }
   #landed(call: Call): void {
-    this.#flying.delete(call.id);
+    this.#flying.delete(call);
     if (this.#flying.size === 0 && this.#wire !== undefined) this.#wire.heard = performance.now();
   }
-  #grant(wire: Wire, call: Call, bytes: number): void {
+  #grant(wire: ClientConnection, call: Call, bytes: number): void {
     call.credit += bytes;
     this.#post(wire, this.#writer.number(CREDIT, call.id, bytes));
   }
-  #post(wire: Wire, frame: Uint8Array, call?: Call): void {
+  #post(wire: ClientConnection, frame: Uint8Array, call?: Call): void {
     try {
       const sent = post(wire.connection, frame);
       if (sent === true) return;
       sent.catch((error) => {
         if (call === undefined || !(error instanceof MessageTooLargeError)) return this.#broken(wire, error);
-        if (this.#flying.get(call.id) !== call) return;
+        if (!this.#flying.has(call)) return;
         this.#landed(call);
         call.fail(() => error);
         if (this.#queue.size > 0) this.#advance();
@@ -419,7 +352,7 @@ export class Caller implements CallOwner {
     }
   }
   /** Nothing can be sent any more. What the service had said before it went is still received; at the end of that is the loss. */
-  #broken(wire: Wire, error: unknown): void {
+  #broken(wire: ClientConnection, error: unknown): void {
     if (wire !== this.#wire) return;
     if (error instanceof ClosedError || error instanceof PeerDiedError) wire.frames.start();
     else this.lost(wire, error);
@@ -431,14 +364,7 @@ export class Caller implements CallOwner {
     this.#wire = undefined;
     wire.frames.stop();
     wire.connection.close();
-    const calls = [...this.#flying.values()];
-    this.#flying.clear();
-    for (const call of calls) call.fail(() => make(call));
-  }
-  #failQueue(make: (call: Call) => Error): void {
-    const calls = [...this.#queue];
-    this.#queue.clear();
-    for (const call of calls) call.fail(() => make(call));
+    for (const call of this.#flying.clear()) call.fail(() => make(call));
   }
   #closedError(): ClosedError {
     return new ClosedError(`the client of service '${this.name}'`);

@@ -22,7 +22,7 @@ export interface Greeted {
 export async function dial(name: string, options: ClientOptions, signal: AbortSignal): Promise<Greeted> {
   const { reconnect: _, window: __, ...rest } = options;
   const wait = { timeout: ATTEMPT_TIMEOUT_MS, signal };
-  // The intake looks by itself, with the spin of the connection.
+  // The frame reader spins by itself, with the spin of the connection.
   const connection = await connectTo('service', name, { ...rest, ...wait }, frameCoder);
   connection.unref(); // calls count, not what reads for them
   try {

@@ -68,7 +68,7 @@ export class Service implements Disposable, AsyncDisposable {
       this.#end = resolve;
     });
     readOnly(this, 'ended');
-    // The intake looks by itself, with the spin of the connection.
+    // The frame reader spins by itself, with the spin of the connection.
     this.#listener = new Listener<unknown>(name, options, 'service', frameCoder).unref();
     this.#keepAlive.begin();
     void this.#accept();

@@ -1,0 +1,53 @@
+/** A client's connection that the service has greeted. */
+import type { Connection } from '../connection/index.js';
+import type { Greeted } from './dial.js';
+import type { Frame } from './frame.js';
+import { FrameReader, type Reader } from './frame-reader.js';
+
+/** Whom a connection tells. */
+export interface ConnectionOwner {
+  /** How many calls wait for a frame: while it is 0, nothing is read. */
+  readonly wanted: number;
+  received(from: ClientConnection, frame: Frame): void;
+  lost(from: ClientConnection, error: unknown): void;
+}
+
+export class ClientConnection implements Reader {
+  readonly connection: Connection<unknown>;
+  readonly frames: FrameReader;
+  /** Calls that the service takes at a time. */
+  readonly limit: number;
+  /** It takes no calls any more. */
+  retired = false;
+  /** When something was last received. */
+  heard: number = performance.now();
+  /** Calls that were sent over it, and of them those that the service has not read and will not, once it has said so. */
+  launched = 0;
+  unread = 0;
+  readonly #owner: ConnectionOwner;
+
+  constructor(owner: ConnectionOwner, { connection, limit }: Greeted) {
+    this.#owner = owner;
+    this.connection = connection;
+    this.limit = limit;
+    this.frames = new FrameReader(connection, this);
+  }
+  get wanted(): boolean {
+    return this.#owner.wanted > 0;
+  }
+  received(frame: Frame): void {
+    this.#owner.received(this, frame);
+  }
+  lost(error: unknown): void {
+    this.#owner.lost(this, error);
+  }
+  /** The peer is gone. What it had sent last is read and thrown away; returns what ends that, if something does. */
+  finish(): unknown {
+    try {
+      while (this.connection.tryReceive() !== undefined);
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  }
+}
