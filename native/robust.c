@@ -154,20 +154,20 @@ static napi_value call_lock_forget(napi_env env, napi_callback_info info) { /* i
 }
 /* The hot path: the lock's number comes, and the result goes, through two words that TypeScript sees as `lockCall`, since an argument
  * and a result of Node-API would cost half as much as the lock. */
-static napi_value call_lock_take(napi_env env, napi_callback_info info) {
+static napi_value call_lock_acquire(napi_env env, napi_callback_info info) {
   struct place *place;
   struct instance *instance = hot(env, info, &place);
   instance->lock_call[1] = place == NULL ? -EBADF : take(instance->locks, place, 0);
   return NULL;
 }
-static napi_value call_lock_give(napi_env env, napi_callback_info info) {
+static napi_value call_lock_release(napi_env env, napi_callback_info info) {
   struct place *place;
   struct instance *instance = hot(env, info, &place);
   instance->lock_call[1] = place == NULL ? -EBADF : give(instance->locks, place, 0, instance);
   return NULL;
 }
 /* Takes it with the waiters' bit set, in one step. */
-static napi_value call_lock_take_awaited(napi_env env, napi_callback_info info) { /* id */
+static napi_value call_lock_acquire_awaited(napi_env env, napi_callback_info info) { /* id */
   ARGUMENTS(1);
   struct place *place = place_at(instance, env, argv[0]);
   return give_int(env, place == NULL ? -EBADF : take(instance->locks, place, FUTEX_WAITERS));
@@ -221,8 +221,8 @@ void locks_abandon(struct instance *instance) {
 
 void export_robust(napi_env env, napi_value exports, struct instance *instance) {
   static const struct method methods[] = {
-    {"lockRegister", call_lock_register}, {"lockForget", call_lock_forget}, {"lockTake", call_lock_take}, {"lockTakeAwaited", call_lock_take_awaited},
-    {"lockGive", call_lock_give}, {"lockAbandon", call_lock_abandon}, {"lockConsistent", call_lock_consistent}, {"lockStore", call_lock_store},
+    {"lockRegister", call_lock_register}, {"lockForget", call_lock_forget}, {"lockAcquire", call_lock_acquire}, {"lockAcquireAwaited", call_lock_acquire_awaited},
+    {"lockRelease", call_lock_release}, {"lockAbandon", call_lock_abandon}, {"lockConsistent", call_lock_consistent}, {"lockStore", call_lock_store},
     {"locksHeld", call_lock_held},
   };
   EXPORT_METHODS(methods);

@@ -207,7 +207,7 @@ export class Barrier implements Disposable {
     const leave = () => {
       if (slot === undefined) return;
       if (this.#words.length !== 0) this.#words[slot.index + ROUND] = 0;
-      slot.give();
+      slot.release();
       slot = undefined;
     };
     const end = (state: number) => {
@@ -269,7 +269,7 @@ export class Barrier implements Disposable {
   #takeSlot(): RobustLock | undefined {
     for (let i = 0; i < this.parties; i++) {
       const slot = this.#slotAt(i);
-      const result = slot.takeAwaited();
+      const result = slot.acquireAwaited();
       if (result === EBUSY || result === EDEADLK) continue;
       if (result === EOWNERDEAD) {
         const state = this.#state();
@@ -329,10 +329,10 @@ export class Barrier implements Disposable {
   /** Frees the word of a dead party. */
   #bury(i: number): void {
     const slot = this.#slotAt(i);
-    const result = slot.take();
+    const result = slot.acquire();
     if (result !== 0 && result !== EOWNERDEAD) return;
     this.#words[slot.index + ROUND] = 0;
-    slot.give();
+    slot.release();
   }
   /** Changes the state by one atomic step; what it is then. */
   #change(change: (state: number) => number): number {

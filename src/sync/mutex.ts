@@ -47,7 +47,7 @@ export class Mutex implements Disposable {
   readonly #keepAlive = new KeepAlive();
   readonly #waitQueue = new WaitQueue(this.#keepAlive);
   readonly #guarded: Guarded = {
-    release: () => this.#give(),
+    release: () => this.#release(),
     markConsistent: () => this.#lock.markConsistent(),
     relock: async (deadline) => {
       const guard = await this.#lockBy(deadline);
@@ -123,7 +123,7 @@ export class Mutex implements Disposable {
   /** Takes it if it is free: null if it is not, also if this thread holds it. */
   tryLock(): Guard | null {
     if (this.#closed || !this.#lock.open) this.#use();
-    const result = this.#held ? EBUSY : this.#take();
+    const result = this.#held ? EBUSY : this.#acquire();
     return result === EBUSY || result === EDEADLK ? null : this.#guard(result);
   }
   /**
@@ -146,7 +146,7 @@ export class Mutex implements Disposable {
   /** Gives back what {@link Mutex.enterSync} took. */
   exit(): void {
     if (!this.#held) throw notHeld();
-    this.#give();
+    this.#release();
   }
   /** See {@link Guard.markConsistent}; for {@link Mutex.enterSync}. */
   markConsistent(): void {
@@ -178,7 +178,7 @@ export class Mutex implements Disposable {
   async #lockBy(deadline: Deadline): Promise<Guard> {
     deadline.signal?.throwIfAborted();
     if (!this.#held && this.#lock.open && this.#waitQueue.mayTry()) {
-      const result = this.#take();
+      const result = this.#acquire();
       if (result !== EBUSY && result !== EDEADLK) return this.#guard(result);
     }
     this.#use();
@@ -203,15 +203,15 @@ export class Mutex implements Disposable {
   }
   #enter(deadline: Deadline | undefined): boolean {
     if (this.#lock.open) {
-      const result = this.#take();
+      const result = this.#acquire();
       if (result === 0) return false;
       if (result !== EBUSY) return this.#owned(result);
     }
     this.#use();
     return this.#enterSlowly(deadline ?? new Deadline(`lock ${this.#lock.what}`));
   }
-  #take(): number {
-    const result = this.#lock.take();
+  #acquire(): number {
+    const result = this.#lock.acquire();
     if (result === 0 || result === EOWNERDEAD) this.#held = true;
     return result;
   }
@@ -243,9 +243,9 @@ export class Mutex implements Disposable {
       contender.leave();
     }
   }
-  #give(): void {
+  #release(): void {
     this.#held = false;
-    const result = this.#lock.give();
+    const result = this.#lock.release();
     if (this.#closed) this.#lock.close();
     this.#waitQueue.nudge();
     if (result !== 0) throw this.#lock.error(result);

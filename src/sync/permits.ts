@@ -24,7 +24,7 @@ interface Waiter {
 
 export class Permits {
   readonly #words: Int32Array;
-  readonly #take: () => boolean;
+  readonly #acquire: () => boolean;
   readonly #keepAlive: KeepAlive;
   readonly #waitQueue: Waiter[] = [];
   readonly #looking = new Looking();
@@ -32,9 +32,9 @@ export class Permits {
   #stop: AbortController | undefined;
 
   /** @param take takes a permit if there is one; throws if the semaphore cannot be used */
-  constructor(words: Int32Array, take: () => boolean, keepAlive: KeepAlive) {
+  constructor(words: Int32Array, acquire: () => boolean, keepAlive: KeepAlive) {
     this.#words = words;
-    this.#take = take;
+    this.#acquire = acquire;
     this.#keepAlive = keepAlive;
   }
 
@@ -49,7 +49,7 @@ export class Permits {
       await nextTurn();
       if (deadline.signal?.aborted) throw deadline.signal.reason;
     }
-    if (this.#waitQueue.length === 0 && this.#take()) return;
+    if (this.#waitQueue.length === 0 && this.#acquire()) return;
     if (deadline.expired) throw deadline.error();
     return new Promise((resolve, reject) => {
       const callOff = deadline.onEnd((error) => {
@@ -79,7 +79,7 @@ export class Permits {
       `acquire a permit of ${what}`,
       checkOptions('options', options, WAIT_OPTIONS) && { timeout: options?.timeout },
     );
-    if (this.#take()) return;
+    if (this.#acquire()) return;
     if (deadline.expired) throw deadline.error();
     if (!layout.known) {
       this.#blockInLibrary(deadline);
@@ -88,12 +88,12 @@ export class Permits {
     const looking = this.#looking;
     const words = this.#words;
     let taken = false;
-    while (!taken && looking.until(() => Atomics.load(words, VALUE) !== 0)) taken = this.#take();
+    while (!taken && looking.until(() => Atomics.load(words, VALUE) !== 0)) taken = this.#acquire();
     looking.ended(taken);
     if (taken) return;
     this.#register(1);
     try {
-      while (!(taken = this.#take())) waitWordSync(words, VALUE, 0, deadline);
+      while (!(taken = this.#acquire())) waitWordSync(words, VALUE, 0, deadline);
     } finally {
       this.#register(-1);
       if (!taken) this.#passOn();
@@ -121,7 +121,7 @@ export class Permits {
     stop.signal.addEventListener('abort', leave);
     try {
       for (;;) {
-        while (this.#waitQueue.length > 0 && this.#take()) this.#waitQueue.shift()!.resolve();
+        while (this.#waitQueue.length > 0 && this.#acquire()) this.#waitQueue.shift()!.resolve();
         if (this.#waitQueue.length === 0) break;
         if (layout.known) await this.#change(stop.signal, leave);
         else await delay(LOOK_OFTEN, undefined, { signal: stop.signal, ref: false });

@@ -15,12 +15,12 @@ import { EAGAIN, EBADF, EBUSY, EDEADLK, EILSEQ, EINVAL, ENOTRECOVERABLE, EPERM }
 import { ClosedError, CorruptError, check, type IpcError, invalidArgument, SystemError } from '../system/errors.js';
 import { futexWake } from '../system/futex.js';
 import { native } from '../system/native.js';
-import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, give, take, threadId } from '../system/robust.js';
+import { acquire, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, release, threadId } from '../system/robust.js';
 import { waitWordSync } from '../system/word-wait.js';
 import { Looking } from './looking.js';
 import type { Obstacle } from './wait-queue.js';
 
-const { lockTakeAwaited, lockForget } = native;
+const { lockAcquireAwaited, lockForget } = native;
 
 /** Milliseconds. */
 const UNFAIR_MS = 2;
@@ -69,16 +69,16 @@ export class RobustLock {
     return this.#words[this.#spare] === 0;
   }
   /** One try: 0, -EOWNERDEAD, or why not. */
-  take(): number {
-    return take(this.#id);
+  acquire(): number {
+    return acquire(this.#id);
   }
   /** The same, with the waiters' bit set in the same step. */
-  takeAwaited(): number {
-    return lockTakeAwaited(this.#id);
+  acquireAwaited(): number {
+    return lockAcquireAwaited(this.#id);
   }
   /** 0, -EPERM, or -EILSEQ if it was overwritten. */
-  give(): number {
-    return give(this.#id);
+  release(): number {
+    return release(this.#id);
   }
   /** Gives it up as if this thread had died. */
   abandon(): void {
@@ -97,7 +97,7 @@ export class RobustLock {
     lockForget(this.#id); // EBUSY: held; it goes with the thread
     this.#id = -1;
   }
-  /** Why {@link RobustLock.take} or {@link RobustLock.give} failed. */
+  /** Why {@link RobustLock.acquire} or {@link RobustLock.release} failed. */
   error(result: number): unknown {
     try {
       void this.memory.buffer; // closed, or truncated
@@ -141,7 +141,7 @@ export class Contender {
   #woken = false;
   #claimed = false;
   /** Who is let go first; 0: nobody, or that was done. */
-  #letFirst = 0;
+  #yieldsTo = 0;
   #courteous: boolean;
 
   /** @param timeLeft milliseconds that it can wait at most; who has not the time to let others go first does not */
@@ -149,32 +149,33 @@ export class Contender {
     this.#lock = lock;
     this.#courteous = timeLeft <= 2 * COURTESY;
   }
-  /** One try, as {@link RobustLock.take}; by `otherwise`, if it is not the lock itself that is wanted. */
+  /** One try, as {@link RobustLock.acquire}; by `otherwise`, if it is not the lock itself that is wanted. */
   try(otherwise?: () => number): number {
-    if (!this.#courteous && this.#givesWay()) return EBUSY;
-    const result = otherwise !== undefined ? otherwise() : this.#slept ? this.#lock.takeAwaited() : this.#lock.take();
+    if (!this.#courteous && this.#yields()) return EBUSY;
+    const result =
+      otherwise !== undefined ? otherwise() : this.#slept ? this.#lock.acquireAwaited() : this.#lock.acquire();
     if (result !== EBUSY) this.leave();
     return result;
   }
-  #givesWay(): boolean {
+  #yields(): boolean {
     const { words, index } = this.#lock;
     const claim = words.length === 0 ? 0 : Atomics.load(words, index + SPARE);
-    if (this.#letFirst !== 0) {
+    if (this.#yieldsTo !== 0) {
       // It had its time. If it lives and was not lucky, it will claim again.
-      if (claim === this.#letFirst) Atomics.compareExchange(words, index + SPARE, claim, 0);
-      this.#letFirst = 0;
+      if (claim === this.#yieldsTo) Atomics.compareExchange(words, index + SPARE, claim, 0);
+      this.#yieldsTo = 0;
       this.#courteous = true;
     } else if (claim !== 0 && claim !== threadId()) {
-      this.#letFirst = claim;
+      this.#yieldsTo = claim;
     }
-    return this.#letFirst !== 0;
+    return this.#yieldsTo !== 0;
   }
   /** What to wait for after a try that was {@link EBUSY}. */
   obstacle(): Obstacle {
     const { words, index } = this.#lock;
     if (words.length === 0) throw this.#lock.error(EBADF);
-    if (this.#letFirst !== 0) {
-      return { places: [{ words, index: index + SPARE, expected: this.#letFirst }], limit: COURTESY };
+    if (this.#yieldsTo !== 0) {
+      return { places: [{ words, index: index + SPARE, expected: this.#yieldsTo }], limit: COURTESY };
     }
     let seen = Atomics.load(words, index);
     while ((seen & FUTEX_WAITERS) === 0 && isTaken(seen)) {
@@ -194,7 +195,7 @@ export class Contender {
     const { words, index } = this.#lock;
     if (words.length === 0) throw this.#lock.error(EBADF);
     const { looking } = this.#lock;
-    if (this.#letFirst === 0 && !deadline.expired && looking.until(() => !isTaken(Atomics.load(words, index))))
+    if (this.#yieldsTo === 0 && !deadline.expired && looking.until(() => !isTaken(Atomics.load(words, index))))
       return false;
     looking.sleeps();
     const { places, limit } = this.obstacle();

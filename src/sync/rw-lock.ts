@@ -13,14 +13,14 @@
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { EBUSY, EDEADLK, ENOTRECOVERABLE, EOWNERDEAD } from '../system/errno.js';
 import { ClosedError, CorruptError, SystemError } from '../system/errors.js';
-import { futexWake } from '../system/futex.js';
 import { KeepAlive } from '../system/keep-alive.js';
 import { readOnly } from '../system/read-only.js';
 import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, ROBUST_KIND, threadId } from '../system/robust.js';
-import { type AwaitedWord, hasChanged } from '../system/word-wait.js';
+import type { AwaitedWord } from '../system/word-wait.js';
 import { type Guard, type Guarded, LockGuard } from './guard.js';
 import { Looking } from './looking.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
+import { MAX_READERS, passOn, READER_SLOTS_BYTES, ReaderSlots } from './reader-slots.js';
 import { Contender, checkPlace, isTaken, type LockMemory, place, RobustLock } from './robust-lock.js';
 import { type Attempt, finishSync, type Obstacle, WaitQueue } from './wait-queue.js';
 
@@ -28,9 +28,6 @@ const MAGIC = 0x76637277;
 /** In bytes. */
 const WRITERS = 64;
 const READERS = 128;
-const STRIDE = 64;
-/** How many threads may read at once. */
-const MAX_READERS = 64;
 /** In words, from the beginning. */
 const WRITING = 1;
 /** Of the writers' lock, in words from the beginning. */
@@ -65,7 +62,7 @@ const NOT_RECOVERABLE = 0x7ffffffe;
  */
 export class RwLock implements Disposable {
   /** Bytes that it takes. Its offset must be a multiple of 8. */
-  static readonly byteLength: number = READERS + MAX_READERS * STRIDE;
+  static readonly byteLength: number = READERS + READER_SLOTS_BYTES;
   static {
     readOnly(RwLock, 'byteLength');
   }
@@ -75,8 +72,7 @@ export class RwLock implements Disposable {
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #writers: RobustLock;
-  /** Those that this thread has used so far. */
-  readonly #slots: (RobustLock | undefined)[] = [];
+  readonly #readers: ReaderSlots;
   readonly #own: Disposable | undefined;
   readonly #keepAlive = new KeepAlive();
   readonly #waitQueue = new WaitQueue(this.#keepAlive);
@@ -97,7 +93,6 @@ export class RwLock implements Disposable {
   #writing = false;
   /** Of who writes: what the dead one left is in order again, or nobody had died. */
   #repaired = true;
-  #lastSlot = 0;
   #closed = false;
 
   private constructor(memory: LockMemory, offset: number, what: string, own?: Disposable) {
@@ -107,6 +102,7 @@ export class RwLock implements Disposable {
     this.#words = new Int32Array(memory.buffer);
     this.#base = offset / 4;
     this.#writers = new RobustLock(memory, offset + WRITERS, what);
+    this.#readers = new ReaderSlots(memory, offset + READERS, what);
   }
 
   /**
@@ -280,7 +276,7 @@ export class RwLock implements Disposable {
       obstacle: (): Obstacle => {
         if (this.#writing) return { places: [] };
         if (!full) return contender.obstacle();
-        slots = this.#busyReaders(false);
+        slots = this.#readers.await();
         return { places: slots.length === MAX_READERS ? slots : [elsewhere(this.#words, this.#base)] };
       },
       abandon: () => {
@@ -291,10 +287,10 @@ export class RwLock implements Disposable {
   }
   /** After a writer's death: the guard of whoever must repair, or undefined if the writer had not begun. */
   #recover(): Guard | undefined {
-    const result = this.#writers.take();
+    const result = this.#writers.acquire();
     if (result === EOWNERDEAD && this.#wasWriting()) return this.#beginWrite(true);
     if (result === EOWNERDEAD) this.#writers.markConsistent();
-    if (result === EOWNERDEAD || result === 0) this.#writers.give();
+    if (result === EOWNERDEAD || result === 0) this.#writers.release();
     else if (result !== EBUSY) throw this.#writers.error(result);
     return undefined;
   }
@@ -304,52 +300,27 @@ export class RwLock implements Disposable {
       this.#reading++;
       return true;
     }
-    const slot = this.#takeSlot();
+    const slot = this.#readers.acquire();
     if (slot === undefined) return false;
     // One load decides: a second one could see the next writer where the first one saw nobody yet.
     if ((Atomics.load(this.#words, this.#writers.index) & ~FUTEX_WAITERS) !== 0) {
-      slot.give(); // wakes the writer, should it have seen us
+      slot.release(); // wakes the writer, should it have seen us
       return false;
     }
     // After that load, not before: who releases without repair says so first, and frees the lock then. Once it is said, it stays.
     if (Atomics.load(this.#words, this.#base + OWNER) === NOT_RECOVERABLE) {
-      slot.give();
+      slot.release();
       throw this.#writers.error(ENOTRECOVERABLE);
     }
     this.#slot = slot;
     this.#reading = 1;
     return true;
   }
-  #takeSlot(): RobustLock | undefined {
-    for (let i = 0; i < MAX_READERS; i++) {
-      const index = (this.#lastSlot + i) % MAX_READERS;
-      if (isTaken(Atomics.load(this.#words, this.#readerWord(index)))) continue;
-      const slot = this.#slotAt(index);
-      const result = slot.take();
-      if (result === 0 || result === EOWNERDEAD) {
-        this.#lastSlot = index;
-        return slot;
-      }
-      if (result !== EBUSY && result !== EDEADLK) throw slot.error(result);
-    }
-    return undefined;
-  }
-  #slotAt(index: number): RobustLock {
-    return (this.#slots[index] ??= new RobustLock(
-      this.#memory,
-      this.#base * 4 + READERS + index * STRIDE,
-      this.#what,
-      true,
-    ));
-  }
-  #readerWord(index: number): number {
-    return this.#base + (READERS + index * STRIDE) / 4;
-  }
   #endRead(): void {
     if (--this.#reading > 0) return;
     const slot = this.#slot!;
     this.#slot = undefined;
-    this.#end(slot.give(), slot);
+    this.#end(slot.release(), slot);
   }
 
   // ---- writing
@@ -375,7 +346,7 @@ export class RwLock implements Disposable {
           if (result === EOWNERDEAD && !died) this.#writers.markConsistent();
         }
         // A dead writer had been let in, so who still reads is about to step back.
-        if (!died && this.#busyReaders(true).length > 0) return undefined;
+        if (!died && this.#anyoneReads()) return undefined;
         Atomics.store(this.#words, this.#base + WRITING, 1);
         inside = false;
         return this.#beginWrite(died);
@@ -384,12 +355,12 @@ export class RwLock implements Disposable {
         if (this.#writing) return { places: [] };
         if (!inside) return contender.obstacle();
         if (this.#reading > 0) return { places: [] }; // its end nudges the line
-        slots = this.#busyReaders(false).slice(0, 1);
+        slots = this.#readers.await().slice(0, 1);
         return { places: slots.length === 0 ? [elsewhere(this.#words, this.#base)] : slots };
       },
       abandon: () => {
         contender.leave();
-        if (inside) this.#writers.give();
+        if (inside) this.#writers.release();
         inside = false;
         return undefined;
       },
@@ -404,23 +375,9 @@ export class RwLock implements Disposable {
     this.#repaired = !died;
     return new LockGuard(this.#writeGuarded, died);
   }
-  /** The words of those who read; `justLook`: the first only, and without telling them that somebody waits. */
-  #busyReaders(justLook: boolean): AwaitedWord[] {
-    const busy: AwaitedWord[] = [];
-    const words = this.#words;
-    if (words.length === 0) throw this.#writers.error(0);
-    for (let i = 0; i < MAX_READERS; i++) {
-      const index = this.#readerWord(i);
-      let word = Atomics.load(words, index);
-      while (!justLook && isTaken(word) && (word & FUTEX_WAITERS) === 0) {
-        const found = Atomics.compareExchange(words, index, word, word | FUTEX_WAITERS);
-        word = found === word ? word | FUTEX_WAITERS : found;
-      }
-      if (!isTaken(word)) continue;
-      busy.push({ words, index, expected: word });
-      if (justLook) break;
-    }
-    return busy;
+  #anyoneReads(): boolean {
+    if (this.#words.length === 0) throw this.#writers.error(0); // the memory was closed meanwhile
+    return this.#readers.inUse;
   }
   #endWrite(): void {
     this.#writing = false;
@@ -430,7 +387,7 @@ export class RwLock implements Disposable {
       if (this.#words.length !== 0) Atomics.store(this.#words, this.#base + WRITING, 0);
       else this.#writers.store(4 * WRITING - WRITERS, 0);
     }
-    this.#end(this.#writers.give(), this.#writers);
+    this.#end(this.#writers.release(), this.#writers);
   }
 
   #end(result: number, lock: RobustLock): void {
@@ -441,17 +398,10 @@ export class RwLock implements Disposable {
   #forget(): void {
     if (this.#reading > 0 || this.#writing) return;
     this.#writers.close();
-    for (const slot of this.#slots) slot?.close();
+    this.#readers.close();
   }
 }
 
-/**
- * Whoever slept on readers' words wakes the others who do: when a reader dies, the kernel wakes one, and a writer that waits for that
- * reader sleeps there as well as a reader that waits for a free word.
- */
-function passOn(slots: readonly AwaitedWord[]): void {
-  for (const slot of slots) if (hasChanged(slot)) futexWake(slot.words, slot.index, 0x7fffffff);
-}
 /** A word that has changed already: try again at once. */
 function elsewhere(words: Int32Array, index: number): AwaitedWord {
   return { words, index, expected: ~Atomics.load(words, index) };

@@ -90,7 +90,7 @@ export class Semaphore implements Disposable {
     this.#words = layout.known ? words : NOTHING;
     this.#mapping = mapping;
     this.#memory = memory;
-    this.#permits = new Permits(words, () => this.#take(), this.#keepAlive);
+    this.#permits = new Permits(words, () => this.#acquire(), this.#keepAlive);
   }
 
   /**
@@ -191,7 +191,7 @@ export class Semaphore implements Disposable {
     const words = this.#words;
     const value = words[VALUE]!; // a guess, which the exchange confirms
     if (value > 0 && compareExchange(words, VALUE, value, value - 1) === value) return true;
-    return this.#take();
+    return this.#acquire();
   }
   /** Takes a permit; blocks the thread until there is one. It goes before calls on this object that wait. */
   acquireSync(options?: SyncWaitOptions): void {
@@ -217,7 +217,7 @@ export class Semaphore implements Disposable {
       if (load(words, WAITERS) !== 0) futexWake(words, VALUE, EVERYBODY);
       return;
     }
-    this.#give(count);
+    this.#release(count);
   }
   /** Permits that can be taken, at this moment. */
   get value(): number {
@@ -256,7 +256,7 @@ export class Semaphore implements Disposable {
   }
 
   /** {@link tryAcquire}, whatever the state. */
-  #take(): boolean {
+  #acquire(): boolean {
     this.#checkOpen();
     if (!layout.known) {
       const result = native.semTrywait(this.#all, 0);
@@ -269,7 +269,7 @@ export class Semaphore implements Disposable {
     }
   }
   /** {@link release}, whatever the state. */
-  #give(count: number): void {
+  #release(count: number): void {
     checkInteger('count', count, 1, SEM_VALUE_MAX);
     this.#checkOpen();
     if (!layout.known) {

@@ -9,9 +9,9 @@ declare module './native.js' {
     lockForget(id: number): number;
     /** The number of the lock that the next call is about, and what that gave. */
     readonly lockCall: ArrayBuffer;
-    lockTake(): void;
-    lockTakeAwaited(id: number): number;
-    lockGive(): void;
+    lockAcquire(): void;
+    lockAcquireAwaited(id: number): number;
+    lockRelease(): void;
     lockAbandon(id: number): number;
     lockConsistent(id: number): number;
     lockStore(id: number, offset: number, value: number): number;
@@ -40,17 +40,17 @@ export function threadId(): number {
   return native.gettid();
 }
 
-const { lockTake, lockGive } = native;
+const { lockAcquire, lockRelease } = native;
 const call = new Int32Array(native.lockCall);
 /** One try for the lock of that number: 0, or an errno negated. */
-export function take(id: number): number {
+export function acquire(id: number): number {
   call[0] = id;
-  lockTake();
+  lockAcquire();
   return call[1]!;
 }
 /** Gives it back: 0, {@link EPERM}, or {@link EILSEQ}. */
-export function give(id: number): number {
+export function release(id: number): number {
   call[0] = id;
-  lockGive();
+  lockRelease();
   return call[1]!;
 }

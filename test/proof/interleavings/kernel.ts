@@ -178,11 +178,11 @@ replace('lockRegister', ({ places }, _: object, offset: number, bare: boolean) =
   return places.push({ word: offset / 4, bare, held: false }) - 1;
 });
 replace('lockForget', ({ places }, id: number) => (places[id]?.held === true ? failure('EBUSY') : 0));
-replace('lockTake', (thread) => {
+replace('lockAcquire', (thread) => {
   call[1] = take(thread, call[0]!, 0);
 });
-replace('lockTakeAwaited', (thread, id: number) => take(thread, id, WAITERS));
-replace('lockGive', (thread) => {
+replace('lockAcquireAwaited', (thread, id: number) => take(thread, id, WAITERS));
+replace('lockRelease', (thread) => {
   call[1] = give(thread, call[0]!, 0);
 });
 replace('lockAbandon', (thread, id: number) => give(thread, id, OWNER_DIED));

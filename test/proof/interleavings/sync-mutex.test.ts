@@ -57,7 +57,7 @@ test('Mutex: who was passed over goes first, and is not waited for if it has die
 test('Mutex: the exploration finds a waiter that does not say that it waits, or forgets the others who do', async () => {
   for (const fault of [
     { of: 'while ((seen & FUTEX_WAITERS) === 0 && isTaken(seen))', instead: 'while (false)' },
-    { of: 'this.#slept ? this.#lock.takeAwaited()', instead: 'false ? 0' },
+    { of: 'this.#slept ? this.#lock.acquireAwaited()', instead: 'false ? 0' },
   ]) {
     const faulty = plant('#src/sync/robust-lock.js', fault);
     const grafted = graft('#src/sync/mutex.js', { './robust-lock.js': faulty });

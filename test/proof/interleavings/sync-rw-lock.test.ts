@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { Guard } from 'vecino/sync';
 import { type Conditions, Exclusion } from './exclusion.js';
 import { load, memoryOf, threadIdOf } from './kernel.js';
-import { type Fault, plant } from './planted.js';
+import { type Fault, graft, plant } from './planted.js';
 
 type Module = typeof import('#src/sync/rw-lock.js');
 const production: Module = await load(() => import('#src/sync/rw-lock.js'));
@@ -71,7 +71,12 @@ test('RwLock: a reader that comes while what a dead writer left is spoilt learns
   t.diagnostic(`${play(['reads', 'dies', 'spoils'], { interruptions: 3 })} orders`);
 });
 test('RwLock: whoever waits for a reader to go passes on what woke it', async (t) => {
-  const small = await faulty({ of: 'const MOST = 64;', instead: 'const MOST = 1;' });
+  const slots = plant('#src/sync/reader-slots.js', {
+    of: 'const MAX_READERS = 64;',
+    instead: 'const MAX_READERS = 1;',
+  });
+  const grafted = graft('#src/sync/rw-lock.js', { './reader-slots.js': slots });
+  const small = (await load(() => import(grafted))) as Module;
   t.diagnostic(`${play(['reads', 'reads', 'writes'], { interruptions: 2, kills: anybody }, small)} orders`);
 });
 
@@ -85,13 +90,16 @@ test('RwLock: the exploration finds a reader that decides on two loads', async (
 test('RwLock: the exploration finds a reader that asks too early whether the lock can still be had', async () => {
   const after = 'Atomics.load(this.#words, this.#base + OWNER) === NOT_RECOVERABLE';
   const early = await faulty(
-    { of: 'const slot = this.#takeSlot();', instead: `const spoilt = ${after}; const slot = this.#takeSlot();` },
+    {
+      of: 'const slot = this.#readers.acquire();',
+      instead: `const spoilt = ${after}; const slot = this.#readers.acquire();`,
+    },
     { of: `if (${after})`, instead: 'if (spoilt)' },
   );
   assert.throws(() => play(['reads', 'dies', 'spoils'], { interruptions: 3 }, early), says(/is not told/));
 });
 test('RwLock: the exploration finds a writer that does not look at the readers, or is said to be inside too early', async () => {
-  const blind = await faulty({ of: '!died && this.#busyReaders(true).length > 0', instead: 'false' });
+  const blind = await faulty({ of: '!died && this.#anyoneReads()', instead: 'false' });
   assert.throws(() => play(['reads', 'writes'], { interruptions: 2 }, blind), says(/is inside with/));
   const enter = 'Atomics.store(this.#words, this.#base + WRITING, 1);';
   const hasty = await faulty({ of: 'inside = true;', instead: `inside = true; ${enter}` });
