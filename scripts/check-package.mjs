@@ -32,7 +32,7 @@ try {
     );
   for (const file of files.filter((file) => file.startsWith('package/dist/') && !file.endsWith('/'))) {
     const source = file.replace('package/dist/', 'src/').replace(/(\.d)?\.[jt]s(\.map)?$/, '.ts');
-    assert.ok(existsSync(join(root, source)), `the tarball has ${file}, whose source is gone: remove dist/ and build/`);
+    assert.ok(existsSync(join(root, source)), `the tarball has ${file}, whose source is gone`);
   }
 
   writeFileSync(join(folder, 'package.json'), '{ "name": "stranger", "private": true }');

@@ -124,8 +124,6 @@ function main() {
   if (!values['skip-check']) run('npm', 'run', '--silent', 'check');
 
   step('pack');
-  // Not what a source that is gone has left there.
-  for (const old of ['dist', join('build', 'src.tsbuildinfo')]) rmSync(at(old), { recursive: true, force: true });
   mkdirSync(at('build', 'release'), { recursive: true });
   run('npm', 'pack', '--silent', '--pack-destination', join('build', 'release'));
   run(process.execPath, join('scripts', 'check-package.mjs'), tarball, ...(values['skip-check'] ? ['--offline'] : []));

@@ -4,7 +4,7 @@
 //   NODE=/path/to/another/node to run them with
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +16,7 @@ const [wanted, unwanted] = parts(process.argv.slice(2).filter((word) => !word.st
 const files = readdirSync(compiled, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.js') && (wanted.length === 0 || wanted.some((part) => name.includes(part))))
   .filter((name) => !unwanted.some((part) => name.includes(part)))
+  .filter((name) => existsSync(join(root, 'test', name.replace(/\.js$/, '.ts')))) // not one that was renamed since
   .sort()
   .map((name) => join(compiled, name));
 if (files.length === 0) {

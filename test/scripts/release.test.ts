@@ -136,7 +136,9 @@ describe('Release', { skip: noGit }, () => {
     repository.git('reset', '--quiet', '--hard', 'HEAD~1');
   });
 
-  test('a dry run packs and verifies, and leaves nothing', () => {
+  test('a dry run packs and verifies, without what an older build left in dist, and leaves nothing', () => {
+    mkdirSync(join(repository.folder, 'dist'), { recursive: true });
+    writeFileSync(join(repository.folder, 'dist', 'gone.js'), '');
     const was = repository.state();
     const { status, stdout, stderr } = repository.release('0.2.0-rc.1', '--dry-run');
     assert.equal(status, 0, stderr);
