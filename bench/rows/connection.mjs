@@ -6,6 +6,7 @@ import { eventfd, Readiness } from 'vecino/system';
 import { Deadline } from '../../dist/system/deadline.js';
 import { native } from '../../dist/system/native.js';
 import { heapOf, heapRow, ROUND } from '../harness/heap.mjs';
+import { object } from './process-send.mjs';
 
 /**
  * @typedef {import('../harness/row.js').Row} Row
@@ -175,8 +176,6 @@ function eventPort(from, to, size) {
 }
 
 const record = layout({ id: 'u32', mark: 'u32', name: { utf8: 16 }, tags: { array: { utf8: 8 }, length: 3 } });
-/** @param {number} mark */
-const object = (mark) => ({ id: 123456, mark, name: 'a name of it', tags: ['one', 'two', 'three'] });
 /** @param {string} name @param {any} codec @param {Row['targets']} targets @returns {Row} */
 const objects = (name, codec, targets) => ({
   name,
@@ -184,7 +183,7 @@ const objects = (name, codec, targets) => ({
   about: 'objects { id, name, tags: [3 strings] }, trySend and tryReceive',
   kinds: ['one-way'],
   sizes: [64],
-  against: ['process-send-json'],
+  against: ['process-send-advanced-objects', 'process-send-json-objects'],
   targets,
   async ask(side) {
     const connection = await ask(side, { codec });
@@ -303,7 +302,7 @@ export default [
       ],
     },
   ),
-  objects('connection-msgpack', 'msgpack', [{ kind: 'one-way', against: 'process-send-json', atLeast: 8 }]),
+  objects('connection-msgpack', 'msgpack', [{ kind: 'one-way', against: 'process-send-advanced-objects', atLeast: 8 }]),
   objects('connection-layout', record, [{ kind: 'one-way', metric: 'rate', atLeast: 8e6 }]),
   {
     ...heapRow,

@@ -45,6 +45,25 @@ function strings(size) {
 /** @param {string} message */
 const firstDigit = (message) => message.charCodeAt(0) - 48;
 
+/** The same objects as the rows connection-msgpack and connection-layout send. @param {'json' | 'advanced'} serialization @returns {import('../harness/row.js').Row} */
+function objects(serialization) {
+  const own = {
+    messages: () => ({ plain: object(0), start: object(1), last: object(2) }),
+    mark: (/** @type {any} */ message) => message.mark,
+  };
+  return {
+    name: `process-send-${serialization}-objects`,
+    group: 'Node.js',
+    about: `process.send, ${serialization}, of objects { id, name, tags: [3 strings] }`,
+    kinds: ['one-way'],
+    sizes: [64],
+    ask: (side) => ({ ...port(side.startPeer({ stdio: ['ipc'], serialization }), side.size), ...own }),
+    answer: (side) => ({ ...port(process, side.size), ...own }),
+  };
+}
+/** @param {number} mark */
+export const object = (mark) => ({ id: 123456, mark, name: 'a name of it', tags: ['one', 'two', 'three'] });
+
 /** @param {'json' | 'advanced'} serialization @returns {import('../harness/row.js').Row} */
 function row(serialization) {
   const own = serialization === 'json' ? { messages: strings, mark: firstDigit } : {};
@@ -59,4 +78,4 @@ function row(serialization) {
     answer: (side) => ({ ...port(process, side.size), ...own }),
   };
 }
-export default [row('json'), row('advanced')];
+export default [row('json'), row('advanced'), objects('json'), objects('advanced')];

@@ -185,3 +185,26 @@ for (const [kind, one] of [
     assert.deepEqual(Object.entries(value), [['1023', null]]);
   });
 }
+
+test('MessagePack: texts and keys that differ in one byte anywhere are told apart, however often they come', () => {
+  const texts = ['', '__proto__', 'ñ', '€', '\u{1f980}', '0', '00', '007', '4294967294'];
+  for (let length = 1; length <= 40; length++) {
+    const text = 'abcdefgh'.repeat(5).slice(0, length);
+    texts.push(text, `${text.slice(0, -1)}é`);
+    for (let i = 0; i < length; i++) {
+      for (const other of ['x', '\0', '\x7f']) texts.push(text.slice(0, i) + other + text.slice(i + 1));
+    }
+  }
+  const arrives = (text: string) => {
+    const value = { [text]: text, list: [text] };
+    const bytes = coder.encode(value).slice();
+    const copy = coder.decode(bytes, 0, bytes.length) as typeof value;
+    assert.deepEqual(Object.entries(copy), Object.entries(value));
+  };
+  for (let round = 0; round < 3; round++) {
+    for (const text of texts) {
+      arrives(text);
+      if (round === 1) for (let again = 0; again < 3; again++) arrives(text);
+    }
+  }
+});

@@ -18,9 +18,12 @@ import {
   VIEW,
   viewClasses,
 } from './format.js';
-import { KeyCache } from './key-cache.js';
+import { LONGEST_CACHED, TextCache } from './text-cache.js';
 
 const { fromCharCode } = String;
+/** Apart, so that texts that do not come again leave the keys there. */
+const keys = new TextCache(true);
+const texts = new TextCache(false);
 /** Bytes up to which this beats the call into native code. */
 const SHORT = 16;
 /** A short text if it is ASCII. One call for four characters costs little more than one for one. */
@@ -42,6 +45,7 @@ function ascii(m: Uint8Array, start: number, length: number): string | undefined
 
 export class MsgpackDecoder {
   #source: Uint8Array = new Uint8Array(0);
+  #sourceLength = 0;
   /** The same, not a Buffer, whose slices are others. */
   #memory: Uint8Array = this.#source;
   #data: DataView = new DataView(new ArrayBuffer(0));
@@ -51,12 +55,12 @@ export class MsgpackDecoder {
   #length = 0;
   /** Elements of the arrays that are being read. Each takes a byte at least, so all together are no more than {@link #length}. */
   #open = 0;
-  readonly #keys = new KeyCache();
 
   /** Throws if the bytes are not one value, whole. `memory` is private: it does not change meanwhile. */
   decode(memory: Uint8Array, offset: number, length: number): unknown {
-    if (memory !== this.#source || memory.length !== this.#data.byteLength) {
+    if (memory !== this.#source || memory.length !== this.#sourceLength) {
       this.#source = memory;
+      this.#sourceLength = memory.length;
       this.#memory = Buffer.isBuffer(memory) ? new Uint8Array(memory.buffer, memory.byteOffset, memory.length) : memory;
       this.#data = new DataView(memory.buffer, memory.byteOffset, memory.length);
     }
@@ -190,8 +194,13 @@ export class MsgpackDecoder {
   }
   #text(length: number): string {
     const start = this.#skip(length);
-    if (length > SHORT) return utf8Slice.call(this.#memory, start, start + length);
-    return ascii(this.#memory, start, length) ?? utf8Slice.call(this.#memory, start, start + length);
+    if (length > LONGEST_CACHED || !texts.worthwhile) return this.#decoded(start, length);
+    const text = texts.find(this.#data, start, length);
+    return text ?? texts.keep(this.#data, start, length, this.#decoded(start, length));
+  }
+  #decoded(start: number, length: number): string {
+    const text = length > SHORT ? undefined : ascii(this.#memory, start, length);
+    return text ?? utf8Slice.call(this.#memory, start, start + length);
   }
   #enter(): void {
     if (++this.#depth > MAX_DEPTH) throw new RangeError(`a value of more than ${MAX_DEPTH} levels`);
@@ -225,12 +234,9 @@ export class MsgpackDecoder {
     const length = at < this.#end ? this.#memory[at]! - 0xa0 : -1;
     if (length < 0 || length >= 0x20) return this.#read();
     this.#at = at + 1;
-    this.#skip(length);
-    return this.#keys.find(this.#memory, at + 1, length) ?? this.#keys.add(length, this.#again(at));
-  }
-  #again(at: number): string {
-    this.#at = at;
-    return this.#read() as string;
+    const start = this.#skip(length);
+    const key = keys.find(this.#data, start, length);
+    return key ?? keys.keep(this.#data, start, length, this.#decoded(start, length));
   }
   /** One of the keys is no string: from another language. */
   #realMap(before: object, key: unknown, left: number): Map<unknown, unknown> {
