@@ -11,9 +11,9 @@ export function addCopy(program: Command): void {
   const list = [...transports.values()].map(({ name, summary }) => `  ${name.padEnd(14)} ${summary}`).join('\n');
   program
     .command('copy')
-    .summary('copy a file by two processes, and count what it costs')
+    .summary('copy a file between two processes, and count what it costs')
     .description(
-      'A server process reads SOURCE, a client process writes DESTINATION. Shows what each asked of the kernel.',
+      'A server process reads SOURCE, and a client process writes DESTINATION. Shows the system calls and bytes of each.',
     )
     .argument('<SOURCE>', 'a regular file', path)
     .argument('<DESTINATION>', 'appears whole or not at all, with the mode of SOURCE', path)
@@ -82,7 +82,7 @@ function describe(result: CopyResult): string {
     row('server', server),
     row('client', client),
   ]);
-  const grew = result.sourceGrew ? 'SOURCE grew meanwhile; copied is what it had at the beginning.\n' : '';
+  const grew = result.sourceGrew ? 'SOURCE grew during the copy; its original length was copied.\n' : '';
   return (
     `${formatBytes(result.bytes)} via ${result.via} in ${result.seconds.toFixed(3)} s: ${result.megabytesPerSecond.toFixed(0)} MB/s\n\n` +
     `${table}\n\ncopies per byte: ${result.copiesPerByte.toFixed(2)}\nSHA-256: ${result.sha256.destination} (both files)\n${grew}`

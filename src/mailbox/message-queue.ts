@@ -286,8 +286,8 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   }
   #tooLarge(length: number): MessageTooLargeError {
     return new MessageTooLargeError(
-      `a message of ${length} bytes is too large for '/${this.name}': its messageSize is ${this.#size} bytes, fixed when it was created. ` +
-        `Create it with a larger one; unprivileged, ${describeLimit('fs.mqueue.msgsize_max')}`,
+      `a message of ${length} bytes is too large for message queue '/${this.name}': its messageSize is ${this.#size} bytes, fixed when it was created. ` +
+        `Create it with a larger messageSize; for unprivileged processes ${describeLimit('fs.mqueue.msgsize_max')}`,
       { cause: new SystemError(EMSGSIZE, 'mq_send', { path: `/${this.name}` }) },
     );
   }

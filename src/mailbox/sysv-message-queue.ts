@@ -122,7 +122,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
       throw invalidArgument(
         'ERR_INVALID_ARG_VALUE',
         'key',
-        'a number or { id }: a private queue is found by its id',
+        'a number or { id }: a private queue has no key, so open it by its id',
         key,
       );
     }
@@ -132,7 +132,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
       msgStat(id);
     } catch (error) {
       if (!(error instanceof SystemError) || error.code !== 'EACCES') {
-        const hint = 'There is no queue with that id';
+        const hint = 'No queue has that id';
         throw new SystemError((error as SystemError).errno, 'msgctl', { path: `id ${id}`, hint });
       }
       // It is there, and may be one to be written only.
@@ -321,8 +321,8 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
     }
     if (length > limit) {
       throw tooLarge(
-        `a message of ${length} bytes is too large for ${this.#path()}: it holds ${limit} bytes in all. ` +
-          `Create it with a larger \`limit\`; unprivileged, ${describeLimit('kernel.msgmnb')}`,
+        `a message of ${length} bytes is too large for ${this.#path()}: it holds ${limit} bytes in total. ` +
+          `Create it with a larger \`limit\`; for unprivileged processes ${describeLimit('kernel.msgmnb')}`,
       );
     }
     return false;
@@ -341,7 +341,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
       return new SystemError(EIDRM, syscall, { path, hint: 'The queue was removed' });
     }
     if (result === EACCES) {
-      return new SystemError(result, syscall, { path, hint: "The queue's mode does not allow it to this user" });
+      return new SystemError(result, syscall, { path, hint: "The queue's mode does not allow this to this user" });
     }
     return new SystemError(result, syscall, { path });
   }

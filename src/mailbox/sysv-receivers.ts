@@ -27,7 +27,7 @@ const typeOut = new Float64Array(1);
 export function startWait(id: number, selection: Selection): number {
   return checkStarted(
     native.msgWaitStart(id, selection.type, selection.flags),
-    'Every kind of message that is waited for',
+    'Each different type that receivers wait for',
   );
 }
 /**

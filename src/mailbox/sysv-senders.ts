@@ -14,7 +14,7 @@ import { Pending } from '../system/pending.js';
 
 /** Starts a helper thread that sends a message. Its eventfd. */
 export function startSend(id: number, type: number, bytes: Uint8Array): number {
-  return checkStarted(native.msgSendStart(id, type, bytes), 'A send that waits');
+  return checkStarted(native.msgSendStart(id, type, bytes), 'Each send that waits');
 }
 /** Ends such a send, or interrupts it: `true` if it has sent, `false` if it was interrupted before, or another errno negated. */
 export function finishSend(event: number, cancel: boolean): boolean | number {

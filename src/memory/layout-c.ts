@@ -41,7 +41,7 @@ export function toC(record: RecordField, name: unknown, options: { includes?: bo
   checkOptions('options', options, OPTIONS);
   if (typeof name !== 'string') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'name', 'a string', name);
   if (!IDENTIFIER.test(name) || isReserved(name)) {
-    const expected = 'a C identifier that is no keyword or reserved name';
+    const expected = 'a C identifier that is not a keyword or reserved name';
     throw invalidArgument('ERR_INVALID_ARG_VALUE', 'name', expected, name);
   }
   const tags = new Map<RecordField, string>();

@@ -129,6 +129,6 @@ function misplaced(views: Memory, length: number, base: number, offset: number, 
   if (offset % alignment !== 0) {
     return invalidArgument('ERR_OUT_OF_RANGE', 'offset', `a multiple of the alignment, ${alignment}`, offset);
   }
-  const expected = `such that byteOffset + offset is a multiple of ${atomicAlignment}, for the atomic fields`;
+  const expected = `such that byteOffset + offset is a multiple of ${atomicAlignment}, because of the atomic fields`;
   return invalidArgument('ERR_OUT_OF_RANGE', 'offset', expected, base + offset);
 }

@@ -54,10 +54,10 @@ export class TextField extends Field {
   }
   #writeEncoded(memory: Memory, at: number, value: string): void {
     if (value.includes('\0')) {
-      throw invalidArgument('ERR_INVALID_ARG_VALUE', this.label, 'text without NUL, which would end it', value);
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', this.label, 'text without NUL, which ends a C string', value);
     }
     if (/\p{Surrogate}/u.test(value)) {
-      throw invalidArgument('ERR_INVALID_ARG_VALUE', this.label, 'text without half a surrogate pair', value);
+      throw invalidArgument('ERR_INVALID_ARG_VALUE', this.label, 'text without lone surrogates', value);
     }
     const encoded = encoder.encode(value);
     if (encoded.length > this.size) throw this.#tooLong(value);

@@ -153,8 +153,8 @@ export class SharedMemory implements Disposable {
       fd = shmOpen(plain, constants[readOnly ? 'O_RDONLY' : 'O_RDWR']! | NEVER_WAITS);
     } catch (error) {
       throw hinted(error, plain, {
-        ENOENT: 'No process has created it, or it was unlinked',
-        EACCES: 'It belongs to another user, who must give access by its mode',
+        ENOENT: 'It was not created yet, or it was unlinked. Create it, or use openOrCreate()',
+        EACCES: 'It belongs to another user. Create it with a mode that allows this access',
       });
     }
     return owning(fd, () => {
@@ -163,7 +163,7 @@ export class SharedMemory implements Disposable {
       const { size } = status;
       if (size === 0) {
         throw new CorruptError(
-          `shared memory '${plain}' has no size: its creator is between shm_open and ftruncate, died there, or truncated it. Try again, or unlink it`,
+          `shared memory '${plain}' has no size: its creator has not finished, died before it finished, or truncated it. Try again, or unlink it`,
         );
       }
       checkMappable(size);
@@ -201,21 +201,21 @@ export class SharedMemory implements Disposable {
     checkBoolean('options.readOnly', readOnly);
     const own = dup(fd);
     return owning(own, () => {
-      if (!isKind(fstat(own), 'S_IFREG')) throw notShared(fd, 'it is no memory');
+      if (!isKind(fstat(own), 'S_IFREG')) throw notShared(fd, 'it is not a file that can be mapped');
       let seals: number;
       try {
         seals = fcntl(own, constants['F_GET_SEALS']!);
       } catch (error) {
-        throw notShared(fd, 'it is no memfd', error);
+        throw notShared(fd, 'it is not a memfd', error);
       }
       if ((seals & FIXED_SIZE) !== FIXED_SIZE) {
         throw notShared(
           fd,
-          'it is not sealed against shrinking and growing, so its owner could truncate it at any time',
+          'it is not sealed against shrinking and growing, so another process could truncate it at any time',
         );
       }
       const { size } = fstat(own); // after the seals: it cannot change any more
-      if (size < atLeast) throw notShared(fd, `it has ${size} bytes, and at least ${atLeast} were expected`);
+      if (size < atLeast) throw notShared(fd, `it has ${size} bytes, but at least ${atLeast} are needed`);
       checkMappable(size);
       return new SharedMemory(own, size, null, readOnly);
     });
@@ -287,7 +287,7 @@ function publish(file: NewFile, name: string): void {
   try {
     file.publish(`${FOLDER}/${name}`);
   } catch (error) {
-    throw hinted(error, name, { EEXIST: 'Open it, or unlink it if what made it is gone' }, 'shm_open');
+    throw hinted(error, name, { EEXIST: 'Open it, or unlink it if its creator has ended' }, 'shm_open');
   }
 }
 
@@ -315,7 +315,7 @@ function room(): string {
 function checkMappable(size: number): void {
   if (size > bufferConstants.MAX_LENGTH) {
     throw new SystemError(EFBIG, 'mmap', {
-      hint: `An ArrayBuffer of this Node holds at most ${bufferConstants.MAX_LENGTH} bytes, and ${size} were asked for`,
+      hint: `An ArrayBuffer of this version of Node holds at most ${bufferConstants.MAX_LENGTH} bytes, but ${size} were requested`,
     });
   }
 }
@@ -327,12 +327,12 @@ function checkMemory(size: number, name: string, what: string): void {
   const full = what !== 'memfd' && size > bavail * bsize;
   throw new SystemError(errno[full ? 'ENOSPC' : 'ENOMEM']!, 'fallocate', {
     path: name,
-    hint: full ? room() : `${size} bytes were asked for and ${available} are available`,
+    hint: full ? room() : `${size} bytes were requested, but ${available} are available`,
   });
 }
 function notShared(fd: number, why: string, cause?: unknown): IpcError {
   return new CorruptError(
-    `cannot share memory through descriptor ${fd}: ${why}. Make it with SharedMemory.anonymous()`,
+    `cannot use file descriptor ${fd} as shared memory: ${why}. Create it with SharedMemory.anonymous()`,
     { cause },
   );
 }

@@ -52,7 +52,7 @@ export class SysVSharedMemory implements Disposable {
     const mode = checkMode('options.mode', checkOptions('options', options, CREATE_OPTIONS)!.mode ?? 0o600) & 0o777;
     const available = process.availableMemory(); // 0: it could not be found out
     if (size > available && available > 0) {
-      const hint = `${size} bytes were asked for and ${available} are available`;
+      const hint = `${size} bytes were requested, but ${available} are available`;
       throw new SystemError(12, 'shmget', { path: `key ${key}`, hint });
     }
     const id = attempt(key, () => shmget(number, size, constants['IPC_CREAT']! | constants['IPC_EXCL']! | mode));
@@ -106,11 +106,11 @@ export class SysVSharedMemory implements Disposable {
 }
 
 const hints: Record<string, string> = {
-  EEXIST: 'Open it, or remove it if what made it is gone (ipcs -m, ipcrm -M)',
-  ENOENT: 'No process has created it, or it was removed',
-  EACCES: 'It belongs to another user, who must give access by its mode',
-  EINVAL: 'Its size is beyond kernel.shmmax; raise it with sysctl -w kernel.shmmax=…',
-  ENOSPC: 'There are kernel.shmmni segments already; raise it with sysctl -w kernel.shmmni=…',
+  EEXIST: 'Open it, or remove it if its creator has ended (ipcs -m, ipcrm -M)',
+  ENOENT: 'It was not created yet, or it was removed',
+  EACCES: 'It belongs to another user. Create it with a mode that allows this access',
+  EINVAL: 'The size exceeds kernel.shmmax; raise it with sysctl -w kernel.shmmax=…',
+  ENOSPC: 'The limit of segments, kernel.shmmni, is reached; raise it with sysctl -w kernel.shmmni=…',
 };
 function attempt(key: SysVKey, call: () => number): number {
   try {

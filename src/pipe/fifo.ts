@@ -205,7 +205,7 @@ function persistentOf(options: FifoReaderOptions | undefined): boolean {
 /** The file at `path`, held but not opened, so that looking has no effect on it; an error unless it is a FIFO. */
 function locate(path: string, flags: number): { fd: number; status: FileStatus } {
   const result = native.open(path, O_PATH! | O_CLOEXEC! | flags, 0);
-  if (result === ENOENT) throw new SystemError(result, 'open', { path, hint: 'Make it with Fifo.create() first' });
+  if (result === ENOENT) throw new SystemError(result, 'open', { path, hint: 'Create it with Fifo.create() first' });
   const fd = checkOpen(result, path);
   try {
     const status = fstat(fd);
@@ -218,7 +218,7 @@ function locate(path: string, flags: number): { fd: number; status: FileStatus }
 }
 function refuseOther(mode: number, path: string): void {
   const kind = KINDS.get(mode & S_IFMT!);
-  if (kind !== undefined) throw new IpcError(NOT_A_PIPE, `'${path}' is not a FIFO but ${kind}`);
+  if (kind !== undefined) throw new IpcError(NOT_A_PIPE, `'${path}' is ${kind}, not a FIFO`);
 }
 /** All but S_IFIFO; see inode(7). */
 const KINDS: ReadonlyMap<number, string> = new Map([
@@ -247,7 +247,7 @@ function adopt<T>(fd: number, path: string, make: (fd: number) => T): T {
   } catch (error) {
     close(fd);
     if ((error as IpcError).code !== NOT_A_PIPE) throw error;
-    throw new IpcError(NOT_A_PIPE, `'${path}' is not a FIFO any more`, { cause: error });
+    throw new IpcError(NOT_A_PIPE, `'${path}' was replaced by something that is not a FIFO`, { cause: error });
   }
 }
 /** The error of a call that was about a path of /proc. */

@@ -64,13 +64,13 @@ export function pipe(options?: PipeOptions): Pipe {
 }
 
 function whyNot(result: number, capacity: number): string {
-  if (result !== EPERM) return 'Ask for less';
+  if (result !== EPERM) return 'Request less';
   const limit = setting('pipe-max-size');
   if (capacity > limit) {
     return `Without CAP_SYS_RESOURCE a pipe holds at most fs.pipe-max-size = ${limit} bytes; raise it with: sysctl fs.pipe-max-size=${capacity}`;
   }
   const pages = setting('pipe-user-pages-soft');
-  return `The pipes of this user hold too much together: fs.pipe-user-pages-soft = ${pages} pages; close some, or raise it with sysctl`;
+  return `The pipes of this user exceed fs.pipe-user-pages-soft = ${pages} pages; close some, or raise it with sysctl`;
 }
 function setting(name: string): number {
   try {

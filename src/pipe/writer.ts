@@ -203,5 +203,5 @@ class Job {
 function refusal(result: number, fd: number): SystemError {
   const path = `fd ${fd}`;
   if (result !== EPIPE) return new SystemError(result, 'write', { path });
-  return new SystemError(result, 'write', { path, hint: 'Nobody has the reading end any more; close this one' });
+  return new SystemError(result, 'write', { path, hint: 'No process has the reading end open; close this end' });
 }

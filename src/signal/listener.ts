@@ -42,7 +42,7 @@ let open = false;
 function hold(): void {
   if (open) return;
   check(native.signalListen(descriptors), 'signalfd', {
-    hint: 'Receiving signals takes three descriptors, a thread, and /proc',
+    hint: 'Receiving signals needs three file descriptors, a thread and /proc',
   });
   open = true;
   for (const fd of descriptors) {

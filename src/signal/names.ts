@@ -50,17 +50,17 @@ function nameOf(argument: string, number: number): SignalName {
   throw invalidArgument(
     'ERR_INVALID_ARG_VALUE',
     argument,
-    'a signal that the C library does not keep for itself',
+    'a signal that the C library does not reserve for itself',
     number,
   );
 }
 
-const FAULT = 'a thread gets it for its own fault and cannot go on; V8 and vecino have handlers of their own for it';
-const KERNEL = 'the kernel lets nobody catch, block or ignore it';
+const FAULT = 'the kernel sends it to a thread for a fault of its own; V8 and vecino have their own handlers for it';
+const KERNEL = 'no process can catch, block or ignore it';
 const REFUSED: ReadonlyMap<number, string> = new Map([
   ...['SIGKILL', 'SIGSTOP'].map((name) => [NUMBERS.get(name)!, KERNEL] as const),
   ...['SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP', 'SIGSYS'].map((name) => [NUMBERS.get(name)!, FAULT] as const),
-  [RTMAX - 2, 'vecino uses it to end system calls that block'],
+  [RTMAX - 2, 'vecino uses it to interrupt blocking system calls'],
   [NUMBERS.get('SIGSTKFLT') ?? RTMAX - 3, 'vecino uses it to change the signal masks of threads'],
 ]);
 

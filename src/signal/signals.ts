@@ -79,7 +79,7 @@ function on(name: SignalName | number, handler: (info: SignalInfo) => void): Sig
  */
 function send(pid: number, name: SignalName | number, value?: number): void {
   if (typeof pid === 'number' && !(Number.isInteger(pid) && pid > 0 && pid <= 0x7fffffff)) {
-    const expected = 'the id of one process (0 and negative numbers mean groups: see signals.sendToGroup)';
+    const expected = 'the id of one process (0 and negative numbers are groups: use signals.sendToGroup)';
     throw invalidArgument('ERR_OUT_OF_RANGE', 'pid', expected, pid);
   }
   checkInteger('pid', pid, 1);
@@ -147,8 +147,8 @@ function ignore(name: SignalName | number): void {
     path: signal.name,
     hint:
       errnoName(result) === 'EBUSY'
-        ? 'Node itself listens to it (process.on; child processes: SIGCHLD); remove that listener first'
-        : 'Signals cannot be managed here',
+        ? 'Node.js itself handles it (process.on, or SIGCHLD for child processes); remove that listener first'
+        : 'Signals cannot be received here',
   });
   listener.unsubscribeAll(signal.number);
 }

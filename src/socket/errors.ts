@@ -12,7 +12,7 @@ export class DescriptorsLostError extends SystemError {
   constructor(what: string, received: SocketMessage) {
     super(errno['EMFILE']!, 'recvmsg', {
       path: what,
-      hint: 'Descriptors that came with a message are lost. Its bytes and the others are in `received`. Raise the limit (ulimit -n) or close descriptors',
+      hint: 'Some descriptors of a message are lost; its bytes and the other descriptors are in `received`. Close descriptors, or raise the limit (ulimit -n)',
     });
     this.received = received;
   }
@@ -50,7 +50,7 @@ export function withBytesSent(error: unknown, bytesSent: number): unknown {
   return Object.assign(
     new IpcError(
       'ABORT_ERR',
-      `the send was ended after ${bytesSent} of its bytes had gone; the stream is of no more use`,
+      `the send was aborted after ${bytesSent} of its bytes; the stream is unusable now. Close it`,
       {
         cause: error,
       },

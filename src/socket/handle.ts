@@ -14,7 +14,7 @@ export class Handle implements Remains {
   fd: number;
   /** What it is, for people. */
   readonly kind: string;
-  readonly instead = ', or detach() if only the descriptor is still needed';
+  readonly instead = ', or call detach() to keep only the descriptor';
   /** Whether what waits for it keeps the program running. */
   readonly keepAlive: KeepAlive = new KeepAlive();
   /** What ends with it. Nothing here leads to the socket itself, which could not be dropped then. */

@@ -142,7 +142,7 @@ export class Inbox implements Task<SocketMessage | null> {
     if (cut) {
       rights?.close();
       throw new MessageTooLargeError(
-        `a message that came to ${this.#handle.what} is longer than the ${bytes.length} bytes there is room for; it is lost`,
+        `receive from ${this.#handle.what}: the message was longer than the buffer of ${bytes.length} bytes, and is lost`,
       );
     }
     if (lost) throw new DescriptorsLostError(this.#handle.what, message);
@@ -150,7 +150,7 @@ export class Inbox implements Task<SocketMessage | null> {
   }
   #error(result: number): SystemError {
     const reset = result === ECONNRESET;
-    const hint = 'The peer ended the connection without reading all that it was sent, or its machine reset it';
+    const hint = 'The peer closed the connection before it had read everything, or its machine reset it';
     return new SystemError(result, 'recvmsg', reset ? { path: this.#handle.what, hint } : { path: this.#handle.what });
   }
 }

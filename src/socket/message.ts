@@ -19,7 +19,7 @@ class Rights {
   take(): number[] {
     if (this.#state === 'closed') {
       throw new ClosedError(
-        `the set of descriptors of this message, which nobody had looked at before the message was disposed of, its socket closed, or ${MAX_DESCRIPTORS} more had come, and which`,
+        `this message was disposed of, its socket closed, or ${MAX_DESCRIPTORS} later descriptors received before its \`descriptors\` were read: their set`,
       );
     }
     if (this.#state === 'held') this.#holder.release(this);

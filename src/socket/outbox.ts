@@ -32,14 +32,14 @@ const MAX_BYTES_AT_A_TIME = 1024 * 1024;
 const NONE = new Int32Array(0);
 const nothing = () => {};
 const HINTS: Record<string, string> = {
-  EPIPE: 'The peer has closed the connection, or this side has ended its own direction',
-  ECONNREFUSED: 'Nobody has this address open any more',
-  ECONNRESET: 'The peer ended the connection without reading all that it was sent',
-  EPERM: 'The receiver takes datagrams from one other socket only',
+  EPIPE: 'The peer closed the connection, or this side has ended its sending direction',
+  ECONNREFUSED: 'No process has this address open',
+  ECONNRESET: 'The peer closed the connection before it had read everything',
+  EPERM: 'The receiver is connected, and accepts datagrams from its peer only',
   EBADF: 'One of the descriptors is not open',
-  ENOTCONN: 'Say where to (`to`), or connect first',
-  EDESTADDRREQ: 'Say where to (`to`), or connect first',
-  ETOOMANYREFS: 'Too many descriptors are on their way and not received yet (getrlimit(2), RLIMIT_NOFILE)',
+  ENOTCONN: 'Pass an address in the option `to`, or connect first',
+  EDESTADDRREQ: 'Pass an address in the option `to`, or connect first',
+  ETOOMANYREFS: 'Too many sent descriptors were not received yet (getrlimit(2), RLIMIT_NOFILE)',
   ENOBUFS: 'The kernel has no memory for a message of this size; send smaller ones',
 };
 
@@ -237,7 +237,7 @@ export class Outbox {
         throw invalidArgument(
           'ERR_INVALID_ARG_VALUE',
           'options.to',
-          'left out: only datagram sockets choose a receiver',
+          'left out: only datagram sockets can choose a receiver',
           to,
         );
       }
@@ -255,7 +255,7 @@ export class Outbox {
       throw invalidArgument(
         'ERR_INVALID_ARG_VALUE',
         'options.descriptors',
-        'left out: only Unix sockets carry descriptors',
+        'left out: only Unix sockets can pass descriptors',
         descriptors,
       );
     }
@@ -277,7 +277,7 @@ export class Outbox {
   #watchReceiver(job: Job, own: number): void {
     if (job.elsewhere === undefined) {
       const fd = socket('unix', 'datagram', constants['SOCK_NONBLOCK']!);
-      job.elsewhere = new Handle(fd, 'the room of the receiver');
+      job.elsewhere = new Handle(fd, 'the receive buffer');
       try {
         connect(fd, job.to as Uint8Array);
       } catch (error) {
@@ -294,7 +294,7 @@ export class Outbox {
     if (code === 'EMSGSIZE' || (code === 'ENOBUFS' && this.#type !== 'stream' && length > 1 << 20)) {
       const limit = getsockopt(this.#handle.open(), constants['SOL_SOCKET']!, constants['SO_SNDBUF']!);
       return new MessageTooLargeError(
-        `a message of ${length} bytes is more than ${this.#handle.what} takes: its SO_SNDBUF is ${limit} bytes. Send less, or set sendBufferSize (up to /proc/sys/net/core/wmem_max, and about 4 MiB)`,
+        `a message of ${length} bytes is too large for ${this.#handle.what}: its SO_SNDBUF is ${limit} bytes. Send less, or set sendBufferSize (up to /proc/sys/net/core/wmem_max, and about 4 MiB)`,
         { cause: new SystemError(result, 'sendmsg', { path: this.#handle.what }) },
       );
     }

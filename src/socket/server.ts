@@ -136,7 +136,7 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
       const code = errnoName(fd);
       if (code !== 'EMFILE' && code !== 'ENFILE') throw new SystemError(fd, 'accept4', { path });
       const hint =
-        'The connection goes on waiting: close descriptors, or raise the limit (ulimit -n), before the next try';
+        'The connection stays in the backlog: close descriptors, or raise the limit (ulimit -n), and accept again';
       throw new SystemError(fd, 'accept4', { path, hint });
     }
   }

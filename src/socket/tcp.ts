@@ -120,7 +120,7 @@ function checkNumeric(host: unknown): string {
   if (text === 'localhost') return LOOPBACK;
   if (isIP(text) !== 0) return text;
   const expected =
-    'a numeric IPv4 or IPv6 address here, since looking up a name has to wait (resolve it with dns.promises.lookup)';
+    'a numeric IPv4 or IPv6 address, because a name lookup would block (resolve the name with dns.promises.lookup first)';
   throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.host', expected, host);
 }
 function checkFlag(argument: string, value: unknown): void {
@@ -153,9 +153,9 @@ function listenTcp(options: TcpListenOptions = {}): TcpServer {
 }
 function bindOrListen(call: () => void, host: string, port: number): void {
   const hints: Record<string, string> = {
-    EADDRINUSE: 'Another socket has this port; choose another, or 0 for any that is free',
-    EADDRNOTAVAIL: 'This machine has no such address',
-    EACCES: 'Ports below 1024 need a privilege',
+    EADDRINUSE: 'Another socket uses this port; choose another, or 0 for any free one',
+    EADDRNOTAVAIL: 'No interface of this machine has this address',
+    EACCES: 'Ports below 1024 need root or CAP_NET_BIND_SERVICE',
   };
   try {
     call();
@@ -201,9 +201,9 @@ function begin(host: string, { port, noDelay, keepAlive }: Plan): { fd: number; 
 }
 function refusal(result: number, host: string, port: number): SystemError {
   const hints: Record<string, string> = {
-    ECONNREFUSED: 'Nobody listens there',
-    EHOSTUNREACH: 'There is no way to this host',
-    ENETUNREACH: 'There is no way to this network',
+    ECONNREFUSED: 'No process listens there',
+    EHOSTUNREACH: 'There is no route to this host',
+    ENETUNREACH: 'There is no route to this network',
     ETIMEDOUT: 'The host does not answer',
   };
   const hint = hints[errnoName(result)];

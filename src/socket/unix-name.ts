@@ -50,7 +50,7 @@ export function bindName(fd: number, name: string, mode: number, address: Uint8A
     if (result < 0) {
       throw new SystemError(result, 'bind', {
         path: name,
-        hint: result === EADDRINUSE ? 'Another socket has this name' : undefined,
+        hint: result === EADDRINUSE ? 'Another socket uses this name' : undefined,
       });
     }
     return new UnixName(name);
@@ -80,7 +80,7 @@ function takeOver(fd: number, name: string, address: Uint8Array): void {
         rename(name, aside);
       } catch (error) {
         if (!(error instanceof SystemError)) throw error;
-        const hint = 'The dead socket there could not be removed';
+        const hint = 'A dead socket has this name and could not be removed';
         throw new SystemError(error.errno, 'rename', { path: name, hint, cause: error });
       }
       if (probe(aside) !== 'ECONNREFUSED') {
@@ -110,19 +110,19 @@ function refuseUnlessStale(name: string): void {
   if (!isSocket)
     throw new SystemError(EADDRINUSE, 'bind', {
       path: name,
-      hint: 'There is a file that is no socket; it was left alone',
+      hint: 'A file that is not a socket has this name; it was left alone',
     });
   const found = probe(name);
   if (found === 'ECONNREFUSED' || found === 'ENOENT') return;
   throw found === 'EACCES'
     ? new SystemError(EADDRINUSE, 'bind', {
         path: name,
-        hint: 'Whether its owner lives cannot be told: no permission to connect',
+        hint: 'A socket has this name, and without permission to connect it is unknown whether its owner lives',
       })
     : inUse(name);
 }
 function inUse(name: string): SystemError {
-  return new SystemError(EADDRINUSE, 'bind', { path: name, hint: 'A living process has a socket there' });
+  return new SystemError(EADDRINUSE, 'bind', { path: name, hint: 'A running process has a socket there' });
 }
 /** How a connection to the file goes: `ECONNREFUSED` if nobody has the socket open. */
 function probe(path: string): string {
@@ -147,7 +147,7 @@ function lockFolder(name: string): number {
   try {
     folder = open(path, constants['O_RDONLY']! | constants['O_DIRECTORY']!);
   } catch (cause) {
-    const hint = 'The socket there is dead, but its folder cannot be locked to take it over; remove the file';
+    const hint = 'A dead socket has this name, but its folder cannot be locked to replace it; remove the file';
     throw new SystemError(EADDRINUSE, 'bind', { path: name, hint, cause });
   }
   const end = performance.now() + GIVE_UP_MS;
@@ -156,7 +156,7 @@ function lockFolder(name: string): number {
       close(folder);
       throw new SystemError(EADDRINUSE, 'bind', {
         path: name,
-        hint: `Somebody holds a lock (flock) on its folder, so the dead socket there was left`,
+        hint: `A dead socket has this name, but another process holds a lock (flock) on its folder; remove the file`,
       });
     }
     pause(1);
@@ -166,6 +166,6 @@ function lockFolder(name: string): number {
 function bindHint(result: number): string | undefined {
   const code = errnoName(result);
   if (code === 'ENOENT') return 'Its folder does not exist';
-  if (code === 'EACCES') return 'No permission to make a file there';
+  if (code === 'EACCES') return 'No permission to create a file in this folder';
   return undefined;
 }

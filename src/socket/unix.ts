@@ -69,7 +69,7 @@ export class UnixSocket extends Socket {
   credentials(): Credentials {
     const found = peerCredentials(this.fd);
     if (found.uid === 0xffffffff) {
-      throw new UnsupportedError(`${this.handle.what} has no one peer whose credentials could be told`);
+      throw new UnsupportedError(`${this.handle.what} has no credentials: it has no single peer`);
     }
     return found;
   }
@@ -116,7 +116,9 @@ export class UnixDatagramServer extends UnixSocket {
     this.handle.open();
     const socket = this.tryAccept();
     if (socket !== undefined) return socket;
-    throw new UnsupportedError(`${this.handle.what} has no connections to wait for; it was accepted itself already`);
+    throw new UnsupportedError(
+      `${this.handle.what} has no connections to accept: a datagram server is accepted once, as itself`,
+    );
   }
   /** This socket itself, the first time; `undefined` after that. */
   tryAccept(): UnixSocket | undefined {
@@ -129,7 +131,9 @@ export class UnixDatagramServer extends UnixSocket {
   acceptSync(): UnixSocket {
     const socket = this.tryAccept();
     if (socket !== undefined) return socket;
-    throw new UnsupportedError(`${this.handle.what} has no connections to wait for; it was accepted itself already`);
+    throw new UnsupportedError(
+      `${this.handle.what} has no connections to accept: a datagram server is accepted once, as itself`,
+    );
   }
 }
 
@@ -197,11 +201,11 @@ class Connecting {
   }
   #error(result: number): SystemError {
     const hints: Record<string, string> = {
-      ENOENT: 'Nobody listens there: no such socket file',
-      ECONNREFUSED: 'Nobody listens there; if there is a file, its owner is gone',
+      ENOENT: 'No process listens there: there is no such socket file',
+      ECONNREFUSED: 'No process listens there; if the file exists, its owner has ended',
       EPROTOTYPE: `The socket there is not of the type '${this.#type}'`,
-      EACCES: 'The permissions of the socket file or of its folder forbid it',
-      EPERM: 'The receiver takes datagrams from one other socket only',
+      EACCES: 'The permissions of the socket file or of its folder do not allow it',
+      EPERM: 'The receiver is connected, and accepts datagrams from its peer only',
     };
     const hint = hints[errnoName(result)];
     return new SystemError(result, 'connect', { path: this.#path, hint });

@@ -87,7 +87,7 @@ export class Barrier implements Disposable {
     this.parties = this.#words[this.#base + PARTIES]!;
     readOnly(this, 'parties');
     if (!whole || this.parties < 1 || this.parties > MAX_PARTICIPANTS) {
-      throw new CorruptError(`there is no ${what}. Make it with Barrier.create()`);
+      throw new CorruptError(`there is no ${what}. Create it with Barrier.create()`);
     }
   }
 
@@ -124,7 +124,12 @@ export class Barrier implements Disposable {
     try {
       const barrier = new Barrier(memory, NAMED_OFFSET, `barrier '${name}'`, memory);
       if (barrier.parties === parties) return barrier;
-      throw invalidArgument('ERR_INVALID_ARG_VALUE', 'parties', `${barrier.parties}, as it was made for`, parties);
+      throw invalidArgument(
+        'ERR_INVALID_ARG_VALUE',
+        'parties',
+        `${barrier.parties}, as the barrier was created with`,
+        parties,
+      );
     } catch (error) {
       memory.close();
       throw error;
@@ -214,7 +219,7 @@ export class Barrier implements Disposable {
       leave();
       if ((state & BROKEN) !== 0) throw this.#dead();
       if (roundOf(state) === ((round + NEXT_ROUND) | 0)) return false;
-      throw new PeerDiedError(`${this.#what} was reset while this party waited`);
+      throw new PeerDiedError(`${this.#what} was reset while this party waited. Wait again`);
     };
     return {
       try: () => {
@@ -353,7 +358,9 @@ export class Barrier implements Disposable {
     return this.#base + (SLOTS + i * STRIDE) / 4;
   }
   #dead(): PeerDiedError {
-    return new PeerDiedError(`a party of ${this.#what} died while it waited. Call reset() once all have been told`);
+    return new PeerDiedError(
+      `a party of ${this.#what} died while it waited. Call reset() when all parties have got this error`,
+    );
   }
   #use(): void {
     if (this.#closed) throw new ClosedError(this.#what);

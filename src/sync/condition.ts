@@ -95,7 +95,7 @@ export class Condition implements Disposable {
   static at(memory: LockMemory, offset = 0): Condition {
     const checked = checkPlace(memory, offset, Condition.byteLength);
     if (Atomics.load(new Int32Array(checked.buffer), offset / 4) !== MAGIC) {
-      throw new CorruptError(`there is no ${place('condition', checked, offset)}. Make it with Condition.create()`);
+      throw new CorruptError(`there is no ${place('condition', checked, offset)}. Create it with Condition.create()`);
     }
     return new Condition(checked, offset, place('condition', checked, offset));
   }

@@ -216,7 +216,7 @@ export class FileLock implements Disposable {
       if (this.#inTheWay(range, kind, 0)) {
         throw new SystemError(EDEADLK, 'fcntl', {
           path: this.path,
-          hint: 'This FileLock holds a lock there already; blocking the thread would never release it',
+          hint: 'This FileLock holds a lock on that range already, and a blocked thread could never release it',
         });
       }
       if (!this.#attempt(kind, range)) {

@@ -81,6 +81,6 @@ export class LockGuard implements Guard {
 
 export function notHeld(): SystemError {
   return new SystemError(EPERM, 'release', {
-    hint: 'The lock is not held, or not by this thread: only who took it can give it back, and once',
+    hint: 'The lock is not held by this thread. Only the thread that acquired it can release it, once',
   });
 }

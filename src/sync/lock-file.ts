@@ -29,7 +29,7 @@ export function openLockFile(path: string, options: FileLockOpenOptions): number
   const fd = openOrMake(path, create, readOnly, mode);
   if (isKind(fstat(fd), 'S_IFREG')) return fd;
   close(fd);
-  throw new SystemError(EINVAL, 'open', { path, hint: 'Only regular files are locked' });
+  throw new SystemError(EINVAL, 'open', { path, hint: 'Only regular files can be locked' });
 }
 function openOrMake(path: string, create: boolean, readOnly: boolean, mode: number): number {
   // O_NONBLOCK: a FIFO must not keep the thread here. It says nothing about locks.
@@ -37,8 +37,8 @@ function openOrMake(path: string, create: boolean, readOnly: boolean, mode: numb
   const hinted = (error: unknown) => {
     if (!(error instanceof SystemError)) return error;
     const hint = {
-      ENOENT: 'Create it first, or say `create: true`',
-      EACCES: readOnly ? undefined : 'Without permission to write, shared locks can be had with `readOnly: true`',
+      ENOENT: 'Create it first, or pass `create: true`',
+      EACCES: readOnly ? undefined : 'Without permission to write, pass `readOnly: true` for shared locks',
     }[errnoName(error.errno)];
     return hint === undefined ? error : new SystemError(error.errno, error.syscall, { path, hint });
   };

@@ -25,7 +25,7 @@ export function whyNot(kind: number): string | undefined {
     if ((rest & SHARED) === 0) missing.push('pthread_mutexattr_setpshared(…, PTHREAD_PROCESS_SHARED)');
     if ((rest & ROBUST) === 0) missing.push('pthread_mutexattr_setrobust(…, PTHREAD_MUTEX_ROBUST)');
     if ((rest & (INHERIT | CEILING)) !== 0) missing.push('pthread_mutexattr_setprotocol(…, PTHREAD_PRIO_NONE)');
-    return `The C program that made it must call ${missing.join(' and ')} before pthread_mutex_init`;
+    return `The C program that initialised it must call ${missing.join(' and ')} before pthread_mutex_init`;
   }
-  return 'Make it with Mutex.create(), or in C with pthread_mutexattr_setpshared and pthread_mutexattr_setrobust';
+  return 'Create it with Mutex.create(), or in C with pthread_mutexattr_setpshared and pthread_mutexattr_setrobust';
 }

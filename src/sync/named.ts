@@ -101,6 +101,6 @@ function isWhole(memory: SharedMemory, kind: NamedKind, bytes: number, end: numb
   const { name } = memory;
   memory.close();
   throw new CorruptError(
-    `shared memory '${name}' holds no ${kind} of this version of vecino. Unlink it if nobody uses it, or take another name`,
+    `shared memory '${name}' holds no ${kind} of this version of vecino. Unlink it if no process uses it, or use another name`,
   );
 }

@@ -15,7 +15,7 @@ import { Looking } from './looking.js';
 /** Milliseconds between looks where the C library's layout is not known, so that nothing can be waited for. */
 const LOOK_OFTEN = 5;
 /** Why a wait ends that nobody needs any more. Not an error: nobody sees it. */
-const LEFT = 'nobody waits any more';
+const LEFT = 'the wait has ended';
 
 interface Waiter {
   resolve(): void;

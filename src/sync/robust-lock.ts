@@ -112,20 +112,26 @@ export class RobustLock {
 function lockError(result: number, what: string): IpcError {
   switch (result) {
     case EDEADLK:
-      return new SystemError(result, 'lock', { path: what, hint: 'This thread holds it already: release it first' });
+      return new SystemError(result, 'lock', {
+        path: what,
+        hint: 'This thread holds the lock already: release it first',
+      });
     case EPERM:
-      return new SystemError(result, 'release', { path: what, hint: 'It is not held by this thread' });
+      return new SystemError(result, 'release', { path: what, hint: 'This thread does not hold the lock' });
     case ENOTRECOVERABLE:
       return new SystemError(result, 'lock', {
         path: what,
-        hint: 'Its owner died, and who came next released it without markConsistent(). Make it anew, with what it protects',
+        hint: 'Its owner died, and the next owner released it without markConsistent(). Create the lock and its data again',
       });
     case EAGAIN:
-      return new SystemError(result, 'lock', { path: what, hint: 'A thread can hold 2048 robust locks at once' });
+      return new SystemError(result, 'lock', {
+        path: what,
+        hint: 'A thread can hold at most 2048 robust locks at once',
+      });
     case EINVAL:
     case EILSEQ:
       return new CorruptError(
-        `${what} was overwritten by another process; nothing that it protects can be relied on. Make it anew`,
+        `${what} was overwritten by another process, so its data may be inconsistent. Create the lock and its data again`,
       );
     default:
       return new SystemError(result, 'lock', { path: what });
@@ -247,11 +253,11 @@ export function checkPlace(memory: unknown, offset: unknown, bytes: number): Loc
     throw invalidArgument(
       'ERR_OUT_OF_RANGE',
       'offset',
-      `at most ${byteLength - bytes}, for ${bytes} bytes must follow`,
+      `at most ${byteLength - bytes}, because ${bytes} bytes must follow`,
       offset,
     );
   }
   if (memory instanceof SharedMemory && memory.readOnly)
-    throw invalidArgument('ERR_INVALID_ARG_VALUE', 'memory', 'memory that can be written', memory);
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', 'memory', 'writable memory', memory);
   return memory;
 }

@@ -124,7 +124,7 @@ export class RwLock implements Disposable {
     const checked = checkPlace(memory, offset, RwLock.byteLength);
     const words = new Int32Array(checked.buffer, offset, RwLock.byteLength / 4);
     if (Atomics.load(words, 0) !== MAGIC || words[KIND] !== ROBUST_KIND) {
-      throw new CorruptError(`there is no ${place('rwlock', checked, offset)}. Make it with RwLock.create()`);
+      throw new CorruptError(`there is no ${place('rwlock', checked, offset)}. Create it with RwLock.create()`);
     }
     return new RwLock(checked, offset, place('rwlock', checked, offset));
   }
@@ -227,7 +227,7 @@ export class RwLock implements Disposable {
       if (!mine) return undefined;
       return new SystemError(EDEADLK, 'lock', {
         path: this.#what,
-        hint: 'This thread holds it already: release that first',
+        hint: 'This thread holds the lock already: release it first',
       });
     });
   }

@@ -175,7 +175,7 @@ export class Semaphore implements Disposable {
     else if (layout.known && words[MARK] !== SHARED_MARK) {
       throw noSemaphore(
         `offset ${offset} of the memory`,
-        'Give a value to make one, or use sem_init(3) with pshared 1',
+        'Pass a value to create one, or use sem_init(3) with pshared 1',
       );
     }
     return new Semaphore(words, what, null, undefined, checked);
@@ -282,7 +282,7 @@ export class Semaphore implements Disposable {
       if (value > SEM_VALUE_MAX - count) {
         throw new SystemError(EOVERFLOW, 'sem_post', {
           path: this.#what,
-          hint: `It has ${value} permits, ${count} more would be beyond SEM_VALUE_MAX (${SEM_VALUE_MAX}). None was given`,
+          hint: `It has ${value} permits; ${count} more would exceed SEM_VALUE_MAX (${SEM_VALUE_MAX}). None was released`,
         });
       }
     } while (compareExchange(this.#words, VALUE, value, value + count) !== value);
@@ -294,7 +294,7 @@ export class Semaphore implements Disposable {
     this.#mapping?.check(); // truncated?
     if (this.#memory instanceof SharedMemory) this.#memory.check();
     throw new CorruptError(
-      `${this.#what} was overwritten: its words are ${[...this.#words.subarray(0, 3)].map((word) => `0x${(word >>> 0).toString(16)}`).join(' ')}. Make it anew`,
+      `${this.#what} was overwritten: its words are ${[...this.#words.subarray(0, 3)].map((word) => `0x${(word >>> 0).toString(16)}`).join(' ')}. Create it again`,
     );
   }
   #checkOpen(): void {
@@ -309,15 +309,15 @@ function label(name: string): string {
 function checkValue(value: number): void {
   checkInteger('value', value, 0, SEM_VALUE_MAX);
 }
-function noSemaphore(what: string, hint = 'Unlink it, and create it anew'): CorruptError {
-  return new CorruptError(`${what} holds no semaphore that processes share. ${hint}`);
+function noSemaphore(what: string, hint = 'Unlink it, and create it again'): CorruptError {
+  return new CorruptError(`${what} holds no process-shared semaphore. ${hint}`);
 }
 function namedSemaphoreError(error: unknown, name: string): unknown {
   if (!(error instanceof SystemError)) return error;
   const hints: Record<string, string> = {
-    EEXIST: 'Open it, or unlink it if what made it is gone',
-    ENOENT: 'No process has created it, or it was unlinked',
-    EACCES: 'It belongs to another user, who must give access by its mode',
+    EEXIST: 'Open it, or unlink it if its creator has ended',
+    ENOENT: 'It was not created yet, or it was unlinked',
+    EACCES: 'It belongs to another user. Create it with a mode that allows this access',
     EPERM: 'It belongs to another user',
     ELOOP: 'It is a symbolic link, which a semaphore never is',
     ENOSPC: 'There is no room left in /dev/shm',

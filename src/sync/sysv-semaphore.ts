@@ -132,7 +132,7 @@ export class SysVSemaphore implements Disposable {
       return new SysVSemaphore(id, whenReady(id).count);
     } catch (error) {
       if (!(error instanceof SystemError && error.code === 'EIDRM')) throw error;
-      throw new SystemError(EINVAL, 'semctl', { path: `id ${id}`, hint: 'There is no set with that id' });
+      throw new SystemError(EINVAL, 'semctl', { path: `id ${id}`, hint: 'No set has that id' });
     }
   }
 

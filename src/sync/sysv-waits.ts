@@ -84,7 +84,7 @@ export class Waits {
         }
         line.waiters.shift()!.reject(
           new SystemError(result, 'pthread_create', {
-            hint: 'Each operation that is waited for needs a thread and a descriptor',
+            hint: 'Each pending operation needs a thread and a file descriptor',
           }),
         );
       } else this.#settle(line, result);

@@ -19,7 +19,7 @@ const registry = new FinalizationRegistry((remains: Remains) => {
   const article = /^[aeio]/i.test(remains.what) ? 'An' : 'A'; // a Unix socket
   process.emitWarning(`${article} ${remains.what} was dropped without close()`, {
     code: 'VECINO_NOT_CLOSED',
-    detail: `It has been closed now. Use close() or \`using\`${remains.instead ?? ''}.`,
+    detail: `It was closed now. Call close() or declare it with \`using\`${remains.instead ?? ''}.`,
   });
 });
 

@@ -23,11 +23,11 @@ export function epollCreate(): number {
 
 const OPERATIONS = { add: 'EPOLL_CTL_ADD', modify: 'EPOLL_CTL_MOD', remove: 'EPOLL_CTL_DEL' } as const;
 const HINTS: Readonly<Record<string, string>> = {
-  EEXIST: 'It is registered already; modify() changes what it is watched for',
+  EEXIST: 'It is registered already; use modify() to change its events',
   ENOENT: 'It is not registered; add() it first',
-  EPERM: 'Regular files and directories are always ready; epoll does not take them, select and poll do',
-  EBADF: 'It is not open (any more)',
-  ELOOP: 'Epoll descriptors may watch each other neither in a circle nor more than five deep',
+  EPERM: 'Regular files and directories are always ready. epoll does not accept them; use select or poll',
+  EBADF: 'The descriptor is not open',
+  ELOOP: 'Epoll descriptors must not watch each other in a circle or more than five levels deep',
   ENOSPC: 'The limit of /proc/sys/fs/epoll/max_user_watches is reached',
   EINVAL:
     'An epoll cannot watch itself, and an exclusive registration can be neither modified, nor one-shot, nor of another epoll',

@@ -74,7 +74,7 @@ export class SystemError extends IpcError {
 /** The `timeout` of a wait ran out; nothing was done. */
 export class TimeoutError extends IpcError {
   constructor(what: string, milliseconds: number) {
-    super('ERR_VECINO_TIMEOUT', `${what}: not possible within ${Math.ceil(milliseconds)} ms`);
+    super('ERR_VECINO_TIMEOUT', `${what}: timed out after ${Math.ceil(milliseconds)} ms`);
   }
   static {
     TimeoutError.prototype.name = 'TimeoutError';

@@ -89,7 +89,7 @@ export function startFileLock(fd: number, kind: FileLockKind, start: number, len
   const event = native.fileLockStart(fd, types[kind], start, length);
   if (event >= 0) return event;
   throw new SystemError(event, 'pthread_create', {
-    hint: 'Each lock that is waited for needs a thread and a descriptor',
+    hint: 'Each pending lock needs a thread and a file descriptor',
   });
 }
 /** Ends the wait, interrupting it if `cancel`: 0 if the lock was had (also when cancelled too late), or an errno negated. */
@@ -98,9 +98,9 @@ export function finishFileLock(event: number, cancel: boolean): number {
 }
 
 const hints: Record<string, string> = {
-  EBADF: 'An exclusive lock needs a file opened for writing, a shared one a file opened for reading',
-  ENOLCK: 'The kernel, or the lock service of a network file system, has no room for another lock',
-  EINVAL: 'The file system, or the kernel (before Linux 3.15), has no open-file-description locks',
+  EBADF: 'An exclusive lock needs a file opened for writing, a shared lock one opened for reading',
+  ENOLCK: 'The kernel, or the lock service of a network file system, has no memory for another lock',
+  EINVAL: 'The file system, or a kernel before Linux 3.15, does not support open file description locks',
   EOVERFLOW: 'The range ends beyond what the file system can address',
 };
 /** The error of a lock that was refused for another reason than somebody else's lock. */

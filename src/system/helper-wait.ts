@@ -12,7 +12,7 @@ export function checkStarted(event: number, what: string): number {
   const code = event < 0 ? errnoName(event) : '';
   if (code === 'EMFILE' || code === 'ENFILE') {
     return check(event, 'eventfd', {
-      hint: `${what} needs a descriptor; close some, or raise the limit (\`ulimit -n\`, now ${getrlimit('RLIMIT_NOFILE')})`,
+      hint: `${what} needs a file descriptor; close some, or raise the limit (\`ulimit -n\`, now ${getrlimit('RLIMIT_NOFILE')})`,
     });
   }
   return check(event, 'pthread_create', { hint: `${what} needs a thread` });

@@ -16,7 +16,7 @@ declare module './native.js' {
 export function inotifyInit(flags = 0): number {
   const result = native.inotifyInit(checkFlags('flags', flags) | constants['IN_CLOEXEC']!);
   if (errnoName(result) !== 'EMFILE') return check(result, 'inotify_init1');
-  const hint = 'Either the limit of descriptors is reached, or /proc/sys/fs/inotify/max_user_instances';
+  const hint = 'Close file descriptors (ulimit -n), or raise /proc/sys/fs/inotify/max_user_instances';
   return check(result, 'inotify_init1', { hint });
 }
 /** Watches a file for `mask`, a set of `IN_…`: the number of the watch. */

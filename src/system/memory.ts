@@ -74,8 +74,8 @@ export function mapping(buffer: ArrayBuffer, slot: number, name: string): Mappin
       if (damage === 0) return;
       throw new CorruptError(
         (damage & TRUNCATED) !== 0
-          ? `${name} was truncated by another process while it was mapped; its bytes are lost. Close it and create it anew`
-          : `${name} was written to although it is mapped read-only; the write reached nobody else. Open it without readOnly to write`,
+          ? `${name} was truncated by another process while it was mapped; its bytes are lost. Close it and create it again`
+          : `${name} is mapped read-only, but this process wrote to it; no other process sees that write. Open it without readOnly to write`,
       );
     },
     unmap() {

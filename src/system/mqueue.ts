@@ -82,16 +82,16 @@ export function mqOpen(
 function whyNot(number: number, maxMessages: number, messageSize: number): string | undefined {
   switch (number) {
     case errno['ENOENT']:
-      return 'There is no queue of that name: create it first';
+      return 'No queue has that name: create it first';
     case errno['EEXIST']:
-      return 'There is a queue of that name already: open it, or unlink it first';
+      return 'A queue of that name exists already: open it, or unlink it first';
     case errno['EACCES']:
-      return "The queue's mode does not allow this user what was asked for";
+      return "The queue's mode does not allow this access to this user";
     case errno['EINVAL']:
     case errno['EOVERFLOW']:
       return tooLarge(maxMessages, messageSize);
     case errno['ENOSPC']:
-      return `There are as many queues as may be: ${describeLimit('fs.mqueue.queues_max')}, or unlink queues that nobody needs`;
+      return `The limit of queues is reached: ${describeLimit('fs.mqueue.queues_max')}, or unlink unused queues`;
     case errno['EMFILE']:
       return outOfQueueBytes(maxMessages, messageSize);
     case errno['ENOSYS']:
@@ -112,20 +112,20 @@ function tooLarge(maxMessages: number, messageSize: number): string {
   };
   examine('maxMessages', maxMessages, 'fs.mqueue.msg_max', HARD_MAX_MESSAGES);
   examine('messageSize', messageSize, 'fs.mqueue.msgsize_max', HARD_MESSAGE_SIZE);
-  return reasons.join('. ') || `${maxMessages} messages of ${messageSize} bytes are too many`;
+  return reasons.join('. ') || `${maxMessages} messages of ${messageSize} bytes are too large together`;
 }
 /** EMFILE has two causes: no descriptor is free, or the bytes of this user's queues are used up. */
 function outOfQueueBytes(maxMessages: number, messageSize: number): string {
   try {
     close(eventfd());
   } catch {
-    return `This process has as many descriptors as it may (RLIMIT_NOFILE, ${getrlimit('RLIMIT_NOFILE')}): close some, or raise it with \`ulimit -n NUMBER\``;
+    return `This process has reached its limit of file descriptors (RLIMIT_NOFILE, ${getrlimit('RLIMIT_NOFILE')}): close some, or raise it with \`ulimit -n NUMBER\``;
   }
   // The kernel counts the room for the messages, a pointer for each, and a tree node for each priority (mq_overview(7)).
   const needed = maxMessages * (messageSize + 8) + Math.min(maxMessages, MAX_PRIORITY + 1) * 48;
   return (
     `RLIMIT_MSGQUEUE is ${getrlimit('RLIMIT_MSGQUEUE')} bytes for all queues of this user, and this one needs ${needed}: ` +
-    'make it smaller, unlink queues that nobody needs, or raise the limit with `ulimit -q BYTES` before the program starts (`prlimit --pid PID --msgqueue=BYTES` while it runs)'
+    'make it smaller, unlink unused queues, or raise the limit with `ulimit -q BYTES` before the program starts (`prlimit --pid PID --msgqueue=BYTES` while it runs)'
   );
 }
 

@@ -88,7 +88,7 @@ export interface Native {
 function load(): Native {
   if (process.platform !== 'linux') {
     throw new Error(
-      `vecino works on Linux only: its mechanisms are those of that kernel (this is ${process.platform}).`,
+      `vecino works on Linux only, because it uses the mechanisms of the Linux kernel (this is ${process.platform}).`,
     );
   }
   const root = new URL('../../', import.meta.url);

@@ -39,7 +39,8 @@ export function openFolder(path: string): number {
 export function withHeld(path: string, kind: 'S_IFDIR' | 'S_IFSOCK', use: (held: string) => void): void {
   const fd = open(path, O_PATH! | O_NOFOLLOW!);
   try {
-    if (!isKind(fstat(fd), kind)) throw new CorruptError(`'${path}' was replaced by something else just now`);
+    if (!isKind(fstat(fd), kind))
+      throw new CorruptError(`'${path}' was replaced by another file while it was opened. Try again`);
     use(`/proc/self/fd/${fd}`);
   } finally {
     close(fd);
@@ -49,7 +50,7 @@ export function withHeld(path: string, kind: 'S_IFDIR' | 'S_IFSOCK', use: (held:
 export function checkRegular(status: FileStatus, path: string): void {
   if (isKind(status, 'S_IFREG')) return;
   const kind = KINDS.find(([name]) => isKind(status, name))?.[1] ?? 'something else';
-  throw new CorruptError(`'${path}' is no regular file but ${kind}. Remove it if nobody uses it`);
+  throw new CorruptError(`'${path}' is ${kind}, not a regular file. Remove it if no process uses it`);
 }
 const KINDS = [
   ['S_IFIFO', 'a FIFO'],

@@ -13,8 +13,8 @@ import { pollOne } from './poll.js';
 import { Readiness } from './readiness.js';
 
 const HINTS: Record<number, string> = {
-  [EACCES]: 'Its owner and mode decide who may read and write it (ls -l shows them)',
-  [EAGAIN]: 'The thread that waits for the other side could not be made: too many threads (ulimit -u)',
+  [EACCES]: 'Its owner and mode do not allow this access (ls -l shows them)',
+  [EAGAIN]: 'The thread that waits for the other side could not be started: too many threads (ulimit -u)',
   [EMFILE]: 'Too many open files: close some, or raise the limit (ulimit -n)',
 };
 

@@ -15,6 +15,6 @@ export function pipe2(flags = 0): [reader: number, writer: number] {
 export function mkfifo(path: string, mode = 0o600): void {
   const result = native.mkfifo(checkPath('path', path), checkMode('mode', mode));
   if (result === 0) return;
-  const hint = result === EEXIST ? 'Something has that name already; remove it, or open it' : undefined;
+  const hint = result === EEXIST ? 'A file with that name exists already; open it, or remove it' : undefined;
   check(result, 'mkfifo', { path, hint });
 }

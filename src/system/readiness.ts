@@ -42,7 +42,7 @@ class Watch {
     if (typeof handle === 'number') {
       if (this.#own !== undefined) close(this.#own);
       const hint =
-        errnoName(handle) === 'EPERM' ? 'Regular files are always ready; they cannot be waited for' : undefined;
+        errnoName(handle) === 'EPERM' ? 'Regular files are always ready; there is nothing to wait for' : undefined;
       throw new SystemError(handle, 'uv_poll_init', { path: `fd ${fd}`, hint });
     }
     this.#handle = handle;

@@ -61,7 +61,7 @@ let tableSize = 64;
 function checkBeyondTable(sets: DescriptorSets): void {
   for (const fd of sets.from(tableSize)) {
     if (native.fcntl(fd, constants['F_GETFD']!, 0) < 0)
-      throw new SystemError(EBADF, 'select', { path: `fd ${fd}`, hint: 'It is not open (any more)' });
+      throw new SystemError(EBADF, 'select', { path: `fd ${fd}`, hint: 'The descriptor is not open' });
     tableSize = fd + 1;
   }
 }

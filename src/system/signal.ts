@@ -24,10 +24,10 @@ declare module './native.js' {
 }
 
 const HINTS: Readonly<Record<string, string>> = {
-  ESRCH: 'There is no such process (any more)',
-  EPERM: 'It belongs to another user; only root, or who has CAP_KILL, may signal it',
+  ESRCH: 'There is no such process; it may have ended',
+  EPERM: 'It belongs to another user; only root, or a process with CAP_KILL, may signal it',
   EAGAIN:
-    'The receiver has as many signals waiting as its RLIMIT_SIGPENDING allows (ulimit -i); try again when it has taken some',
+    'The receiver has reached its limit of pending signals (RLIMIT_SIGPENDING, ulimit -i). Try again when it has received some',
   EINVAL: 'There is no such signal',
 };
 function checkSent(result: number, syscall: string, about: string): void {

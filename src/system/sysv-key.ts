@@ -49,12 +49,7 @@ export function checkKey(argument: string, value: unknown): number {
   }
   const number = checkInteger(argument, value, -0x80000000, 0xffffffff) | 0;
   if (number === 0) {
-    throw invalidArgument(
-      'ERR_INVALID_ARG_VALUE',
-      argument,
-      "a key; 0 is IPC_PRIVATE, say 'private' if you mean that",
-      value,
-    );
+    throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, "a key; 0 is IPC_PRIVATE: pass 'private' for that", value);
   }
   if (number === -1) {
     throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, 'a key; -1 is what a failed ftok(3) returns', value);

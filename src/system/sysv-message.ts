@@ -71,13 +71,13 @@ export function msgget(key: SysVKey, flags = 0, mode = 0o600): number {
 function whyNot(number: number): string | undefined {
   switch (number) {
     case errno['ENOENT']:
-      return 'There is no queue with that key: create it first';
+      return 'No queue has that key: create it first';
     case errno['EEXIST']:
-      return 'There is a queue with that key already: open it, or remove it first';
+      return 'A queue with that key exists already: open it, or remove it first';
     case errno['EACCES']:
-      return "The queue's mode does not allow this user what was asked for";
+      return "The queue's mode does not allow this access to this user";
     case errno['ENOSPC']:
-      return `There are as many queues as may be: ${describeLimit('kernel.msgmni')}, or remove queues that nobody needs (ipcs -q, ipcrm -q ID)`;
+      return `The limit of queues is reached: ${describeLimit('kernel.msgmni')}, or remove unused queues (ipcs -q, ipcrm -q ID)`;
     default:
       return undefined;
   }

@@ -73,15 +73,15 @@ export function semget(key: SysVKey, count: number, flags = 0, mode = 0o600): nu
 function whyNotGot(result: number, count: number): string | undefined {
   switch (errnoName(result)) {
     case 'ENOENT':
-      return 'There is no set with that key: create it first';
+      return 'No set has that key: create it first';
     case 'EEXIST':
-      return 'There is a set with that key already: open it, or remove it first (ipcs -s, ipcrm -s ID)';
+      return 'A set with that key exists already: open it, or remove it first (ipcs -s, ipcrm -s ID)';
     case 'EACCES':
-      return "The set's mode does not allow this user what was asked for";
+      return "The set's mode does not allow this access to this user";
     case 'EINVAL':
       return `${count} semaphores in a set are too many, or more than the existing set has: ${limit('set')}`;
     case 'ENOSPC':
-      return `There are too many sets, or semaphores in all of them: ${limit('sets')}; ${limit('total')}; or remove sets that nobody needs (ipcs -s, ipcrm -s ID)`;
+      return `There are too many sets, or semaphores in all of them: ${limit('sets')}; ${limit('total')}; or remove unused sets (ipcs -s, ipcrm -s ID)`;
     default:
       return undefined;
   }
@@ -96,19 +96,19 @@ export function operationError(result: number, id: number, count: number): Syste
     case 'E2BIG':
       return new SystemError(result, 'semop', {
         path: label(id),
-        hint: `${count} operations at once are too many: ${limit('operations')}`,
+        hint: `${count} operations in one call are too many: ${limit('operations')}`,
       });
     case 'ERANGE':
       return new SystemError(result, 'semop', {
         path: label(id),
-        hint: `A value, or what undo is to give back, would go beyond ${SEM_VALUE_LIMIT} (SEMVMX), which nothing can raise. Nothing was done`,
+        hint: `A value or an undo adjustment would exceed ${SEM_VALUE_LIMIT} (SEMVMX), a fixed limit. Nothing was changed`,
       });
     case 'EFBIG':
-      return new SystemError(result, 'semop', { path: label(id), hint: 'The set has no semaphore of that index' });
+      return new SystemError(result, 'semop', { path: label(id), hint: 'The set has no semaphore with that index' });
     case 'EACCES':
       return new SystemError(result, 'semop', {
         path: label(id),
-        hint: "The set's mode does not allow it to this user",
+        hint: "The set's mode does not allow this to this user",
       });
     case 'ENOSPC':
     case 'ENOMEM':
@@ -131,7 +131,7 @@ function checked(result: number, id: number): number {
   if (result === EINVAL || result === EIDRM) throw removed(id, 'semctl');
   const path = label(id);
   if (result === EACCES || result === EPERM) {
-    throw new SystemError(result, 'semctl', { path, hint: "The set's mode or owner does not allow it to this user" });
+    throw new SystemError(result, 'semctl', { path, hint: "The set's mode or owner does not allow this to this user" });
   }
   throw new SystemError(result, 'semctl', { path });
 }

@@ -303,7 +303,7 @@ test('Layout: text is NUL padded UTF-8 and reads back exactly, or is refused', (
     name.name = value as string;
   };
   assert.throws(assign('a\0b'), wrongValue(/field 'name' must be text without NUL/));
-  assert.throws(assign('a\ud800'), wrongValue(/field 'name' must be text without half a surrogate pair/));
+  assert.throws(assign('a\ud800'), wrongValue(/field 'name' must be text without lone surrogates/));
   for (const value of [1, null, undefined, Buffer.from('x'), Object('x')]) {
     assert.throws(assign(value), wrongType(/field 'name' must be a string/));
   }

@@ -35,13 +35,13 @@ function refuseNonJson(value: unknown): Refusal {
 function checkJsonObject(value: object, depth: number): void {
   if (depth >= MAX_DEPTH) throw Refusal.tooDeep();
   if (typeof (value as { toJSON?: unknown }).toJSON === 'function' && kindOf(value) !== 'other') {
-    throw new Refusal('it has a method toJSON, whose result would arrive in its place; send that');
+    throw new Refusal('it has a toJSON() method, so the result of that would arrive instead; send that result');
   }
   const kind = kindOf(value);
   if (kind === 'array') checkElements(value as unknown[], (inner) => checkJson(inner, depth + 1));
   else if (kind === 'plain') checkProperties(value, (inner) => checkJson(inner, depth + 1));
   else if (kind === 'other') throw refuseInstance(value);
-  else if (kind === 'boxed') throw new Refusal('it is an object around a primitive; send the primitive');
+  else if (kind === 'boxed') throw new Refusal('it is a boxed primitive; send the primitive');
   else throw new Refusal(`JSON has no ${value.constructor.name}`);
 }
 /** Elements, each there, and nothing else. */
@@ -50,13 +50,13 @@ function checkElements(value: readonly unknown[], check: (inner: unknown) => voi
   for (let i = 0; i < value.length; i++) {
     const inner = value[i];
     if (inner === undefined && !(i in value)) {
-      throw new Refusal('the array has no element there').within(element(i));
+      throw new Refusal('the array has a hole there').within(element(i));
     }
     checkInner(inner, check, () => element(i));
   }
   const keys = Object.keys(value);
   if (keys.length === value.length) return;
-  throw new Refusal('properties of an array do not travel with it').within(property(keys[value.length]!));
+  throw new Refusal('extra properties of an array are not sent').within(property(keys[value.length]!));
 }
 function checkProperties(value: object, check: (inner: unknown) => void): void {
   refuseSymbols(value);
@@ -91,7 +91,7 @@ export class StructuredCheck {
     } else if (typeof value === 'function' || typeof value === 'symbol') throw refusePrimitive(value);
   }
   #object(value: object): void {
-    if (types.isProxy(value)) throw new Refusal('the structured clone does not take proxies');
+    if (types.isProxy(value)) throw new Refusal('the structured clone algorithm does not copy proxies');
     switch (kindOf(value)) {
       case 'array':
       case 'plain':
@@ -134,7 +134,7 @@ export class StructuredCheck {
         refuseProperties(value, 'an ArrayBuffer');
         break;
       case 'boxed':
-        if (!types.isStringObject(value)) refuseProperties(value, 'an object around a primitive');
+        if (!types.isStringObject(value)) refuseProperties(value, 'a boxed primitive');
         break;
       default:
         throw refuseInstance(value);
@@ -142,14 +142,15 @@ export class StructuredCheck {
   }
   #error(value: Error): void {
     refuseProperties(value, 'an Error');
-    if (Object.hasOwn(value, 'name')) throw new Refusal('the name of an Error does not travel with it').within('.name');
-    if (typeof value.message !== 'string') throw new Refusal('the message of an Error is a string').within('.message');
+    if (Object.hasOwn(value, 'name')) throw new Refusal('the name of an Error is not sent').within('.name');
+    if (typeof value.message !== 'string')
+      throw new Refusal('the message of an Error must be a string').within('.message');
     for (const key of ['cause', 'errors'] as const) {
       if (!Object.hasOwn(value, key)) continue;
       if (key === 'errors' || !keepsCause) {
-        throw new Refusal(`the structured clone does not take what an ${errorClassOf(value)} has there`).within(
-          property(key),
-        );
+        throw new Refusal(
+          `the structured clone algorithm does not copy this property of an ${errorClassOf(value)}`,
+        ).within(property(key));
       }
       checkInner(value.cause, this.#next, () => '.cause');
     }

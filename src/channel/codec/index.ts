@@ -91,7 +91,7 @@ class CustomCoder<T, R> implements Coder<T, R> {
     this.#codec = codec;
   }
   encode(value: T): Uint8Array {
-    return checkBytes('what options.codec.encode() gives', this.#codec.encode(value));
+    return checkBytes('the result of options.codec.encode()', this.#codec.encode(value));
   }
   decode(memory: Uint8Array, offset: number, length: number): R {
     return this.#codec.decode(memory.slice(offset, offset + length)) as R;

@@ -97,7 +97,7 @@ export function refuseSymbols(value: object): void {
 export function refuseProperties(value: object, what: string): void {
   refuseSymbols(value);
   for (const key of Object.keys(value)) {
-    throw new Refusal(`properties of ${what} do not travel with it`).within(property(key));
+    throw new Refusal(`extra properties of ${what} are not sent`).within(property(key));
   }
 }
 const { keys } = Uint8Array.prototype;
@@ -109,7 +109,7 @@ export function refuseDetached(view: ArrayBufferView): void {
     if (types.isDataView(view)) byteLength.call(view);
     else keys.call(view as Uint8Array);
   } catch (cause) {
-    throw new Refusal('its buffer is detached, or shrunk to less than it', cause);
+    throw new Refusal('its buffer is detached, or has become smaller than the view', cause);
   }
 }
 /** Buffers that have no bytes any more, or whose length may change. */
@@ -123,16 +123,14 @@ export function refuseUnsteady(buffer: ArrayBuffer & { readonly resizable?: bool
 }
 /** Why nothing of that type can be sent. */
 export function refusePrimitive(value: unknown): Refusal {
-  return new Refusal(`${typeof value === 'function' ? 'functions' : 'symbols'} belong to one process`);
+  return new Refusal(`${typeof value === 'function' ? 'functions' : 'symbols'} cannot leave their process`);
 }
 export function refuseInstance(value: object): Refusal {
   if (types.isPromise(value)) return new Refusal('it is a promise; await it first');
   if (types.isSharedArrayBuffer(value)) return new Refusal('shared memory cannot be copied; send a view of it');
   const maker = (value as { constructor?: unknown }).constructor;
   const name = typeof maker === 'function' && maker.name !== '' ? maker.name : 'unnamed';
-  return new Refusal(
-    `an instance of class ${name} would arrive without its class. Send a plain object with what it holds`,
-  );
+  return new Refusal(`an instance of class ${name} would arrive without its class. Send a plain object with its data`);
 }
 /** Where the next search would begin is not kept. */
 export function refuseStarted(value: RegExp): void {

@@ -39,7 +39,7 @@ export class TextCoder implements Coder<string> {
     const bytes = this.#scratch.text(value);
     // Half of a surrogate pair has become U+FFFD. ASCII, as long in bytes as in characters, has none.
     if (bytes.length !== value.length && !isWellFormed.call(value)) {
-      throw new Refusal('its text has half of a surrogate pair, which UTF-8 cannot hold').toError(this.name, value);
+      throw new Refusal('it contains a lone surrogate, which UTF-8 cannot encode').toError(this.name, value);
     }
     return bytes;
   }
@@ -113,5 +113,5 @@ function blame(value: unknown, error: CloneError, seen: Set<unknown>): Refusal {
       }
     }
   }
-  return new Refusal(`the structured clone refuses it (${error.message})`);
+  return new Refusal(`the structured clone algorithm cannot copy it (${error.message})`);
 }

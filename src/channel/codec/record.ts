@@ -59,7 +59,7 @@ export class RecordCoder implements Coder<unknown> {
   }
   decode(memory: Uint8Array, offset: number, length: number): unknown {
     if (length !== this.fixedLength) {
-      throw new CorruptError(`a message of ${length} bytes, where the layout has ${this.fixedLength}`);
+      throw new CorruptError(`the message has ${length} bytes, but the layout has ${this.fixedLength}`);
     }
     if (memory !== this.#source) {
       this.#sourceMemory = memoryOf(memory);

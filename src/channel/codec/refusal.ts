@@ -38,10 +38,10 @@ export class Refusal {
     }
     const circle = findCircle(value, 'value', new Map(), new Set());
     if (circle === undefined) {
-      const reason = `cannot be sent as ${codec}: it lies more than ${MAX_DEPTH} levels deep`;
+      const reason = `cannot be sent as ${codec}: it is nested more than ${MAX_DEPTH} levels deep`;
       return new NotEncodableError(shortened(`value${this.#path}`), reason);
     }
-    const reason = `cannot be sent as ${codec}: it is ${shortened(circle.same)} again, so the value is circular`;
+    const reason = `cannot be sent as ${codec}: it refers back to ${shortened(circle.same)}, so the value is circular`;
     return new NotEncodableError(shortened(circle.path), reason);
   }
 }

@@ -104,7 +104,9 @@ function folderOf(folder: string, kind: ChannelKind, codec: string): number {
     const found = readControl(control, folder);
     if (found.kind !== kind) throw new MismatchError(`'${folder}' is a ${found.kind}, not a ${kind}`);
     if (found.codec !== codec)
-      throw new MismatchError(`'${folder}' carries ${found.codec}, and ${codec} was asked for`);
+      throw new MismatchError(
+        `'${folder}' uses the codec ${found.codec}, but this process asked for ${codec}. Use the same codec on both sides`,
+      );
   } finally {
     close(control);
   }
@@ -112,6 +114,9 @@ function folderOf(folder: string, kind: ChannelKind, codec: string): number {
 }
 function nobody(error: unknown, folder: string): unknown {
   if (!(error instanceof SystemError) || (error.code !== 'ENOENT' && error.code !== 'ECONNREFUSED')) return error;
-  const hint = error.code === 'ENOENT' ? 'Nobody listens under this name' : 'Whoever listened under this name is gone';
+  const hint =
+    error.code === 'ENOENT'
+      ? 'No process listens under this name'
+      : 'The process that listened under this name has ended';
   return new SystemError(errno[error.code]!, 'connect', { path: folder, hint, cause: error });
 }

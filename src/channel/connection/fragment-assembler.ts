@@ -26,20 +26,21 @@ export class FragmentAssembler {
     let from = offset;
     if (kind === FIRST_FRAGMENT) {
       const total = length < PREFIX ? 0 : words[offset >> 2]! >>> 0;
-      if (total < length - PREFIX + 1) return `parts of a message of ${total} bytes`;
-      if (total > this.#takes) return `parts of a message of ${total} bytes, where at most ${this.#takes} are taken`;
+      if (total < length - PREFIX + 1) return `fragments of a message of ${total} bytes`;
+      if (total > this.#takes)
+        return `fragments of a message of ${total} bytes, more than the ${this.#takes} that are accepted`;
       this.#whole = new Uint8Array(total); // one that was begun before was given up
       this.#filled = 0;
       from += PREFIX;
     }
     const whole = this.#whole;
     const count = offset + length - from;
-    if (count < (kind === LAST_FRAGMENT ? 1 : capacity >> MIN_FRAGMENT_SHIFT)) return `a part of ${count} bytes`;
-    if (whole === undefined || this.#filled + count > whole.length) return 'a part that belongs to no message';
+    if (count < (kind === LAST_FRAGMENT ? 1 : capacity >> MIN_FRAGMENT_SHIFT)) return `a fragment of ${count} bytes`;
+    if (whole === undefined || this.#filled + count > whole.length) return 'a fragment that belongs to no message';
     whole.set(bytes.subarray(from, from + count), this.#filled);
     this.#filled += count;
     if (kind !== LAST_FRAGMENT) return undefined;
-    if (this.#filled !== whole.length) return 'the last part of a message that is not whole';
+    if (this.#filled !== whole.length) return 'the last fragment of an incomplete message';
     this.#whole = undefined;
     return whole;
   }

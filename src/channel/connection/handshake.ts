@@ -92,7 +92,7 @@ async function receiveMessage(
   options: WaitOptions,
 ): Promise<{ message: Message; descriptors: number[] }> {
   const received = await socket.receive(options);
-  if (received === null) throw new PeerDiedError(`${what}: it ended before it had agreed`);
+  if (received === null) throw new PeerDiedError(`${what}: the peer disconnected during the handshake`);
   const { bytes, descriptors } = received;
   try {
     const message: unknown = bytes.length <= MAX_HELLO_BYTES ? JSON.parse(Buffer.from(bytes).toString()) : undefined;
@@ -100,7 +100,9 @@ async function receiveMessage(
       return { message, descriptors };
   } catch {}
   for (const fd of descriptors) close(fd);
-  throw new CorruptError(`${what}: it does not speak this version of vecino's protocol`);
+  throw new CorruptError(
+    `${what}: the peer does not speak this version of vecino's protocol. Use the same version of vecino on both sides`,
+  );
 }
 const encode = (message: Message) => Buffer.from(JSON.stringify({ vecino: PROTOCOL, ...message }));
 const isCapacity = (value: unknown): value is number =>
@@ -125,7 +127,7 @@ export async function welcome(socket: UnixSocket, host: Host, options: WaitOptio
   const peer = socket.credentials();
   const what = `channel '${name}', process ${peer.pid} (user ${peer.uid})`;
   try {
-    if (!allows(settings, peer)) throw await refuse(socket, 'EACCES', `user ${peer.uid} may not connect`);
+    if (!allows(settings, peer)) throw await refuse(socket, 'EACCES', `user ${peer.uid} is not allowed to connect`);
     const { message, descriptors } = await receiveMessage(socket, what, options);
     for (const fd of descriptors) close(fd);
     host.heard(socket);
@@ -134,11 +136,11 @@ export async function welcome(socket: UnixSocket, host: Host, options: WaitOptio
       throw await refuse(
         socket,
         'ERR_VECINO_MISMATCH',
-        `it carries ${settings.codec}, and ${String(codec)} was asked for`,
+        `the listener uses the codec ${settings.codec}, but this process asked for ${String(codec)}`,
       );
     }
     if (!isCapacity(capacity) || capacity > Math.max(settings.capacity * MAX_RING_RATIO, 2 ** 20) || !isSize(takes)) {
-      throw await refuse(socket, 'ERR_OUT_OF_RANGE', `a capacity of ${String(capacity)} is not granted`);
+      throw await refuse(socket, 'ERR_OUT_OF_RANGE', `the listener does not allow a capacity of ${String(capacity)}`);
     }
     const terms: Terms = {
       listenerCapacity: settings.capacity,
@@ -225,7 +227,7 @@ export async function introduce(
     if (settings.allow(peer) !== true) {
       throw new SystemError(EACCES, 'connect', {
         path: name,
-        hint: `It belongs to user ${peer.uid}: see the option allow`,
+        hint: `The listener belongs to user ${peer.uid}. To connect to it, accept that user in the option allow`,
       });
     }
     const { codec, capacity, takes } = settings;
@@ -243,7 +245,7 @@ export async function introduce(
       if (message.error !== undefined) throw refusal(name, message);
       const { capacity, takes, barriers } = message;
       if (!isCapacity(capacity) || !isSize(takes) || descriptors.length !== 1)
-        throw new CorruptError(`${what}: its terms make no sense`);
+        throw new CorruptError(`${what}: the peer sent an invalid handshake`);
       const terms: Terms = {
         listenerCapacity: capacity,
         connectorCapacity: settings.capacity,

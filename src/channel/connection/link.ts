@@ -131,7 +131,7 @@ export class Link {
     if (this.#damage !== undefined) return this.#damage;
     if (closed) return new ClosedError(`${this.what} (by the peer)`);
     return new PeerDiedError(
-      `${this.what}: the peer is gone without closing: it was killed, or ended without close(). What it had sent before was delivered; connect anew`,
+      `${this.what}: the peer died, or exited without close(). Everything that it had sent was delivered. Connect again`,
     );
   }
   close(): void {

@@ -248,9 +248,9 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     if (this.#strangers.dismissOldest()) return;
     if (!this.#toldOfShortage) {
       this.#toldOfShortage = true;
-      process.emitWarning(`Listener '${this.name}' has no descriptors left, so whoever connects has to wait`, {
+      process.emitWarning(`Listener '${this.name}' has no file descriptors left, so new connections have to wait`, {
         code: 'VECINO_NO_DESCRIPTORS',
-        detail: 'Close something, or raise the limit (ulimit -n). This is said once.',
+        detail: 'Close some, or raise the limit (ulimit -n). This warning is shown once.',
       });
     }
     await sleep(SHORT_OF_DESCRIPTORS_MS, undefined, { signal, ref: false }).catch(() => {});

@@ -30,7 +30,7 @@ export class Loan implements Disposable {
   }
   /** The message's bytes, in shared memory: write them, then {@link commit}, and write them no more. They hold what was there before. */
   get bytes(): Uint8Array {
-    if (this.#buffer.byteLength === 0) throw new ClosedError('what the message was reserved in');
+    if (this.#buffer.byteLength === 0) throw new ClosedError('the channel of this loan');
     return (this.#bytes ??= new Uint8Array(this.#buffer, this.#offset, this.#length));
   }
   /** Sends it, or the first `length` bytes of it. Does nothing after {@link discard} or a second time. */

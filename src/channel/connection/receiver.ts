@@ -280,7 +280,7 @@ export class Receiver<T> {
     }
     if (value === undefined) {
       throw new CorruptError(
-        `${this.#link.what}: a message was decoded as undefined, which stands for no message; it was skipped`,
+        `${this.#link.what}: the codec decoded a message as undefined, which is reserved for "no message"; it was skipped`,
       );
     }
     return value;
@@ -307,7 +307,7 @@ export class Receiver<T> {
       throw new IpcError('ERR_VECINO_DRAINING', `${this.#link.what}: the visitor of drain() must not receive`);
   }
   #damaged(what: string): CorruptError {
-    const error = new CorruptError(`${this.#link.what}: the peer has sent ${what}`);
+    const error = new CorruptError(`${this.#link.what} is corrupt: the peer sent ${what}`);
     this.#link.fail(error);
     return error;
   }

@@ -66,7 +66,7 @@ export class Sender<T> {
     const payload = this.#encode(value);
     if (payload.length > this.#whole) {
       throw new MessageTooLargeError(
-        `${this.#link.what}: a message of ${payload.length} bytes does not go at once through a ring of ${this.#ring.capacity}, which takes ${this.#whole}. Use send() or a larger capacity`,
+        `${this.#link.what}: trySend() of ${payload.length} bytes failed: a ring with a capacity of ${this.#ring.capacity} takes at most ${this.#whole} bytes in one piece. Use send() or a larger capacity`,
       );
     }
     if (this.#write(payload)) return true;
@@ -131,7 +131,7 @@ export class Sender<T> {
     if (length > this.#peerTakes) throw this.#tooLarge(length);
     if (length > this.#whole) {
       throw new MessageTooLargeError(
-        `${this.#link.what}: ${length} bytes cannot be reserved in a ring of ${this.#ring.capacity}, which takes ${this.#whole} in one piece. Use send() or a larger capacity`,
+        `${this.#link.what}: reserve() of ${length} bytes failed: a ring with a capacity of ${this.#ring.capacity} takes at most ${this.#whole} bytes in one piece. Use send() or a larger capacity`,
       );
     }
     if (!this.waitQueue.idle) return null;
@@ -182,7 +182,10 @@ export class Sender<T> {
   }
   #encode(value: T): Uint8Array {
     if (value === undefined) {
-      throw new NotEncodableError('value', 'cannot be sent: it is undefined, which stands for no message');
+      throw new NotEncodableError(
+        'value',
+        'cannot be sent: it is undefined, which is reserved for "no message". Send null',
+      );
     }
     const payload = this.#coder.encode(value);
     if (this.#link.broken || this.#busy) this.#use(); // what the value's own code has done meanwhile: closed it, reserved, ended
@@ -191,7 +194,7 @@ export class Sender<T> {
   }
   #tooLarge(length: number): MessageTooLargeError {
     return new MessageTooLargeError(
-      `${this.#link.what}: the message has ${length} bytes, and the peer takes ${this.#peerTakes} (its option maxMessageSize)`,
+      `${this.#link.what}: a message of ${length} bytes is too large: the peer accepts at most ${this.#peerTakes}. Raise its option maxMessageSize`,
     );
   }
   #use(): void {
@@ -204,10 +207,7 @@ export class Sender<T> {
   }
   #noLoan(): void {
     if (this.#loan === undefined) return;
-    throw new IpcError(
-      'ERR_VECINO_LOAN_OPEN',
-      `${this.#link.what}: a reserved message was neither committed nor discarded yet`,
-    );
+    throw new IpcError('ERR_VECINO_LOAN_OPEN', `${this.#link.what}: a loan is still open. Commit or discard it first`);
   }
   #write(payload: Uint8Array): boolean {
     const ring = this.#ring;

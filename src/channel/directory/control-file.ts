@@ -58,7 +58,7 @@ export function writeControl(fd: number, description: Description, path: string)
   page.writeInt32LE(MAGIC, 0);
   page.writeInt32LE(VERSION, 4);
   page.writeInt32LE(text.length, 8);
-  if (text.length > MAX_DESCRIPTION_BYTES) throw new RangeError('the description does not fit');
+  if (text.length > MAX_DESCRIPTION_BYTES) throw new RangeError('the description of the channel is too long');
   text.copy(page, DESCRIPTION);
   allocate(fd, CONTROL_SIZE, path);
   pwrite(fd, page, 0, path);
@@ -67,24 +67,25 @@ export function writeControl(fd: number, description: Description, path: string)
 export function readControl(fd: number, path: string): Description {
   const page = Buffer.alloc(SEATS_OFFSET);
   const count = pread(fd, page, 0, path);
-  if (count < DESCRIPTION || page.readInt32LE(0) !== MAGIC) throw damaged(path, 'it is no channel');
+  if (count < DESCRIPTION || page.readInt32LE(0) !== MAGIC)
+    throw damaged(path, 'it is not the control file of a channel');
   const version = page.readInt32LE(4);
   if (version !== VERSION)
     throw damaged(
       path,
-      `it was made by a version of vecino that writes format ${version}, and this one reads ${VERSION}`,
+      `it has format ${version}, which another version of vecino made; this version reads format ${VERSION}`,
     );
   const length = page.readInt32LE(8);
   if (length < 0 || length > Math.min(count - DESCRIPTION, MAX_DESCRIPTION_BYTES))
-    throw damaged(path, 'its description is cut');
+    throw damaged(path, 'its description is truncated');
   let value: unknown;
   try {
     value = JSON.parse(page.toString('utf8', DESCRIPTION, DESCRIPTION + length));
   } catch (cause) {
-    throw damaged(path, 'its description cannot be read', cause);
+    throw damaged(path, 'its description is not JSON', cause);
   }
   if (isDescription(value)) return value;
-  throw damaged(path, 'its description lacks something');
+  throw damaged(path, 'its description is incomplete');
 }
 function isDescription(value: unknown): value is Description {
   if (typeof value !== 'object' || value === null) return false;
@@ -98,5 +99,5 @@ function isDescription(value: unknown): value is Description {
   );
 }
 function damaged(path: string, why: string, cause?: unknown): CorruptError {
-  return new CorruptError(`'${path}' cannot be used: ${why}. Remove its folder if nobody uses it`, { cause });
+  return new CorruptError(`'${path}' cannot be used: ${why}. Remove its folder if no process uses it`, { cause });
 }

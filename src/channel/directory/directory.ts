@@ -111,15 +111,15 @@ function inspect(directory: ChannelDirectory): void {
 function fault({ owner, group }: ChannelDirectory, status: BigIntStats): string | undefined {
   const mode = Number(status.mode & 0o7777n);
   const bits = `mode ${(mode & 0o777).toString(8)}`;
-  if (!status.isDirectory()) return 'It is no folder';
-  if (Number(status.uid) !== owner) return `It belongs to user ${status.uid}, and the owner is to be ${owner}`;
-  if ((mode & 0o022) !== 0) return `Others than its owner may write to it (${bits})`;
+  if (!status.isDirectory()) return 'It is not a folder';
+  if (Number(status.uid) !== owner) return `It belongs to user ${status.uid}, but the option owner is ${owner}`;
+  if ((mode & 0o022) !== 0) return `Users other than its owner may write to it (${bits}): chmod go-w`;
   if (process.geteuid!() !== owner && process.geteuid!() !== 0) return undefined;
-  if ((mode & 0o007) !== 0) return `Everybody may enter it (${bits}); name a group, and take that away by chmod o-rwx`;
+  if ((mode & 0o007) !== 0) return `All users may enter it (${bits}): set the option group, and run chmod o-rwx`;
   if (group === undefined)
-    return (mode & 0o070) === 0 ? undefined : `Its group may enter it (${bits}), and no group was named`;
-  if (Number(status.gid) !== group) return `Its group is ${status.gid}, and ${group} was named: change it by chgrp`;
-  return (mode & 0o010) !== 0 ? undefined : `Its group may not enter it (${bits}): chmod g+rx`;
+    return (mode & 0o070) === 0 ? undefined : `Its group may enter it (${bits}), but the option group is not set`;
+  if (Number(status.gid) !== group) return `Its group is ${status.gid}, but the option group is ${group}: run chgrp`;
+  return (mode & 0o010) !== 0 ? undefined : `Its group may not enter it (${bits}): run chmod g+rx`;
 }
 /** Nobody but those who are trusted can put something else there. */
 function inspectAbove(folder: string, trusted: ReadonlySet<number>, path: string): void {
@@ -128,11 +128,11 @@ function inspectAbove(folder: string, trusted: ReadonlySet<number>, path: string
     const mode = Number(status.mode & 0o7777n);
     if (!trusted.has(Number(status.uid))) throw refused(path, `'${above}' belongs to user ${status.uid}`);
     if (status.isDirectory() && (mode & 0o022) !== 0 && (mode & 0o1000) === 0)
-      throw refused(path, `Others may write to '${above}', and so put another folder in its place`);
+      throw refused(path, `Other users may write to '${above}', so they could replace this folder`);
     if (above === dirname(above)) return;
   }
 }
 function refused(path: string, why: string): SystemError {
-  const hint = `${why}. A folder for channels between users must be its owner's, and nobody else's to change`;
+  const hint = `${why}. Only its owner may be able to change a folder for channels between users`;
   return new SystemError(EACCES, 'open', { path, hint });
 }

@@ -128,7 +128,7 @@ function adopt(directory: number, control: number, folder: string): OpenFolder {
   const description = readControl(control, `${folder}/${CONTROL}`);
   if (fstat(control).size < CONTROL_SIZE) {
     throw new CorruptError(
-      `'${folder}/${CONTROL}' cannot be used: it was truncated. Remove its folder if nobody uses it`,
+      `'${folder}/${CONTROL}' cannot be used: it was truncated. Remove its folder if no process uses it`,
     );
   }
   const mapping = mmap(control, CONTROL_SIZE, { name: `'${folder}/${CONTROL}'` });

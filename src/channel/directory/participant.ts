@@ -103,7 +103,7 @@ export class Participant implements Disposable {
       const participant = Participant.#attempt(plain, directory, wanted, options);
       if (participant !== undefined) return participant;
       if (performance.now() > end && attempt >= MIN_ATTEMPTS) {
-        const hint = 'Others keep making and removing it. Try again';
+        const hint = 'Other processes keep creating and removing it. Try again';
         throw new SystemError(EAGAIN, 'rename', { path: `${directory.path}/${plain}`, hint });
       }
       pause(1);
@@ -188,7 +188,7 @@ export class Participant implements Disposable {
   loss(): RemovedError | undefined {
     if (this.#closed || fstat(this.#channel.control).links > 0) return undefined;
     return new RemovedError(
-      `'${this.folder}' was removed while it was in use, by somebody who takes no part in it. Whoever opens '${this.name}' now gets another ` +
+      `'${this.folder}' was removed while it was in use, by something other than vecino. A process that opens '${this.name}' now gets another ` +
         `${this.description.kind}. Under systemd set RemoveIPC=no, or use a system user or VECINO_RUNTIME_DIR`,
     );
   }
@@ -236,7 +236,7 @@ function takeSeat(control: number, from: number, to: number): number {
 function refuseMismatch(name: string, found: Description, wanted: Description, insist: readonly string[]): void {
   const refuse = (what: string, is: string | number | undefined, want: string | number) => {
     throw new MismatchError(
-      `'${name}' is there already with ${what} ${is ?? 'none'}, and ${want} was asked for. Open it as it is, or take another name`,
+      `'${name}' exists already with ${what} ${is ?? 'none'}, but ${want} was asked for. Use the same options, or another name`,
     );
   };
   if (found.kind !== wanted.kind) refuse('the kind', found.kind, wanted.kind);
@@ -246,13 +246,13 @@ function refuseMismatch(name: string, found: Description, wanted: Description, i
   }
 }
 function notOurs({ owner }: ChannelDirectory, path: string): SystemError {
-  const hint = `Nobody has it open, and only user ${owner} can make it, whose folder it is`;
+  const hint = `No process has it open, and only the owner of its folder, user ${owner}, can create it`;
   return new SystemError(ENOENT, 'open', { path, hint });
 }
 function full(folder: string, { kind }: Description, from: number, to: number): SystemError {
   const hint =
     to - from === 1
-      ? `A living process has this ${kind} open already`
-      : `All ${to - from} places of this ${kind} are taken`;
+      ? `A running process has this ${kind} open already`
+      : `All ${to - from} seats of this ${kind} are taken`;
   return new SystemError(EADDRINUSE, 'fcntl', { path: folder, hint });
 }

@@ -16,29 +16,33 @@ export function runtimeDirectory(): string {
   const uid = process.geteuid!();
   const path = process.env['VECINO_RUNTIME_DIR'] || `/dev/shm/vecino-${uid}`;
   if (!isAbsolute(path)) {
-    throw refused(path, 'EINVAL', 'VECINO_RUNTIME_DIR is relative, which is another folder in each working directory');
+    throw refused(path, 'EINVAL', 'VECINO_RUNTIME_DIR must be an absolute path, the same in every working directory');
   }
   try {
     mkdirs(path);
   } catch (error) {
-    throw refused(path, (error as SystemError).code, 'It cannot be made', error);
+    throw refused(path, (error as SystemError).code, 'It could not be created', error);
   }
   const status = lstat(path);
   const mode = Number(status.mode & 0o777n);
-  if (!status.isDirectory()) throw refused(path, 'ENOTDIR', 'Something else has its name: remove that');
+  if (!status.isDirectory()) throw refused(path, 'ENOTDIR', 'A file that is not a folder has this name: remove it');
   if (status.uid !== BigInt(uid)) {
     throw refused(
       path,
       'EACCES',
-      `It belongs to user ${status.uid}, not to ${uid}: set VECINO_RUNTIME_DIR to a folder of your own`,
+      `It belongs to user ${status.uid}, and this process runs as ${uid}: set VECINO_RUNTIME_DIR to a folder of your own`,
     );
   }
   if ((mode & 0o077) !== 0) {
-    throw refused(path, 'EACCES', `Others may enter it (mode ${mode.toString(8)}): make it private by chmod 700`);
+    throw refused(
+      path,
+      'EACCES',
+      `Other users may enter it (mode ${mode.toString(8)}): make it private with chmod 700`,
+    );
   }
   return path;
 }
 function refused(path: string, code: string, why: string, cause?: unknown): SystemError {
-  const hint = `${why}. It must be a folder that belongs to this user alone, where channels meet`;
+  const hint = `${why}. Channels need a folder that belongs to this user and that no other user may enter`;
   return new SystemError(errno[code] ?? errno['EACCES']!, 'mkdir', { path, hint, cause });
 }

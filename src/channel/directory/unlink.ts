@@ -19,7 +19,7 @@ export function unlinkPlace(name: string, kind: ChannelKind, { path: root }: Cha
     fd = openFile(`${root}/${name}/control`, 'read');
     const found = readControl(fd, `${root}/${name}`);
     if (found.kind !== kind)
-      throw new MismatchError(`'${name}' is a ${found.kind}, and not a ${kind}. Nothing was removed`);
+      throw new MismatchError(`'${name}' is a ${found.kind}, not a ${kind}. Nothing was removed`);
   } catch (error) {
     if (error instanceof SystemError && error.code === 'ENOENT') return false;
     if (error instanceof MismatchError) throw error;

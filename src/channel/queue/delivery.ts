@@ -111,8 +111,8 @@ export class Delivery<T> implements Disposable {
     return { value: this.#value, priority, type, attempt, settled };
   }
   #refuse(was: string): never {
-    if (this.#fate !== HELD) throw new IpcError('ERR_VECINO_SETTLED', `the message was ${was} already`);
-    throw new ClosedError(`${this.#owner.what}, and the message has gone back: it`);
+    if (this.#fate !== HELD) throw new IpcError('ERR_VECINO_SETTLED', `this message was ${was} already`);
+    throw new ClosedError(`the delivery was returned for redelivery: ${this.#owner.what}`);
   }
 }
 

@@ -360,8 +360,8 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     const payload = this.#coder.encode(value);
     if (payload.length <= this.#plan.messageSize) return payload;
     throw new MessageTooLargeError(
-      `${this.#what} takes messages of up to ${this.#plan.messageSize} bytes, and this one has ${payload.length}. ` +
-        'Make the queue with a larger messageSize',
+      `${this.#what}: a message of ${payload.length} bytes is too large: the messageSize of the queue is ${this.#plan.messageSize}. ` +
+        'Create the queue with a larger messageSize',
     );
   }
   #priorityOf(options: QueueSendOptions | undefined): number {

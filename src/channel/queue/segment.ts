@@ -49,8 +49,8 @@ function openSegment(participant: Participant, plan: Plan): Mapping | undefined 
     mapping.unmap();
     throw new CorruptError(
       older
-        ? `queue '${participant.name}' cannot be used: it was made by another version of vecino. Empty it with that one, or unlink it`
-        : `queue '${participant.name}' cannot be used: '${participant.folder}/${FILE}' is not what its control file says. Unlink it if nobody uses it`,
+        ? `queue '${participant.name}' cannot be opened: another version of vecino created it. Empty it with that version, or unlink it`
+        : `queue '${participant.name}' is corrupt: '${participant.folder}/${FILE}' does not match its control file. Unlink it if no process uses it`,
     );
   } finally {
     close(fd);
@@ -94,7 +94,7 @@ function reserve(fd: number, plan: Plan, participant: Participant): void {
     if (!(error instanceof SystemError)) throw error;
     throw new SystemError(error.errno, error.syscall, {
       path: `${participant.folder}/${FILE}`,
-      hint: `The queue needs ${plan.byteLength} bytes of memory there. Ask for less capacity or messageSize, or make room`,
+      hint: `The queue needs ${plan.byteLength} bytes there. Use a smaller capacity or messageSize, or free some memory`,
       cause: error,
     });
   }

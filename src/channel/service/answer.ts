@@ -77,7 +77,8 @@ export class Answer {
   }
   grant(bytes: number): void {
     this.#credit += bytes;
-    if (this.#credit > MOST_CREDIT) throw new CorruptError(`a credit of ${this.#credit} bytes (frame ${CREDIT})`);
+    if (this.#credit > MOST_CREDIT)
+      throw new CorruptError(`a client sent an invalid credit of ${this.#credit} bytes (frame ${CREDIT})`);
     if (this.#credit > 0) this.#wake?.();
   }
 
@@ -160,7 +161,7 @@ export class Answer {
         }
         if (this.#cancelled) break;
         if (typeof step !== 'object' || step === null)
-          throw new TypeError(`${String(step)} is not an iterator's result`);
+          throw new TypeError(`the handler's iterator returned ${String(step)}, which is not an iterator result`);
         if (step.done) {
           last = step.value;
           this.#iterator = undefined;

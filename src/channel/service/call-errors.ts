@@ -6,7 +6,7 @@ export function reason(cause: unknown): string {
   try {
     return String(cause instanceof Error ? cause.message : cause);
   } catch {
-    return 'for a reason that cannot be told';
+    return 'unknown reason';
   }
 }
 
@@ -34,12 +34,12 @@ export function gone(service: string, error: unknown, method: string): Error {
   const what = `${method}() of service '${service}'`;
   if (error instanceof PeerDiedError) {
     return new PeerDiedError(
-      `${what}: the process that served it is gone without closing. The call may have been executed or not`,
+      `${what}: the process that served it died, or exited without close(). The call may have been executed or not`,
       { cause: error },
     );
   }
   if (error instanceof ClosedError) return new ClosedError(`${what}: the service`);
   return error instanceof Error ? error : new ClosedError(what);
 }
-export const cancelled = (): DOMException => new DOMException('The caller has cancelled the call', 'AbortError');
+export const cancelled = (): DOMException => new DOMException('The caller cancelled the call', 'AbortError');
 export const serviceClosed = (name: string): ClosedError => new ClosedError(`service '${name}'`);

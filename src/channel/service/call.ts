@@ -126,7 +126,8 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     if (!unseen) return;
     if (answered)
       void this.#asPromise(); // if nobody looks, Node says so, as of any promise
-    else unseenFailures.register(this, `${this.#what} has failed, and nobody has looked: ${reason(make())}`, this);
+    else
+      unseenFailures.register(this, `${this.#what} failed, and the error was never handled: ${reason(make())}`, this);
   }
   stream(): void {
     if (this.#settled || this.#kind === 'stream') return;
@@ -137,7 +138,7 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
       signal === undefined ? nothing : new Deadline(this.#what, { signal }).onEnd((error) => this.#interrupt(error));
     if (this.#promise !== undefined) {
       this.#owner.cancel(this);
-      this.fail(() => this.#misused('gives a stream of values: use `for await`, or `next()`'));
+      this.fail(() => this.#misused('returns a stream of values: use `for await` or `next()`'));
       return;
     }
     this.#wants();
@@ -221,7 +222,7 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     if (this.#settled) unseenFailures.unregister(this);
     if (this.#kind === 'stream' && this.#failure === undefined) {
       void this.return();
-      this.#failure = () => this.#misused('gives a stream of values: use `for await`, or `next()`');
+      this.#failure = () => this.#misused('returns a stream of values: use `for await` or `next()`');
     }
     if (this.#settled) this.#promise = this.#failure === undefined ? Promise.resolve(this.#value) : this.#rejection();
     else {
@@ -242,7 +243,7 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
   #last(): IteratorResult<unknown, void> {
     const failure = this.#failure;
     if (failure === undefined && this.#kind !== 'value') return DONE;
-    const error = failure === undefined ? this.#misused('gives one value: use `await`') : failure();
+    const error = failure === undefined ? this.#misused('returns one value: use `await`') : failure();
     this.#failure = undefined;
     this.#kind = 'stream';
     throw placed(error, this.#last);

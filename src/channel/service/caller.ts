@@ -182,27 +182,27 @@ export class Caller implements CallOwner, ConnectionOwner {
     if (kind === LAST) {
       wire.retired = true;
       wire.unread = (wire.launched - frame.number) >>> 0;
-      if (wire.unread > wire.launched) throw this.#damage('a number of calls that it cannot have read');
+      if (wire.unread > wire.launched) throw this.#damage('an invalid number of unread calls');
       return;
     }
     const call = this.#flying.get(frame.call);
     if (call === undefined) throw this.#damage(`a frame of kind ${kind} for no call in flight`);
     switch (kind) {
       case RESULT:
-        if (call.isStream && !call.settled) throw this.#damage('a result for a stream');
+        if (call.isStream && !call.settled) throw this.#damage('a single result for a stream');
         this.#landed(call);
         if (problem === undefined) call.succeed(frame.value);
         else call.fail(() => notDecodable(`what ${call.method}() gave`, this.#coder.name, problem), true);
         break;
       case STREAM:
-        if (call.isStream && !call.settled) throw this.#damage('the beginning of a stream twice');
+        if (call.isStream && !call.settled) throw this.#damage('a second begin of a stream');
         call.stream();
         if (!call.settled) this.#grant(wire, call, this.#window);
         return;
       case ITEM: {
         if (call.settled) return; // it was cancelled
         const cost = frame.length + ITEM_COST;
-        if (!call.isStream || call.credit <= 0) throw this.#damage('a value that nobody has asked for');
+        if (!call.isStream || call.credit <= 0) throw this.#damage('a stream value without credit');
         call.credit -= cost;
         if (problem === undefined) call.item(frame.value, cost);
         else {
@@ -212,7 +212,7 @@ export class Caller implements CallOwner, ConnectionOwner {
         return;
       }
       case END:
-        if (!call.isStream && !call.settled) throw this.#damage('the end of no stream');
+        if (!call.isStream && !call.settled) throw this.#damage('the end of a stream that did not begin');
         this.#landed(call);
         call.succeed(undefined);
         break;
@@ -370,6 +370,6 @@ export class Caller implements CallOwner, ConnectionOwner {
     return new ClosedError(`the client of service '${this.name}'`);
   }
   #damage(what: string): CorruptError {
-    return new CorruptError(`service '${this.name}' has sent ${what}`);
+    return new CorruptError(`service '${this.name}' violated the protocol: it sent ${what}`);
   }
 }

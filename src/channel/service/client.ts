@@ -111,7 +111,7 @@ function view<H>(caller: Caller, options: CallOptions | undefined): Client<H> {
       return method;
     },
     set(_target, property) {
-      throw new TypeError(`a client's methods are the service's: ${String(property)} cannot be assigned`);
+      throw new TypeError(`cannot assign ${String(property)}: the methods of a client are those of its service`);
     },
   }) as unknown as Client<H>;
   return client;

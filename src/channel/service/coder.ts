@@ -5,7 +5,6 @@ import { type Codec, type Coder, coderOf } from '../codec/index.js';
 
 export function valueCoder(codec: Codec | undefined): Coder<unknown> {
   if (codec !== 'bytes' && codec !== 'text' && !(codec instanceof Layout)) return coderOf(codec);
-  const expected =
-    "'msgpack', 'structured', 'json' or a codec of your own: what a service carries are arrays of values";
+  const expected = "'msgpack', 'structured', 'json' or a codec of your own: a service sends arrays of values";
   throw invalidArgument('ERR_INVALID_ARG_VALUE', 'options.codec', expected, codec);
 }

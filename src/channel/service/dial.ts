@@ -28,7 +28,7 @@ export async function dial(name: string, options: ClientOptions, signal: AbortSi
   try {
     const { kind, number } = (await connection.receive(wait)) as Frame;
     if (kind === HELLO && number >= 1 && number <= MOST_CALLS) return { connection, limit: number };
-    throw new CorruptError(`service '${name}' has sent no greeting that makes sense`);
+    throw new CorruptError(`service '${name}' sent an invalid greeting`);
   } catch (error) {
     connection.close();
     throw error;

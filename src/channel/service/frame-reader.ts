@@ -118,4 +118,4 @@ export class FrameReader {
     }
   }
 }
-const nobodyWaits = new Error('nobody waits for frames any more');
+const nobodyWaits = new Error('the wait for frames has ended');

@@ -54,7 +54,10 @@ export class FrameWriter {
   value(kind: number, call: number, value: unknown): Uint8Array {
     if (value === undefined) return this.bare(kind | VOID, call);
     if (this.#busy)
-      throw new IpcError('ERR_VECINO_REENTRANT', 'a value that is being encoded must not call the service itself');
+      throw new IpcError(
+        'ERR_VECINO_REENTRANT',
+        'the code of a value (a getter, toJSON) must not call the service while the value is encoded',
+      );
     this.#busy = true;
     try {
       return this.#frame(kind, call, this.#coder.encode(value));
@@ -124,7 +127,7 @@ export class FrameCoder implements Coder<unknown> {
     return frame as Uint8Array;
   }
   decode(memory: Uint8Array, offset: number, length: number): Frame {
-    if (length < HEADER) throw new CorruptError(`a frame of ${length} bytes`);
+    if (length < HEADER) throw new CorruptError(`invalid frame of ${length} bytes`);
     const frame = this.#frame;
     const head = word(memory, offset);
     const kind = head & 0xff;
@@ -134,7 +137,7 @@ export class FrameCoder implements Coder<unknown> {
     frame.value = undefined;
     frame.problem = undefined;
     const absent = head === (kind | VOID);
-    if (!absent && head !== kind) throw new CorruptError(`a frame of kind ${head >>> 0}`);
+    if (!absent && head !== kind) throw new CorruptError(`invalid frame of kind ${head >>> 0}`);
     switch (kind) {
       case CALL:
       case ITEM:
@@ -144,7 +147,7 @@ export class FrameCoder implements Coder<unknown> {
         try {
           frame.value = this.#coder.decode(memory, offset + HEADER, length - HEADER);
         } catch (error) {
-          frame.problem = error ?? new CorruptError('the codec refuses it');
+          frame.problem = error ?? new CorruptError('the codec cannot decode it');
         }
         return frame;
       case FAILURE:
@@ -166,7 +169,7 @@ export class FrameCoder implements Coder<unknown> {
         return frame;
     }
     if (absent && length === HEADER && (kind === ITEM || kind === RESULT || kind === END)) return frame;
-    throw new CorruptError(`a frame of kind ${head >>> 0} and ${length} bytes`);
+    throw new CorruptError(`invalid frame of kind ${head >>> 0} and ${length} bytes`);
   }
 }
 function word(memory: Uint8Array, at: number): number {

@@ -20,7 +20,7 @@ export function methodsOf(handlers: unknown): Map<string, Handler> {
     if (typeof value !== 'function') continue;
     if (isReserved(name)) {
       const expected =
-        "functions under names that a client can call: not then, toJSON, close, ref, unref, those of every object, or any that begins with '$'";
+        "functions whose names a client can call: not then, toJSON, close, ref, unref, a name that every object has, or one that begins with '$'";
       throw invalidArgument('ERR_INVALID_ARG_VALUE', 'handlers', expected, name);
     }
     methods.set(name, value as Handler);

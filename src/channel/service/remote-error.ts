@@ -48,7 +48,7 @@ export function encodeError(error: unknown, where: string): string {
     try {
       return tell(each, where, depth, (inner) => (left > 0 ? one(inner, depth + 1) : undefined));
     } catch {
-      return { classes: ['Error'], name: 'Error', message: `${where} threw something that cannot be looked at` };
+      return { classes: ['Error'], name: 'Error', message: `${where} threw a value that cannot be read` };
     }
   };
   return JSON.stringify(one(error, 0));
@@ -56,7 +56,11 @@ export function encodeError(error: unknown, where: string): string {
 /** @param inner tells one of those within it, unless there are too many */
 function tell(error: unknown, where: string, depth: number, inner: (error: unknown) => Told | undefined): Told {
   if (!(error instanceof Error)) {
-    return { classes: ['Error'], name: 'Error', message: `${where} threw what is no error: ${shown(error)}` };
+    return {
+      classes: ['Error'],
+      name: 'Error',
+      message: `${where} threw a value that is not an error: ${shown(error)}`,
+    };
   }
   const told: Told = { classes: ancestry(error), name: nameOf(error), message: text(() => error.message) };
   const stack = text(() => error.stack);
@@ -112,7 +116,7 @@ function shown(value: unknown): string {
   try {
     return inspect(value, { depth: 1, maxStringLength: 1000, maxArrayLength: 20 }).slice(0, MAX_TEXT_LENGTH);
   } catch {
-    return 'something that cannot be shown';
+    return '(a value that cannot be shown)';
   }
 }
 
@@ -122,7 +126,8 @@ export function decodeError(json: string): Error {
   try {
     told = JSON.parse(json);
   } catch {}
-  if (typeof told !== 'object' || told === null) throw new errors.CorruptError('an error that cannot be read');
+  if (typeof told !== 'object' || told === null)
+    throw new errors.CorruptError('the peer sent an error that cannot be decoded');
   return revive(told as Told, 0);
 }
 function revive(told: Told, depth: number): Error {

@@ -146,7 +146,7 @@ export class Service implements Disposable, AsyncDisposable {
   #lost(error: RemovedError): void {
     process.emitWarning(error.message, {
       code: 'VECINO_NAME_LOST',
-      detail: `Service '${this.name}' takes no more calls.`,
+      detail: `Service '${this.name}' accepts no more calls.`,
     });
     this.#end(error);
     void this.shutdown();

@@ -73,7 +73,7 @@ export class Session implements Reader {
         this.#answers.get(frame.call)?.grant(frame.number);
         break;
       default:
-        throw new CorruptError(`a client has sent a frame of kind ${frame.kind}`);
+        throw new CorruptError(`a client sent a frame of kind ${frame.kind}, which only a service sends`);
     }
   }
   lost(error: unknown): void {
@@ -144,14 +144,15 @@ export class Session implements Reader {
   #call(frame: Frame): void {
     const { call: id, value: request, problem } = frame;
     this.#read++;
-    if (this.#answers.has(id)) throw new CorruptError(`a client has used the number ${id} for two calls at a time`);
+    if (this.#answers.has(id)) throw new CorruptError(`a client used the number ${id} for two calls at the same time`);
     const { maxCalls, methods } = this.#offer;
     // A client may have read an answer, and call again, before we have heard that it is in the ring.
     if (this.#running >= maxCalls || this.#answers.size >= 2 * maxCalls)
       throw new CorruptError(`a client has more than ${maxCalls} calls in flight`);
     if (this.#retired) {
       // A client hears that it is to call no more before it hears of those it has made in vain: it has at most so many in flight.
-      if (++this.#refused > maxCalls) throw new CorruptError(`a client goes on calling a service that takes no calls`);
+      if (++this.#refused > maxCalls)
+        throw new CorruptError(`a client keeps calling a service that has stopped accepting calls`);
       this.#tell(this.writer.bare(REFUSED, id));
       return;
     }
@@ -161,7 +162,7 @@ export class Session implements Reader {
       return;
     }
     if (!Array.isArray(request) || typeof request[0] !== 'string')
-      throw new CorruptError('a client has sent a call without a method');
+      throw new CorruptError('a client sent a call without a method');
     const method = request.shift() as string;
     const answer = this.#begin(id, method);
     const handler = methods.get(method);

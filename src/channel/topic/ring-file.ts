@@ -50,7 +50,9 @@ export function takeRing(participant: Participant, capacity: number): OwnRing {
       throw error;
     }
   }
-  throw new CorruptError(`all rings of topic '${participant.name}' are locked, by more than can take part in it`);
+  throw new CorruptError(
+    `topic '${participant.name}' is corrupt: more of its rings are locked than it can have publishers`,
+  );
 }
 /** Unmaps it; the next publisher goes on where it ends. */
 export function giveRing(participant: Participant, { number, mapping }: OwnRing): void {
@@ -88,7 +90,7 @@ function map(participant: Participant, number: number, capacity: number, readOnl
     if (words[WORD_MAGIC] === MAGIC && words[WORD_VERSION] === VERSION && words[WORD_CAPACITY] === capacity)
       return mapping;
     mapping.unmap();
-    throw damaged(name, 'another heading');
+    throw damaged(name, 'an invalid header');
   } finally {
     close(fd);
   }
@@ -111,12 +113,12 @@ function make(participant: Participant, number: number, capacity: number): Mappi
     mapping?.unmap();
     file.withdraw();
     if (!(error instanceof SystemError) || errnoName(error.errno) !== 'ENOSPC') throw error;
-    const hint = `There is no room for a ring of ${capacity} bytes beside what is there. Take a smaller capacity, or a larger file system`;
+    const hint = `The file system has no room for another ring of ${capacity} bytes. Use a smaller capacity or a larger file system`;
     throw new SystemError(error.errno, error.syscall, { path: `${participant.folder}/ring-${number}`, hint });
   } finally {
     close(file.fd);
   }
 }
 function damaged(name: string, what: string): CorruptError {
-  return new CorruptError(`${name} has ${what}, which cannot be: somebody has damaged it`);
+  return new CorruptError(`${name} is corrupt: it has ${what}`);
 }

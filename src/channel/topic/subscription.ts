@@ -283,7 +283,9 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
       return coder.decode(bytes, offset, length);
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
-      throw new CorruptError(`${this.#what}: a message of ${length} bytes is no '${coder.name}': ${why}`, { cause });
+      throw new CorruptError(`${this.#what}: a message of ${length} bytes cannot be decoded as ${coder.name}: ${why}`, {
+        cause,
+      });
     }
   }
   #check(): void {

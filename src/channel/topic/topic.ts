@@ -108,7 +108,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     this.#remains = new TopicRemnant(seat);
     whenDropped(this, this.#remains);
     const capacity = seat.participant.description.geometry['capacity'] ?? 0;
-    if (!isCapacity(capacity)) throw new CorruptError(`topic '${this.name}' says that its capacity is ${capacity}`);
+    if (!isCapacity(capacity)) throw new CorruptError(`topic '${this.name}' is corrupt: invalid capacity ${capacity}`);
     this.capacity = capacity;
     this.longest = longestMessage(capacity);
     readOnly(this, 'name', 'capacity', 'longest');
@@ -189,7 +189,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     checkInteger('length', length, 0);
     if (length > this.longest) throw this.#tooLarge(length);
     if (this.#loan !== undefined) {
-      const hint = 'A loan of this object is not ended yet: commit or discard it first';
+      const hint = 'A loan of this topic is still open. Commit or discard it first';
       throw new SystemError(EBUSY, 'reserve', { path: this.name, hint });
     }
     const offset = writer.reserve(length);
@@ -339,8 +339,8 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
   }
   #tooLarge(length: number): MessageTooLargeError {
     return new MessageTooLargeError(
-      `a message of ${length} bytes is too large for topic '${this.name}': its capacity of ${this.capacity} bytes takes ${this.longest}. ` +
-        'Open it with a larger capacity, everywhere',
+      `a message of ${length} bytes is too large for topic '${this.name}': with a capacity of ${this.capacity} bytes it takes at most ${this.longest}. ` +
+        'Open it with a larger capacity in all processes',
     );
   }
 }

@@ -93,7 +93,7 @@ function resolve(path: string, source: FileStatus): string {
   }
   if (status.isDirectory()) throw new IpcError('EISDIR', `DESTINATION '${path}' is a directory; name the file in it`);
   if (!status.isFile())
-    throw new IpcError('ERR_VECINO_UNSUPPORTED', `DESTINATION '${path}' exists and is no regular file`);
+    throw new IpcError('ERR_VECINO_UNSUPPORTED', `DESTINATION '${path}' exists and is not a regular file`);
   if (status.dev === source.device && status.ino === source.inode) {
     throw new IpcError('ERR_VECINO_SAME_FILE', `SOURCE and DESTINATION '${path}' are the same file`);
   }
@@ -103,14 +103,14 @@ function explained(error: unknown, path: string): unknown {
   const { errno, code = '', syscall = '' } = error as NodeJS.ErrnoException; // ours, or that of node:fs
   if (errno === undefined) return error;
   const hints: Record<string, string> = {
-    ENOENT: 'The folder of DESTINATION is not there; make it first',
-    EACCES: 'This user may not write to the folder of DESTINATION',
+    ENOENT: 'The folder of DESTINATION does not exist; create it first',
+    EACCES: 'This user has no permission to write to the folder of DESTINATION',
     EROFS: 'The file system of DESTINATION is read-only',
-    EISDIR: 'It has become a directory meanwhile',
+    EISDIR: 'A directory has taken its name meanwhile',
     ENOSPC: 'The file system of DESTINATION is full',
   };
   return new SystemError(errno, syscall, {
     path,
-    hint: hints[code] ?? 'DESTINATION could not be made',
+    hint: hints[code] ?? 'DESTINATION could not be created',
   });
 }

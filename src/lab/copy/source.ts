@@ -18,7 +18,7 @@ export interface Source {
   readonly length: number | null;
 }
 
-/** @throws SystemError if it is missing or may not be read; IpcError if it is no regular file */
+/** @throws SystemError if it is missing or may not be read; IpcError if it is not a regular file */
 export function openSource(path: string): Source {
   let fd: number;
   try {
@@ -31,7 +31,7 @@ export function openSource(path: string): Source {
     const status = fstat(fd);
     if (isKind(status, 'S_IFDIR')) throw new IpcError('EISDIR', `SOURCE '${path}' is a directory; name a file`);
     if (!isKind(status, 'S_IFREG'))
-      throw new IpcError('ERR_VECINO_UNSUPPORTED', `SOURCE '${path}' is no regular file; name one`);
+      throw new IpcError('ERR_VECINO_UNSUPPORTED', `SOURCE '${path}' is not a regular file; name one`);
     fcntl(fd, constants['F_SETFL']!, 0);
     return { fd, status, length: status.size === 0 ? null : status.size };
   } catch (error) {
@@ -43,7 +43,7 @@ function explained(error: unknown, path: string): unknown {
   if (!(error instanceof SystemError)) return error;
   const hints: Record<string, string> = {
     ENOENT: 'There is no such SOURCE',
-    EACCES: 'SOURCE may not be read by this user',
+    EACCES: 'This user has no permission to read SOURCE',
     ENXIO: 'SOURCE is a socket; name a regular file',
   };
   return new SystemError(error.errno, error.syscall, { path, hint: hints[error.code] ?? 'SOURCE could not be opened' });

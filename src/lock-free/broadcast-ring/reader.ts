@@ -222,7 +222,7 @@ export class RingReader<Memory extends RingMemory = RingMemory> {
   #damaged(): CorruptError {
     this.mapping.check(); // it may be known what happened
     return new CorruptError(
-      'a ring of the topic holds what no publisher writes: somebody has damaged it. Close the topic everywhere, or take another name',
+      'a ring of the topic is corrupt: it has an invalid record. Close the topic in all processes, or use another name',
     );
   }
 }

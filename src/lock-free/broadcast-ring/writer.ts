@@ -77,7 +77,7 @@ export class RingWriter {
     const index = this.#index(tail);
     this.#low = this.#words[index + SEQUENCE_LOW]!;
     this.#high = this.#words[index + SEQUENCE_HIGH]!;
-    if (this.#high < 0 || this.#high >= 2 ** 21) throw this.#damaged('a number beyond all messages');
+    if (this.#high < 0 || this.#high >= 2 ** 21) throw this.#damaged('an invalid sequence number');
   }
 
   /** Where the payload of a message of at most `longestMessage` bytes is to be written, as a byte offset. Reserving again forgets it. */
@@ -166,6 +166,6 @@ export class RingWriter {
     return oldest;
   }
   #damaged(what: string): CorruptError {
-    return new CorruptError(`the ring has ${what}, which cannot be: somebody has damaged it`);
+    return new CorruptError(`corrupt ring: ${what}`);
   }
 }

@@ -91,21 +91,21 @@ export class RingConsumer {
       const kind = this.words[index + 1]!;
       let size = this.#usualSize;
       if (length !== this.#usualLength) {
-        if (length < 0 || length > this.capacity) throw this.#damaged(`a record of ${length} bytes`);
+        if (length < 0 || length > this.capacity) throw this.#damaged(`invalid record of ${length} bytes`);
         size = recordSize(length);
         this.#usualLength = length;
         this.#usualSize = size;
       }
-      if (size > available || at + size > this.capacity) throw this.#damaged(`a record of ${length} bytes`);
+      if (size > available || at + size > this.capacity) throw this.#damaged(`invalid record of ${length} bytes`);
       if (kind !== PAD) {
-        if (kind < 0 || kind > LAST_FRAGMENT) throw this.#damaged(`a record of kind ${kind}`);
+        if (kind < 0 || kind > LAST_FRAGMENT) throw this.#damaged(`invalid record kind ${kind}`);
         this.#size = size;
         this.length = length;
         this.kind = kind;
         return this.#data + at + RECORD_HEADER;
       }
       // It fills the ring to its end, and a record follows at the beginning: pads alone are no work, and would never end.
-      if (at === 0 || at + size !== this.capacity) throw this.#damaged(`a pad of ${length} bytes`);
+      if (at === 0 || at + size !== this.capacity) throw this.#damaged(`invalid pad of ${length} bytes`);
       this.#head = (this.#head + size) | 0;
     }
   }
@@ -181,16 +181,14 @@ export class RingConsumer {
     if (tail === this.#tail) return (tail - this.#head) | 0;
     const available = (tail - this.#head) | 0;
     if (available < 0 || available > this.capacity || (tail & 7) !== 0 || available < ((this.#tail - this.#head) | 0)) {
-      throw this.#damaged(`a write position of ${tail >>> 0}`);
+      throw this.#damaged(`invalid write position ${tail >>> 0}`);
     }
     this.#tail = tail;
     this.looks++;
     return available;
   }
   #damaged(what: string): CorruptError {
-    const error = new CorruptError(
-      `the ring has ${what} at position ${this.#head >>> 0}, which cannot be: the peer has damaged it`,
-    );
+    const error = new CorruptError(`corrupt ring: ${what} at position ${this.#head >>> 0}. The peer overwrote it`);
     this.onDamage(error);
     return error;
   }

@@ -139,7 +139,7 @@ export class RingProducer {
     const used = (this.#tail - head) | 0;
     if (used < 0 || used > before || (head & 7) !== 0) {
       const error = new CorruptError(
-        `the ring's read position is ${head >>> 0}, which is not between ${this.#head >>> 0} and ${this.#tail >>> 0}: the peer has damaged it`,
+        `corrupt ring: invalid read position ${head >>> 0}, not between ${this.#head >>> 0} and ${this.#tail >>> 0}. The peer overwrote it`,
       );
       this.onDamage(error);
       throw error;

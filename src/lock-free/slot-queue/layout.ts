@@ -155,7 +155,7 @@ export function planOfFound(geometry: Readonly<Record<string, number>>, name: st
     const plan = planOf({ capacity, messageSize, priorities });
     if (plan.byteLength <= LARGEST_FILE) return plan;
   }
-  throw new CorruptError(`queue '${name}' cannot be used: its description has sizes that cannot be`);
+  throw new CorruptError(`queue '${name}' is corrupt: its description has invalid sizes`);
 }
 function isWithin(value: number | undefined, most: number): value is number {
   return value !== undefined && value >= 1 && value <= most;

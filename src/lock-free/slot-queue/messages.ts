@@ -86,7 +86,7 @@ export class Messages {
     const index = this.indexes[priority]!;
     try {
       for (let tries = this.plan.ringSize + MAX_LOST_RACES; !index.put(slot); tries--) {
-        if (tries === 0) throw damaged('an index that is never right');
+        if (tries === 0) throw damaged('the ready index stays inconsistent');
         this.#evict(index);
       }
     } catch (error) {
@@ -245,8 +245,8 @@ export class Messages {
     const header = this.#slots + slot * this.#stride;
     const length = words[header + LENGTH]!;
     const attempt = words[header + ATTEMPTS]! + 1;
-    if (length < 0 || length > this.plan.messageSize) throw damaged(`a message of ${length} bytes`);
-    if (attempt < 1 || attempt > 0x7fffffff) throw damaged('a message with an impossible count of attempts');
+    if (length < 0 || length > this.plan.messageSize) throw damaged(`invalid message length ${length}`);
+    if (attempt < 1 || attempt > 0x7fffffff) throw damaged('invalid attempt count');
     words[header + ATTEMPTS] = attempt;
     this.length = length;
     this.attempt = attempt;
@@ -269,8 +269,8 @@ export class Messages {
   }
 }
 function notOurs(): CorruptError {
-  return damaged('a message that was ours and is not any more');
+  return damaged('a message that this process holds was taken');
 }
 function damaged(what: string): CorruptError {
-  return new CorruptError(`the queue has ${what}: somebody has damaged it`);
+  return new CorruptError(`corrupt queue: ${what}. Unlink it if no process uses it`);
 }

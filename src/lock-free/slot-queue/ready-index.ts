@@ -260,6 +260,6 @@ export class ReadyIndex {
     throw this.#damaged();
   }
   #damaged(): CorruptError {
-    return new CorruptError('the index of a queue has entries that cannot be: somebody has damaged it');
+    return new CorruptError('corrupt queue: invalid entry in the ready index. Unlink it if no process uses it');
   }
 }

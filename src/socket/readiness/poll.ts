@@ -59,7 +59,7 @@ class Polling<Entry extends PollEntry> {
     const result = pollCall(this.#fds, milliseconds);
     if (result === 0 || result === EINTR) return undefined;
     check(result, 'poll', {
-      hint: 'Entries may be no more than the descriptors that the process may open (RLIMIT_NOFILE)',
+      hint: 'There are more entries than the process may open descriptors (RLIMIT_NOFILE)',
     });
     const found: PollResult<Entry>[] = [];
     for (const [index, entry] of this.#entries.entries()) {

@@ -87,7 +87,7 @@ class Selection {
         fcntl(fd, constants['F_GETFD']!);
       } catch (cause) {
         if (cause instanceof SystemError && errnoName(cause.errno) === 'EBADF')
-          return new SystemError(error.errno, 'select', { path: `fd ${fd}`, hint: 'It is not open (any more)' });
+          return new SystemError(error.errno, 'select', { path: `fd ${fd}`, hint: 'The descriptor is not open' });
       }
     }
     return error;
@@ -96,7 +96,7 @@ class Selection {
 function checkSelectable(argument: string, fd: unknown): void {
   if (typeof fd !== 'number') throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'a list of numbers', fd);
   if (!Number.isInteger(fd) || fd < 0 || fd >= FD_SETSIZE) {
-    const expected = `a list of descriptors from 0 to ${FD_SETSIZE - 1} (select knows no others; use poll or Epoll for higher ones)`;
+    const expected = `a list of descriptors from 0 to ${FD_SETSIZE - 1} (the limit of select; use poll or Epoll for higher ones)`;
     throw invalidArgument('ERR_OUT_OF_RANGE', argument, expected, fd);
   }
 }

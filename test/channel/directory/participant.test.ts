@@ -43,8 +43,8 @@ test('Channel directory: another kind, codec or size is refused with both', () =
   const open = (other: Partial<Description>) => () =>
     Participant.open(name, { ...topic, ...other }, { insist: ['capacity'] });
   assert.throws(open({ kind: 'queue' }), MismatchError);
-  assert.throws(open({ codec: 'text' }), /codec json, and text/);
-  assert.throws(open({ geometry: { capacity: 8192 } }), /capacity of 4096, and 8192/);
+  assert.throws(open({ codec: 'text' }), /codec json, but text/);
+  assert.throws(open({ geometry: { capacity: 8192 } }), /capacity of 4096, but 8192/);
   assert.equal(first.seat, 0);
 });
 

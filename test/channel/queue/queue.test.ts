@@ -284,8 +284,8 @@ test('Queue: after unlink those who have it open go on, and a new one of the nam
 test('Queue: what is asked for must be as it was made; what is not asked for need not', async () => {
   using queue = await openQueue({ codec: 'json', capacity: 10, messageSize: 200, priorities: 2 });
   const { name } = queue;
-  await assert.rejects(Queue.open(name, { codec: 'text' }), /codec json, and text/);
-  await assert.rejects(Queue.open(name, { capacity: 11 }), /capacity of 10, and 11/);
+  await assert.rejects(Queue.open(name, { codec: 'text' }), /codec json, but text/);
+  await assert.rejects(Queue.open(name, { capacity: 11 }), /capacity of 10, but 11/);
   await assert.rejects(Queue.open(name, { messageSize: 100 }), MismatchError);
   await assert.rejects(Queue.open(name, { priorities: 4 }), MismatchError);
   const own: Codec<number> = { name: 'own', encode: (value) => Uint8Array.of(value), decode: (bytes) => bytes[0]! };
@@ -296,7 +296,7 @@ test('Queue: what is asked for must be as it was made; what is not asked for nee
 test('Queue: the name of another kind of channel is refused, and left alone', async () => {
   const name = queueName();
   using participant = Participant.open(name, { kind: 'topic', codec: 'msgpack', geometry: {} });
-  await assert.rejects(Queue.open(name), /kind topic, and queue/);
+  await assert.rejects(Queue.open(name), /kind topic, but queue/);
   assert.throws(() => Queue.unlink(name), MismatchError);
   assert.ok(existsSync(participant.folder));
 });

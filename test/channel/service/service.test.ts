@@ -291,7 +291,7 @@ test('Service: errors arrive as errors: class, name, message, code, cause, both 
   assert.equal(abort.name, 'AbortError');
   const node = await caught('node');
   assert.deepEqual([node.name, node.code, node instanceof TypeError], ['TypeError', 'ERR_INVALID_ARG_TYPE', true]);
-  assert.match((await caught('string')).message, /fail\(\) threw what is no error: 'just text'/);
+  assert.match((await caught('string')).message, /fail\(\) threw a value that is not an error: 'just text'/);
   assert.match((await caught('undefined')).message, /undefined/);
   assert.equal((await caught('hostile')).message, 'h');
   assert.equal((await caught('circular')).message, 'c');
@@ -430,13 +430,13 @@ test('Service: a call used the wrong way is a clear error', async () => {
       }
     },
   });
-  await assert.rejects(c.many() as unknown as Promise<number>, /gives a stream of values/);
+  await assert.rejects(c.many() as unknown as Promise<number>, /returns a stream of values/);
   await assert.rejects(async () => {
     for await (const _ of c.one() as unknown as AsyncIterable<number>);
-  }, /gives one value: use `await`/);
+  }, /returns one value: use `await`/);
   const stream = c.many();
   await c.one();
-  await assert.rejects(stream as unknown as Promise<number>, /gives a stream of values/);
+  await assert.rejects(stream as unknown as Promise<number>, /returns a stream of values/);
   assert.equal(finished, 0, 'a generator that nobody has asked for anything has not begun');
   assert.equal(await c.one(), 1);
   c.close();
@@ -595,7 +595,7 @@ test('Service: streams: all values in order, an error in the middle after the va
   for await (const each of c.iterable()) values.push(each);
   for await (const each of c.promised()) values.push(each);
   assert.deepEqual(values, ['a', undefined, 1]);
-  await assert.rejects(c.nonsense().next(), /is not an iterator's result/);
+  await assert.rejects(c.nonsense().next(), /which is not an iterator result/);
   const ahead = c.range(3);
   assert.deepEqual(await Promise.all([ahead.next(), ahead.next(), ahead.next(), ahead.next()]), [
     { done: false, value: 0 },

@@ -149,7 +149,7 @@ test('Call: one that fails before it has an answer, and that nobody ever looks a
     [uniqueName()],
     { env: { ...process.env, NODE_OPTIONS: '--expose-gc' } },
   );
-  assert.match(output, /^add\(\) of service '.*' has failed, and nobody has looked: .* is closed\n/);
+  assert.match(output, /^add\(\) of service '.*' failed, and the error was never handled: .* is closed\n/);
   assert.doesNotMatch(output, /unhandled/);
 });
 

@@ -421,8 +421,8 @@ test(
   async () => {
     const name = uniqueName();
     using topic = await Topic.open(name, { codec: 'json', capacity: 8192 });
-    await assert.rejects(Topic.open(name, { codec: 'text' }), /codec json, and text/);
-    await assert.rejects(Topic.open(name, { codec: 'json', capacity }), /capacity of 8192, and 4096/);
+    await assert.rejects(Topic.open(name, { codec: 'text' }), /codec json, but text/);
+    await assert.rejects(Topic.open(name, { codec: 'json', capacity }), /capacity of 8192, but 4096/);
     using same = await Topic.open(name, { codec: 'json' });
     assert.deepEqual([same.capacity, topic.capacity], [8192, 8192]);
     const other = uniqueName();

@@ -23,7 +23,7 @@ import { type Beginning, DEAD, play, type Role } from './queue-scene.js';
 const AGAIN = 5 * BLOCK;
 const isLook = (index: number) => index >= HAZARDS && index < HINTS;
 const wrong = (error: Error) =>
-  /is lost|a message twice|a message of two|never put in|out of order|is not any more/.test(error.message);
+  /is lost|a message twice|a message of two|never put in|out of order|was taken/.test(error.message);
 
 /** A message in the only slot, with a word of seat 1 that it uses again when it has written three more. */
 const sent: Beginning = {

@@ -69,7 +69,7 @@ export class MsgpackDecoder {
     this.#length = length;
     this.#depth = this.#open = 0;
     const value = this.#read();
-    if (this.#at !== this.#end) throw new RangeError(`${this.#end - this.#at} bytes more than the value has`);
+    if (this.#at !== this.#end) throw new RangeError(`${this.#end - this.#at} bytes follow the end of the value`);
     return value;
   }
 
@@ -176,7 +176,7 @@ export class MsgpackDecoder {
       case 0xdf:
         return this.#map(this.#length32());
       default:
-        throw new RangeError(`a byte 0x${token.toString(16)}, which means nothing in MessagePack`);
+        throw new RangeError(`0x${token.toString(16)} is not a type byte of MessagePack`);
     }
   }
   #length8(): number {
@@ -203,7 +203,7 @@ export class MsgpackDecoder {
     return text ?? utf8Slice.call(this.#memory, start, start + length);
   }
   #enter(): void {
-    if (++this.#depth > MAX_DEPTH) throw new RangeError(`a value of more than ${MAX_DEPTH} levels`);
+    if (++this.#depth > MAX_DEPTH) throw new RangeError(`the value is nested more than ${MAX_DEPTH} levels deep`);
   }
   #array(length: number): unknown[] {
     // What is left is not enough to look at: arrays within arrays could each claim it, and have memory for it.
@@ -268,7 +268,7 @@ export class MsgpackDecoder {
       case ERROR:
         return this.#inside(type, start);
       default:
-        throw new RangeError(`an extension of type ${(type << 24) >> 24}, which vecino does not have`);
+        throw new RangeError(`unknown extension type ${(type << 24) >> 24}`);
     }
   }
   #date(start: number, length: number): Date {
@@ -280,7 +280,7 @@ export class MsgpackDecoder {
       const seconds = (high & 3) * 2 ** 32 + data.getUint32(start + 4);
       return new Date(seconds * 1000 + (high >>> 2) / 1_000_000);
     }
-    if (length !== 12) throw new RangeError(`a time of ${length} bytes`);
+    if (length !== 12) throw new RangeError(`a timestamp has ${length} bytes instead of 4, 8 or 12`);
     return new Date(Number(data.getBigInt64(start + 4)) * 1000 + data.getUint32(start) / 1_000_000);
   }
   #bigint(start: number, length: number): bigint {
@@ -294,8 +294,7 @@ export class MsgpackDecoder {
     if (number === ARRAY_BUFFER) return buffer;
     if (number === DATA_VIEW) return new DataView(buffer);
     const Class = viewClasses[number];
-    if (Class === undefined)
-      throw new RangeError(`an array of elements of type ${number}, which this Node does not have`);
+    if (Class === undefined) throw new RangeError(`this version of Node has no typed array of type ${number}`);
     return new Class(buffer);
   }
   /** Reads what an extension holds. It must end where that does, and may not lead beyond. */
@@ -305,7 +304,7 @@ export class MsgpackDecoder {
     const end = (this.#end = this.#at);
     this.#at = start;
     const value = this.#content(type);
-    if (this.#at !== end) throw new RangeError(`an extension of type ${type} with more than it should have`);
+    if (this.#at !== end) throw new RangeError(`bytes are left over in an extension of type ${type}`);
     this.#end = after;
     this.#depth--;
     return value;
@@ -335,7 +334,7 @@ export class MsgpackDecoder {
   }
   #string(): string {
     const value = this.#read();
-    if (typeof value !== 'string') throw new TypeError('something other than a string where there must be one');
+    if (typeof value !== 'string') throw new TypeError('expected a string');
     return value;
   }
   #error(): Error {
@@ -344,7 +343,8 @@ export class MsgpackDecoder {
     const error = Object.setPrototypeOf(new Error(), Class.prototype) as Error;
     for (const enumerable of [false, true]) {
       const properties = this.#read();
-      if (typeof properties !== 'object' || properties === null) throw new TypeError('an error without properties');
+      if (typeof properties !== 'object' || properties === null)
+        throw new TypeError('an encoded error has no properties');
       for (const [key, value] of Object.entries(properties)) {
         if (key.charCodeAt(0) <= NINE) keepSparse(error, key, 0);
         define(error, key, value, enumerable);
@@ -369,5 +369,5 @@ function define(object: object, key: string, value: unknown, enumerable: boolean
   Object.defineProperty(object, key, { value, enumerable, writable: true, configurable: true });
 }
 function tooShort(): RangeError {
-  return new RangeError('the bytes end in the middle of a value');
+  return new RangeError('the message ends in the middle of a value');
 }

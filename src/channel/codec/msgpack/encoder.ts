@@ -159,7 +159,7 @@ export class MsgpackEncoder {
     const start = this.#at + guess;
     const written = utf8Write.call(memory, value, start, memory.length - start);
     if (written !== value.length && !isWellFormed.call(value)) {
-      throw new Refusal('its text has half of a surrogate pair, which UTF-8 cannot hold');
+      throw new Refusal('it contains a lone surrogate, which UTF-8 cannot encode');
     }
     const header = textHeader(written);
     if (header !== guess) memory.copyWithin(this.#at + header, start, start + written);
@@ -206,7 +206,7 @@ export class MsgpackEncoder {
     try {
       for (; i < length; i++) {
         const inner = value[i];
-        if (inner === undefined && !(i in value)) throw new Refusal('the array has no element there');
+        if (inner === undefined && !(i in value)) throw new Refusal('the array has a hole there');
         this.#write(inner);
       }
     } catch (error) {
@@ -282,7 +282,7 @@ export class MsgpackEncoder {
         this.#error(value as Error);
         break;
       case 'boxed':
-        throw new Refusal('it is an object around a primitive; send the primitive');
+        throw new Refusal('it is a boxed primitive; send the primitive');
       default:
         throw refuseInstance(value);
     }
