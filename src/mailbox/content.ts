@@ -1,4 +1,4 @@
-/** What a message is made of. */
+/** The content of a message. */
 import { checkBytes } from '../system/arguments.js';
 
 /** Bytes, or text that is sent as UTF-8 (a lone surrogate becomes U+FFFD). */

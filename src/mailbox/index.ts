@@ -1,5 +1,5 @@
 /**
- * Mailboxes of the kernel, whose messages stay whole: POSIX and System V message queues.
+ * Message queues of the kernel, POSIX and System V. Messages stay whole.
  *
  * @module vecino/mailbox
  */

@@ -1,4 +1,4 @@
-/** POSIX message queues: a mailbox of the kernel under a name, whose messages have priorities. */
+/** POSIX message queues: a named queue in the kernel, whose messages have priorities. */
 
 import { checkInteger, checkMode, checkName, checkOptions, type OptionNames } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
@@ -29,18 +29,18 @@ const { mqSend } = native;
 const POLLIN = constants['POLLIN']!;
 const POLLOUT = constants['POLLOUT']!;
 
-/** How a POSIX queue is made. */
+/** Options of a new POSIX queue. */
 export interface MessageQueueOptions {
-  /** The most messages that the queue holds; the kernel's default (usually 10), at most `fs.mqueue.msg_max` unless privileged. */
+  /** The most messages that the queue holds. Default: the kernel's (usually 10). At most `fs.mqueue.msg_max` unless privileged. */
   maxMessages?: number;
-  /** The most bytes of one message; the kernel's default (usually 8192), at most `fs.mqueue.msgsize_max` unless privileged. */
+  /** The most bytes of one message. Default: the kernel's (usually 8192). At most `fs.mqueue.msgsize_max` unless privileged. */
   messageSize?: number;
-  /** Permissions, exactly (no umask); 0600. */
+  /** Permission bits, used exactly (no umask). Default: 0600. */
   mode?: number;
 }
-/** What an opened queue is for: receiving, sending or both. */
+/** What a queue is opened for: receiving, sending or both. */
 export type MessageQueueAccess = 'read' | 'write' | 'both';
-/** How a message of a POSIX queue is sent. */
+/** Options for sending a message to a POSIX queue. */
 export interface PriorityOptions {
   /** 0 (the default) to 32767; higher is received first. */
   priority?: number | undefined;
@@ -51,18 +51,17 @@ const OPEN_OPTIONS: OptionNames<{ access: MessageQueueAccess }> = { access: true
 const SEND_OPTIONS: OptionNames<PriorityOptions & WaitOptions> = { priority: true, ...WAIT_OPTIONS };
 
 const FOREVER = new Deadline('wait for a message queue');
-/** Whether this thread may block in a call for as long as it takes; a worker has to come back for `terminate()`. */
+/** Whether this thread may block in a call without a limit; a worker must return for `terminate()`. */
 const MAY_BLOCK = FOREVER.block() < 0;
 const NONE = Object.freeze({});
 const ACCESS = { read: 'O_RDONLY', write: 'O_WRONLY', both: 'O_RDWR' } as const;
 
 /**
- * A POSIX message queue, mq_overview(7). Whole messages go in and whole messages come out: the highest priority first, and
- * within one the oldest first. Any number of processes, in any language, may send and receive; each message is received once.
+ * A POSIX message queue, mq_overview(7). Messages stay whole: the highest priority is received first, and within one priority the oldest
+ * message. Any number of processes, in any language, can send and receive; each message is received once.
  *
- * The queue belongs to the kernel: it lives, with its messages, until it has been unlinked and the last who has it open has
- * closed it or died. A process that is killed while it waits takes no message with it. Calls that wait on one object are
- * served in the order in which they were made.
+ * The queue belongs to the kernel: it lives, with its messages, until it is unlinked and the last process that has it open closes it or
+ * dies. A process that is killed while it waits takes no message with it. Waiting calls on one object are served in order.
  *
  * @example
  * ```ts
@@ -84,7 +83,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   readonly #senders: WaitQueue;
   readonly #receivers: WaitQueue;
   readonly #keepAlive = new KeepAlive();
-  /** A second open file that blocks, for the Sync voice: one call then instead of three. */
+  /** A second open file that blocks, for the blocking mode: one call instead of three. */
   readonly #blocking: Blocking = { fd: -1, serial: 0, tried: false };
   readonly #remains: Remains;
   #closed = false;
@@ -102,8 +101,8 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
   }
 
   /**
-   * Makes a new queue and opens it for both. {@link SystemError} `EEXIST` if there is one of that name; `EINVAL`, `EMFILE` or
-   * `ENOSPC` if it would exceed a limit of the kernel, which the message then names, with its value and how to raise it.
+   * Creates a new queue and opens it for both. Throws {@link SystemError} `EEXIST` if the name is taken; `EINVAL`, `EMFILE` or `ENOSPC` if
+   * it would exceed a limit of the kernel. The message then names the limit, its value and how to raise it.
    *
    * @param name `[A-Za-z0-9._-]{1,200}`, a leading `/` means the same
    */
@@ -118,7 +117,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     const flags = constants['O_CREAT']! | constants['O_EXCL']! | constants['O_RDWR']! | constants['O_NONBLOCK']!;
     const fd = mqOpen(name, flags, mode, sizes);
     try {
-      fchmod(fd, mode); // the umask has taken bits away
+      fchmod(fd, mode); // the umask has removed bits
       return new MessageQueue(name, fd, 'both');
     } catch (error) {
       close(fd);
@@ -126,7 +125,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
       throw error;
     }
   }
-  /** Opens a queue that is there: {@link SystemError} `ENOENT` if it is not, `EACCES` if its mode forbids the access. */
+  /** Opens an existing queue. Throws {@link SystemError} `ENOENT` if there is none, `EACCES` if its mode forbids the access. */
   static open(name: string, options: { access?: MessageQueueAccess } = NONE): MessageQueue {
     checkOptions('options', options, OPEN_OPTIONS);
     name = checkName('name', name);
@@ -142,26 +141,28 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
       throw error;
     }
   }
-  /** Removes the name; `false` if there is none. Who has the queue open, or waits on it, keeps it and its messages. */
+  /**
+   * Removes the name. Returns `false` if it does not exist. A process that has the queue open, or waits on it, keeps it and its messages.
+   */
   static unlink(name: string): boolean {
     return mqUnlink(name);
   }
 
-  /** The descriptor: readable while there is a message, writable while there is room. It belongs to this object. */
+  /** The file descriptor: readable while there is a message, writable while there is room. It belongs to this object. */
   get fd(): number {
     this.#checkOpen();
     return this.#fd;
   }
-  /** How large the queue is, and how full at this moment. */
+  /** The limits of the queue, and how full it is at this moment. */
   get attributes(): QueueAttributes {
     this.#checkOpen();
     return mqGetattr(this.#fd);
   }
 
   /**
-   * Sends a message, and waits in the event loop while the queue is full. The content may be reused when the call has returned.
-   * {@link MessageTooLargeError} if it is longer than the queue's `messageSize`. When nobody receives, it waits (for ever, or
-   * until the time-out): a queue does not know whether there are receivers.
+   * Sends a message; waits without blocking the event loop while the queue is full. You may reuse the content as soon as the call has
+   * returned. Throws {@link MessageTooLargeError} if it is longer than the queue's `messageSize`. Without receivers it waits until the
+   * time-out, or for ever: a queue does not know whether there are receivers.
    */
   async send(content: Content, options: PriorityOptions & WaitOptions = NONE): Promise<void> {
     const deadline = new Deadline(`send to message queue '${this.name}'`, options, SEND_OPTIONS);
@@ -173,7 +174,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     const copy = bytes.slice();
     await this.#senders.join(() => this.#send(copy, priority) || undefined, deadline);
   }
-  /** Sends a message if there is room at once; `false` if there is none (or if an earlier `send()` still waits for it). */
+  /** Sends a message if there is room at once. Returns `false` if there is none, or if an earlier `send()` waits for room. */
   trySend(content: Content, options: PriorityOptions = NONE): boolean {
     checkOptions('options', options, SEND_OPTIONS);
     const priority = this.#priority(options);
@@ -181,7 +182,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     this.#checkOpen();
     return this.#senders.idle && this.#send(bytes, priority);
   }
-  /** Sends a message; blocks the thread while the queue is full. Sends that wait already go first. */
+  /** As {@link send}, but blocks the thread while the queue is full. Sends that wait already go first. */
   sendSync(content: Content, options: PriorityOptions & SyncWaitOptions = NONE): void {
     checkOptions('options', options, SEND_OPTIONS);
     const deadline =
@@ -201,7 +202,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     }
   }
 
-  /** Receives the oldest message of the highest priority; waits for one in the event loop. */
+  /** Receives the oldest message of the highest priority; waits for one without blocking the event loop. */
   async receive(options?: WaitOptions): Promise<PosixMessage> {
     const deadline = new Deadline(`receive from message queue '${this.name}'`, options);
     deadline.signal?.throwIfAborted();
@@ -212,12 +213,12 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     }
     return this.#receivers.join(() => this.#receive(), deadline);
   }
-  /** Receives a message if there is one (that no earlier `receive()` waits for); `undefined` if not. */
+  /** Receives a message if there is one. Returns `undefined` if not, or if an earlier `receive()` waits for it. */
   tryReceive(): PosixMessage | undefined {
     this.#checkOpen();
     return this.#receivers.idle ? this.#receive() : undefined;
   }
-  /** Receives a message; blocks the thread while there is none. Receives that wait already are served first. */
+  /** As {@link receive}, but blocks the thread while there is no message. Receives that wait already are served first. */
   receiveSync(options?: SyncWaitOptions): PosixMessage {
     checkOptions('options', options, WAIT_OPTIONS);
     const deadline =
@@ -232,7 +233,7 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
       else if (result !== EINTR) throw this.#failed(result, 'mq_receive');
     }
   }
-  /** Messages as they come, until the queue is closed or the loop is left (which closes nothing). */
+  /** The messages as they arrive, until the queue is closed or you leave the loop (which does not close it). */
   async *[Symbol.asyncIterator](): AsyncGenerator<PosixMessage, void, undefined> {
     try {
       for (;;) yield await this.receive();
@@ -241,21 +242,21 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     }
   }
 
-  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  /** Pending waits keep the program running. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** What waits here, now or later, does not keep the program running. */
+  /** Pending waits, now and later, do not keep the program running. */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
-  /** {@link MessageQueue.unlink} of this queue's name. */
+  /** As the static {@link MessageQueue.unlink}, with this queue's name. */
   unlink(): boolean {
     return mqUnlink(this.name);
   }
-  /** Gives the queue back; the name and the messages stay. Pending calls end with {@link ClosedError}. */
+  /** Closes this object; the name and the messages stay. Pending calls end with {@link ClosedError}. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -310,8 +311,8 @@ export class MessageQueue implements Disposable, AsyncDisposable, AsyncIterable<
     }
   }
   /**
-   * The descriptor for a call without a time-out. With one, or in a worker, it is the one that does not block, and poll(2) waits:
-   * its clock, unlike that of mq_timedreceive(2), is not set back with the time of day.
+   * The descriptor for a call without a time-out. With one, or in a worker, the non-blocking one is used, and poll(2) waits: its clock,
+   * unlike that of mq_timedreceive(2), does not follow changes of the time of day.
    */
   #blockingFd(): number {
     if (!MAY_BLOCK) return this.#fd;

@@ -3,11 +3,11 @@ import { checkInteger } from '../system/arguments.js';
 import { invalidArgument } from '../system/errors.js';
 import { constants } from '../system/native.js';
 
-/** Which message of a System V queue is received. */
+/** Which message of a System V queue to receive. */
 export interface SelectOptions {
   /**
-   * 0 (the default): the first message. Above 0: the first of that type. Below 0: the first of the lowest type that is at most
-   * `-type`.
+   * 0 (the default): the first message. Above 0: the first message of that type. Below 0: the first message of the lowest type that is at
+   * most `-type`.
    */
   type?: number | undefined;
   /** With a type above 0: the first message of any other type. */
@@ -26,7 +26,7 @@ export class Selection {
     this.type = checkInteger('options.type', type, except ? 1 : Number.MIN_SAFE_INTEGER);
     this.flags = except ? constants['MSG_EXCEPT']! : 0;
   }
-  /** Equal for selections that want the same. */
+  /** Equal for selections that want the same messages. */
   get key(): string {
     return `${this.flags} ${this.type}`;
   }

@@ -1,4 +1,4 @@
-/** System V message queues: a mailbox of the kernel under a number, whose messages have types to choose by. */
+/** System V message queues: a queue in the kernel under a number, whose messages have types to select by. */
 
 import { checkInteger, checkMode, checkOptions, type OptionNames } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
@@ -31,16 +31,19 @@ const { msgsnd } = native;
 const IPC_NOWAIT = constants['IPC_NOWAIT']!;
 const POLLIN = constants['POLLIN']!;
 
-/** How a System V queue is made. */
+/** Options of a new System V queue. */
 export interface SysVQueueOptions {
-  /** Permissions, exactly (System V objects know no umask); 0600. */
+  /** Permission bits, used exactly (System V objects have no umask). Default: 0600. */
   mode?: number;
-  /** The most bytes of content (and the most messages) that the queue holds; `kernel.msgmnb` (usually 16384), more only if privileged. */
+  /**
+   * The most bytes of content (and the most messages) that the queue holds. Default: `kernel.msgmnb` (usually 16384); more needs a
+   * privilege.
+   */
   limit?: number;
 }
-/** How a message of a System V queue is sent. */
+/** Options for sending a message to a System V queue. */
 export interface TypeOptions {
-  /** 1 to 2^53 - 1. The kernel's is a `long`: keep to 2^31 - 1 if a 32-bit program is to receive it. */
+  /** 1 to 2^53 - 1. The kernel's type is a `long`: stay below 2^31 if a 32-bit program receives it. */
   type: number;
 }
 
@@ -49,15 +52,15 @@ const SEND_OPTIONS: OptionNames<TypeOptions & WaitOptions> = { type: true, ...WA
 const RECEIVE_OPTIONS: OptionNames<SelectOptions & WaitOptions> = { type: true, except: true, ...WAIT_OPTIONS };
 
 /**
- * A System V message queue, msgget(2). Whole messages go in, each with a type, and the receiver chooses by type; among those it
- * wants, the oldest is first. Any number of processes, in any language, may send and receive; each message is received once.
+ * A System V message queue, msgget(2). Each message has a type, and the receiver selects by type; among those it wants, it gets the oldest
+ * first. Messages stay whole. Any number of processes, in any language, can send and receive; each message is received once.
  *
- * The queue belongs to the kernel and stays, with its messages, until {@link remove}: not even the end of all its users removes
- * it. Whoever waits on a queue that is removed fails at once with `EIDRM`, in all three voices.
+ * The queue belongs to the kernel and stays, with its messages, until {@link remove}: even the end of all its users does not remove it.
+ * When it is removed, all waiting calls fail at once with `EIDRM`, in all three blocking modes.
  *
- * Such a queue has no descriptor. A call that has to wait in the event loop uses a thread of its own in the addon, never
- * one of libuv's four: one for the sends of an object, and one for each kind of message that its receives wait for. There is none
- * while nobody waits; it sleeps in the kernel; and abort, time-out and `close()` end it at once.
+ * Such a queue has no file descriptor. A call that waits in the event loop uses a thread of its own in the addon, never one of libuv's
+ * four: one for the sends of an object, and one for each type of message that its receives wait for. Without waiting calls there is no
+ * thread. The thread sleeps in the kernel; abort, time-out and `close()` end it at once.
  *
  * @example
  * ```ts
@@ -71,7 +74,7 @@ const RECEIVE_OPTIONS: OptionNames<SelectOptions & WaitOptions> = { type: true, 
  * ```
  */
 export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncIterable<SysVMessage> {
-  /** The kernel's number for the queue, for `open({ id })` in another process and for ipcs(1). */
+  /** The kernel's id of the queue, for `open({ id })` in another process and for ipcs(1). */
   readonly id: number;
   readonly #senders: SysVSenders;
   readonly #receivers: SysVReceivers;
@@ -98,10 +101,10 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
   }
 
   /**
-   * Makes a new queue. {@link SystemError} `EEXIST` if there is one with that key; `ENOSPC` or `EPERM` if it would exceed a limit
-   * of the kernel, which the message then names.
+   * Creates a new queue. Throws {@link SystemError} `EEXIST` if the key is taken; `ENOSPC` or `EPERM` if it would exceed a limit of the
+   * kernel, which the message then names.
    *
-   * @param key a number (see {@link ftok}), or `'private'` for a queue that is found by its {@link id} only
+   * @param key a number (see {@link ftok}), or `'private'` for a queue that is found only by its {@link id}
    */
   static create(key: SysVKey, options?: SysVQueueOptions): SysVMessageQueue {
     const { mode = 0o600, limit } = checkOptions('options', options, QUEUE_OPTIONS) ?? {};
@@ -116,7 +119,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
     }
     return new SysVMessageQueue(id);
   }
-  /** Opens a queue that is there, by its key or its id: {@link SystemError} `ENOENT` or `EINVAL` if it is not. */
+  /** Opens an existing queue by its key or its id. Throws {@link SystemError} `ENOENT` or `EINVAL` if there is none. */
   static open(key: number | { id: number }): SysVMessageQueue {
     if (key === ('private' as unknown)) {
       throw invalidArgument(
@@ -135,12 +138,12 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
         const hint = 'No queue has that id';
         throw new SystemError((error as SystemError).errno, 'msgctl', { path: `id ${id}`, hint });
       }
-      // It is there, and may be one to be written only.
+      // It exists, and may be write-only for us.
     }
     return new SysVMessageQueue(id);
   }
 
-  /** How full the queue is, and who used it last. Needs permission to read. */
+  /** How full the queue is, and the processes that used it last. Needs permission to read. */
   status(): SysVQueueStatus {
     this.#checkOpen();
     try {
@@ -150,8 +153,8 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
     }
   }
   /**
-   * Removes the queue and its messages, for everybody and at once; `false` if it is gone already. Only its creator, its owner
-   * and the superuser may.
+   * Removes the queue and its messages, at once, for all processes. Returns `false` if it was removed already. Allowed to its creator, its
+   * owner and the superuser.
    */
   remove(): boolean {
     this.#checkOpen();
@@ -162,9 +165,9 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
   }
 
   /**
-   * Sends a message, and waits in the event loop while the queue is full. The content may be reused when the call has returned.
-   * {@link MessageTooLargeError} if it is longer than `kernel.msgmax` or than all that the queue holds. If an abort or a time-out
-   * comes when the message has just been sent, the call succeeds.
+   * Sends a message; waits without blocking the event loop while the queue is full. You may reuse the content as soon as the call has
+   * returned. Throws {@link MessageTooLargeError} if it is longer than `kernel.msgmax` or than the whole queue. If an abort or a time-out
+   * comes just after the message was sent, the call succeeds.
    */
   async send(content: Content, options: TypeOptions & WaitOptions): Promise<void> {
     const deadline = new Deadline(`send to message queue ${this.id}`, options, SEND_OPTIONS);
@@ -175,7 +178,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
     if (this.#senders.enter() && this.#put(type, bytes)) return;
     await this.#senders.join(type, bytes, deadline);
   }
-  /** Sends a message if there is room at once; `false` if there is none (or if an earlier `send()` still waits for it). */
+  /** Sends a message if there is room at once. Returns `false` if there is none, or if an earlier `send()` waits for room. */
   trySend(content: Content, options: TypeOptions): boolean {
     checkOptions('options', options, SEND_OPTIONS);
     const type = checkType(options);
@@ -183,7 +186,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
     this.#checkOpen();
     return this.#senders.settled() && (this.#put(type, bytes) || this.#checkRoom(bytes.length));
   }
-  /** Sends a message; blocks the thread while the queue is full. It does not stand behind sends that wait in the event loop. */
+  /** As {@link send}, but blocks the thread while the queue is full. It does not queue behind sends that wait in the event loop. */
   sendSync(content: Content, options: TypeOptions & SyncWaitOptions): void {
     const deadline = new Deadline(`send to message queue ${this.id}`, options, SEND_OPTIONS);
     const type = checkType(options);
@@ -210,7 +213,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
     if (typeof result === 'number') throw this.#sendFailed(result, bytes.length);
   }
 
-  /** Receives the first message of the kind asked for (any, without options); waits for one in the event loop. */
+  /** Receives the first message of the selected type (any type, without options); waits for one without blocking the event loop. */
   async receive(options?: SelectOptions & WaitOptions): Promise<SysVMessage> {
     const deadline = new Deadline(`receive from message queue ${this.id}`, options, RECEIVE_OPTIONS);
     const selection = new Selection(options);
@@ -222,14 +225,14 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
     }
     return this.#receivers.join(selection, deadline);
   }
-  /** Receives a message of that kind if there is one (that no earlier `receive()` waits for); `undefined` if not. */
+  /** Receives such a message if there is one. Returns `undefined` if not, or if an earlier `receive()` waits for it. */
   tryReceive(options?: SelectOptions): SysVMessage | undefined {
     checkOptions('options', options, RECEIVE_OPTIONS);
     const selection = new Selection(options);
     this.#checkOpen();
     return this.#receivers.tryReceive(selection);
   }
-  /** Receives a message of that kind; blocks the thread while there is none. It does not stand behind receives that wait. */
+  /** As {@link receive}, but blocks the thread while there is no message. It does not queue behind waiting receives. */
   receiveSync(options?: SelectOptions & SyncWaitOptions): SysVMessage {
     const deadline = new Deadline(`receive from message queue ${this.id}`, options, RECEIVE_OPTIONS);
     const selection = new Selection(options);
@@ -253,7 +256,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
       if (typeof result === 'number') throw this.#failed(result, 'msgrcv');
     }
   }
-  /** Messages of all types as they come, until the queue is closed or the loop is left (which closes nothing). */
+  /** Messages of all types as they arrive, until the queue is closed or you leave the loop (which does not close it). */
   async *[Symbol.asyncIterator](): AsyncGenerator<SysVMessage, void, undefined> {
     try {
       for (;;) yield await this.receive();
@@ -262,17 +265,17 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
     }
   }
 
-  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  /** Pending waits keep the program running. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** What waits here, now or later, does not keep the program running. */
+  /** Pending waits, now and later, do not keep the program running. */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
-  /** Ends this object's use of the queue, which stays. Pending calls end with {@link ClosedError}. */
+  /** Closes this object; the queue stays. Pending calls end with {@link ClosedError}. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -311,13 +314,13 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
       if (result !== EINTR) throw this.#failed(result, 'msgrcv');
     }
   }
-  /** A message longer than all that the queue may hold would wait for ever. */
+  /** A message longer than the whole queue would wait for ever. */
   #checkRoom(length: number): false {
     let limit: number;
     try {
       ({ limit } = msgStat(this.id));
     } catch {
-      return false; // not ours to read, or gone: the kernel will say
+      return false; // not readable for us, or removed: the kernel will say so
     }
     if (length > limit) {
       throw tooLarge(
@@ -336,7 +339,7 @@ export class SysVMessageQueue implements Disposable, AsyncDisposable, AsyncItera
   }
   #failed(result: number, syscall: string): SystemError {
     const path = this.#path();
-    // EINVAL is what the kernel calls an id that it knows no more. All else that it could mean was checked before.
+    // EINVAL is what the kernel answers for an id that it does not know any more. Its other causes were checked before.
     if (result === EINVAL || result === EIDRM) {
       return new SystemError(EIDRM, syscall, { path, hint: 'The queue was removed' });
     }
@@ -356,7 +359,7 @@ function checkType(options: TypeOptions): number {
 function tooLarge(message: string): MessageTooLargeError {
   return new MessageTooLargeError(message, { cause: new SystemError(EINVAL, 'msgsnd') });
 }
-/** Whether the thread may block in the call itself: no time is set, and it need not come back for `terminate()`. */
+/** Whether the thread may block in the call itself: there is no time-out, and it need not return for `terminate()`. */
 function mayBlock(deadline: Deadline): boolean {
   return deadline.remaining() === Number.POSITIVE_INFINITY && deadline.block() < 0;
 }

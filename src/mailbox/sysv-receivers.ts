@@ -1,12 +1,12 @@
 /**
  * Receives of one System V queue that wait in the event loop.
  *
- * Each kind of message that somebody waits for has one helper thread, which ends when there is such a message but leaves it in the
- * queue (native/sysv_message.c). Then the receivers are tried, oldest first. So an aborted or killed receiver takes
- * nothing with it, and two receivers that would take the same message are served in order.
+ * Each type of message that receivers wait for has one helper thread. It ends when there is such a message, but leaves it in the queue
+ * (native/sysv_message.c). Then the receivers are tried, oldest first. So an aborted or killed receiver takes nothing with it, and two
+ * receivers that would take the same message are served in order.
  *
- * A message of 0 bytes is the exception: the thread does receive it. It goes to the oldest receiver that wants it, or back
- * into the queue (to its end) if that one has just given up.
+ * A message of 0 bytes is the exception: the thread does receive it. It goes to the oldest receiver that wants it, or back into the queue
+ * (to its end) if that receiver has just given up.
  */
 
 import { budgetIsSpent, mayGoOn, oncePerTurn } from '../system/cooperative-budget.js';
@@ -31,8 +31,8 @@ export function startWait(id: number, selection: Selection): number {
   );
 }
 /**
- * Ends such a wait, or interrupts it: the empty message that it received, `true` if there is a message to be had, `false` if it was
- * interrupted, or another errno negated.
+ * Ends or interrupts such a wait. Returns the empty message that it received, `true` if there is a message, `false` if it was interrupted,
+ * or another errno negated.
  */
 export function finishWait(event: number, cancel: boolean): SysVMessage | boolean | number {
   return outcome(native.msgWaitFinish(event, cancel, typeOut));
@@ -54,10 +54,10 @@ export class SysVReceivers {
   readonly #keepAlive: KeepAlive;
   readonly #serveLater = oncePerTurn(() => this.serve());
   readonly #waits = new Map<string, HelperWait>();
-  /** Threads that have ended their wait in this turn of the event loop: who receives again at once needs no other. */
+  /** Threads that have ended their wait in this turn of the event loop: an immediate next receive needs no new one. */
   readonly #resting = new Map<string, HelperWait>();
   #receivers: Receiver[] = [];
-  /** How many receivers there are of each kind. */
+  /** The number of receivers for each selection. */
   readonly #wanted = new Map<string, number>();
   /** Empty messages that could not be put back because the queue was full. */
   #held: SysVMessage[] = [];
@@ -77,11 +77,11 @@ export class SysVReceivers {
     this.#failed = failed;
     this.#keepAlive = keepAlive;
   }
-  /** Whether a receive may be tried at once: nobody came before, and it is not to wait for the event loop. */
+  /** Whether a receive may be tried at once: no earlier one waits, and the event loop does not need its turn first. */
   enter(): boolean {
     return this.#receivers.length === 0 && this.#held.length === 0 && mayGoOn();
   }
-  /** An empty message that could not be put back when it was to be. */
+  /** An empty message that could not be put back into the queue. */
   takeHeld(selection: Selection): SysVMessage | undefined {
     const index = this.#held.findIndex(({ type }) => selection.matches(type));
     return index < 0 ? undefined : this.#held.splice(index, 1)[0];
@@ -89,13 +89,13 @@ export class SysVReceivers {
   /** A message that no earlier receiver wants. */
   tryReceive(selection: Selection): SysVMessage | undefined {
     if (this.#receivers.length > 0) {
-      // A thread may just be receiving an empty message, which is older than what is in the queue.
+      // A thread may just be receiving an empty message, which is older than those in the queue.
       for (const [key, wait] of this.#waits) this.#finish(key, wait, true);
       this.serve();
     }
     for (;;) {
       const message = this.#next(selection);
-      // One that came just now may be for a receiver that was tried a moment ago.
+      // A message that came just now may be for a receiver that was tried a moment ago.
       if (message === undefined || this.#deliver(message) === undefined) return message;
     }
   }
@@ -121,7 +121,7 @@ export class SysVReceivers {
     else this.#watch(receiver);
     return receiver.pending.promise;
   }
-  /** Gives what is there to who waits, and has threads wait for the rest. */
+  /** Delivers what is there to the waiting receivers, and has threads wait for the rest. */
   serve(): void {
     for (const [key, wait] of this.#waits) if (wait.ended) this.#finish(key, wait, false);
     const dry = new Set<string>();
@@ -142,7 +142,7 @@ export class SysVReceivers {
     }
     this.#trim();
   }
-  /** Ends all with `error`; what was in hand goes back into the queue. */
+  /** Ends all with `error`; messages in hand go back into the queue. */
   fail(error: unknown): void {
     this.#rejectAll(error);
     this.#trim();
@@ -153,7 +153,7 @@ export class SysVReceivers {
   #next(selection: Selection): SysVMessage | undefined {
     return this.takeHeld(selection) ?? this.#take(selection);
   }
-  /** Gives a message to the oldest receiver that wants it, and tells which that was. */
+  /** Delivers a message to the oldest receiver that wants it, and returns that one. */
   #deliver(message: SysVMessage): Receiver | undefined {
     const receiver = this.#receivers.find(({ selection }) => selection.matches(message.type));
     if (receiver === undefined) return undefined;
@@ -174,7 +174,7 @@ export class SysVReceivers {
     this.#wanted.clear();
     for (const { pending } of this.#receivers.splice(0)) pending.reject(error);
   }
-  /** Whether one whose time is up is served after all: it may not have had its one try yet, or the event loop is late. */
+  /** Whether a receiver whose time is up is served after all: it may not have had its one try yet, or the event loop is late. */
   #serveLate(receiver: Receiver): boolean {
     const wait = this.#waits.get(receiver.selection.key);
     if (wait !== undefined && !wait.ended) return false; // there is nothing for it
@@ -208,7 +208,7 @@ export class SysVReceivers {
       receiver.pending.reject(error);
     }
   }
-  /** Ends the waits that nobody needs any more. */
+  /** Ends the waits that are not needed any more. */
   #trim(): void {
     if (this.#waits.size === 0) return;
     for (const [key, wait] of this.#waits) if (!this.#wanted.has(key)) this.#finish(key, wait, true);
@@ -232,12 +232,12 @@ export class SysVReceivers {
     if (typeof result === 'object') {
       if (this.#deliver(result) === undefined) this.#putBack(result);
     } else if (typeof result === 'number') {
-      // The queue is gone, or is not ours to read: so it is for all.
+      // The queue is removed or not readable for us: that holds for all receivers.
       this.#rejectAll(this.#failed(result));
     }
   }
   #putBack(message: SysVMessage): void {
-    // Fails if the queue is gone, or as full as can be of messages without content.
+    // Fails if the queue is removed, or full of messages without content.
     if (native.msgsnd(this.#id, message.type, message.content, IPC_NOWAIT) === EAGAIN) this.#held.push(message);
   }
 }

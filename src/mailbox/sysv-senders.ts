@@ -1,6 +1,6 @@
 /**
- * Sends to one System V queue that wait in the event loop. The oldest waits in a helper thread, in msgsnd(2) itself; when it is
- * interrupted it has not sent (native/sysv_message.c).
+ * Sends to one System V queue that wait in the event loop. The oldest waits in a helper thread, in msgsnd(2) itself; an interrupted
+ * msgsnd(2) has not sent (native/sysv_message.c).
  */
 
 import { budgetIsSpent, mayGoOn, oncePerTurn } from '../system/cooperative-budget.js';
@@ -16,7 +16,7 @@ import { Pending } from '../system/pending.js';
 export function startSend(id: number, type: number, bytes: Uint8Array): number {
   return checkStarted(native.msgSendStart(id, type, bytes), 'Each send that waits');
 }
-/** Ends such a send, or interrupts it: `true` if it has sent, `false` if it was interrupted before, or another errno negated. */
+/** Ends or interrupts such a send: `true` if it has sent, `false` if it was interrupted before, or another errno negated. */
 export function finishSend(event: number, cancel: boolean): boolean | number {
   const result = native.msgSendFinish(event, cancel);
   return result === 0 ? true : result === EINTR ? false : result;
@@ -35,7 +35,7 @@ export class SysVSenders {
   readonly #keepAlive: KeepAlive;
   #senders: Sender[] = [];
   readonly #serveLater = oncePerTurn(() => this.serve());
-  /** Of the first sender. */
+  /** The wait of the first sender. */
   #wait: HelperWait | undefined;
 
   /**
@@ -53,11 +53,11 @@ export class SysVSenders {
     this.#failed = failed;
     this.#keepAlive = keepAlive;
   }
-  /** Whether a send may be tried at once: nobody came before, and it is not to wait for the event loop. */
+  /** Whether a send may be tried at once: no earlier one waits, and the event loop does not need its turn first. */
   enter(): boolean {
     return this.#senders.length === 0 && mayGoOn();
   }
-  /** Whether nobody waits, as far as can be seen now. */
+  /** Whether the queue of senders is empty, as far as is known now. */
   settled(): boolean {
     if (this.#senders.length > 0) this.serve();
     return this.#senders.length === 0;
@@ -99,7 +99,7 @@ export class SysVSenders {
       }
     }
   }
-  /** Ends all with `error`, but for one that has just been sent. */
+  /** Ends all with `error`, except one that has just been sent. */
   fail(error: unknown): void {
     while (this.#senders.length > 0) this.#interrupt(this.#senders.at(-1)!, error);
   }
@@ -115,7 +115,7 @@ export class SysVSenders {
     if (error instanceof TimeoutError) this.serve(); // it may not have had its one try yet, or the event loop is late
     this.#interrupt(sender, error);
     if (this.#wait !== undefined || this.#senders.length === 0) return;
-    // When many give up at once, there is no thread to be started for each that was about to be first.
+    // When many give up at once, do not start a thread for each that was about to be first.
     this.#serveLater();
   }
   #interrupt(sender: Sender, error: unknown): void {

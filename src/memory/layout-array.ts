@@ -5,23 +5,23 @@ import { Field } from './layout-field.js';
 import type { Memory } from './layout-memory.js';
 
 /**
- * The elements of an array field, read and written in shared memory. No typed array: that would cut values to size
- * without a word and give `undefined` once the memory is closed. This throws.
+ * The elements of an array field, read and written in shared memory. It is not a typed array: that would silently truncate values, and
+ * return `undefined` once the memory is closed. This one throws.
  */
 export interface ArrayView<Element = unknown, Value = Element, Input = Value> extends Iterable<Element> {
-  /** How many elements it has. */
+  /** The number of elements. */
   readonly length: number;
   /** The element at `index`: a number, a text, … or, if elements are records or arrays, a view of it. */
   get(index: number): Element;
   /** Writes the element at `index`. */
   set(index: number, value: Input): void;
-  /** Copies all elements out. */
+  /** Copies all elements to a plain array. */
   toArray(): Value[];
-  /** Writes all elements; `values` must have as many. One that is refused ends it; those before it are written. */
+  /** Writes all elements; `values` must have as many. An element that is refused ends it; the ones before it are written. */
   write(values: ArrayLike<Input> | ArrayView<unknown, Value>): void;
 }
 
-/** Public members of {@link ArrayView} that need no more than the field. One subclass a field, see `elementsOf`. */
+/** The members of {@link ArrayView} that need only the field. There is one subclass per field, see `elementsOf`. */
 abstract class Elements implements ArrayView {
   // Neither private nor defined, only assigned: as in RecordView.
   declare readonly $field: ArrayField;
@@ -116,7 +116,7 @@ export class ArrayField extends Field {
     const values = this.list(value);
     for (let i = 0; i < length; i++) element.write(memory, at + i * size, values[i]);
   }
-  /** Anything with a length and elements will do; text would too, but never on purpose. */
+  /** Accepts anything with a length and elements, except text, which is probably a mistake. */
   list(value: unknown): ArrayLike<unknown> {
     if (value === null || typeof value !== 'object') throw this.wrongType('an array', value);
     const values = value instanceof Elements ? value.toArray() : (value as ArrayLike<unknown>);

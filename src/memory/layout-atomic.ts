@@ -1,18 +1,18 @@
-/** `{ atomic: 'u32' }`: an integer that several processes may change at the same time, C's `_Atomic(uint32_t)`. */
+/** `{ atomic: 'u32' }`: an integer that several processes can change at the same time, C's `_Atomic(uint32_t)`. */
 import { inspect } from 'node:util';
 import { Field } from './layout-field.js';
 import type { Memory } from './layout-memory.js';
 import { SCALARS } from './layout-numbers.js';
 
-/** What an atomic field can be: 32 or 64 bits, signed or not. */
+/** The kinds of atomic fields: 32 or 64 bits, signed or not. */
 export type AtomicKind = 'i32' | 'u32' | 'i64' | 'u64';
-/** One of the four arrays over all of the memory. Its elements are what the kind says; the compiler cannot follow that. */
+/** One of the four arrays over the whole memory. The kind decides its element type, which the compiler cannot follow. */
 type Cells = Int32Array;
 
 /**
- * One integer in shared memory, with the operations of `Atomics`: sequentially consistent, and atomic also towards
- * other processes and other languages. A result that does not fit wraps around, as in C; an operand that does not fit
- * is a `RangeError`. All throw `ClosedError` once the memory is closed.
+ * One integer in shared memory, with the operations of `Atomics`: sequentially consistent, and atomic across processes and languages. A
+ * result that does not fit wraps around, as in C; an operand that does not fit is a `RangeError`. All operations throw `ClosedError` once
+ * the memory is closed.
  *
  * @example
  * ```ts
@@ -29,7 +29,7 @@ export class AtomicInteger<Value extends number | bigint = number | bigint> {
   readonly #cells: Cells;
   readonly #index: number;
 
-  /** Made by the accessors of a layout. */
+  /** Created by the accessors of a layout. */
   constructor(field: AtomicField, memory: Memory, at: number) {
     this.#field = field;
     this.#memory = memory;
@@ -40,7 +40,7 @@ export class AtomicInteger<Value extends number | bigint = number | bigint> {
     this.#memory.checkOpen();
     return this.#field.operand(value);
   }
-  /** What is there now. */
+  /** Reads the value. */
   load(): Value {
     this.#memory.checkOpen();
     return Atomics.load(this.#cells, this.#index) as Value;
@@ -49,36 +49,36 @@ export class AtomicInteger<Value extends number | bigint = number | bigint> {
   store(value: Value): void {
     Atomics.store(this.#cells, this.#index, this.#operand(value));
   }
-  /** Stores `value` and gives what was there before. */
+  /** Stores `value` and returns the previous value. */
   exchange(value: Value): Value {
     return Atomics.exchange(this.#cells, this.#index, this.#operand(value)) as Value;
   }
-  /** Stores `replacement` if `expected` is there. Gives what was there before: it was stored if that is `expected`. */
+  /** Stores `replacement` if the value is `expected`. Returns the previous value: if that is `expected`, the replacement was stored. */
   compareExchange(expected: Value, replacement: Value): Value {
     const old = this.#operand(expected);
     return Atomics.compareExchange(this.#cells, this.#index, old, this.#operand(replacement)) as Value;
   }
-  /** Adds `value` and gives what was there before. */
+  /** Adds `value` and returns the previous value. */
   add(value: Value): Value {
     return Atomics.add(this.#cells, this.#index, this.#operand(value)) as Value;
   }
-  /** Subtracts `value` and gives what was there before. */
+  /** Subtracts `value` and returns the previous value. */
   sub(value: Value): Value {
     return Atomics.sub(this.#cells, this.#index, this.#operand(value)) as Value;
   }
-  /** Clears the bits that `value` has not, and gives what was there before. */
+  /** Keeps only the bits that are set in `value`, and returns the previous value. */
   and(value: Value): Value {
     return Atomics.and(this.#cells, this.#index, this.#operand(value)) as Value;
   }
-  /** Sets the bits of `value` and gives what was there before. */
+  /** Sets the bits of `value` and returns the previous value. */
   or(value: Value): Value {
     return Atomics.or(this.#cells, this.#index, this.#operand(value)) as Value;
   }
-  /** Flips the bits of `value` and gives what was there before. */
+  /** Flips the bits of `value` and returns the previous value. */
   xor(value: Value): Value {
     return Atomics.xor(this.#cells, this.#index, this.#operand(value)) as Value;
   }
-  /** As {@link load}; a `bigint` is one that `JSON.stringify` refuses. */
+  /** As {@link load}; a `bigint` makes `JSON.stringify` throw. */
   toJSON(): Value {
     return this.load();
   }

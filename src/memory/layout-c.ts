@@ -22,7 +22,7 @@ const TYPES: Readonly<Record<string, string>> = {
   bool: 'bool',
 };
 
-/** What the declaration needs, on lines of its own. */
+/** The `#include` lines that the declaration needs. */
 function includes(records: readonly RecordField[]): string {
   const fields = records.flatMap((record) => record.members.map((member) => innermost(member.field)));
   const headers = ['<assert.h>'];
@@ -82,9 +82,9 @@ function declarator(field: Field, name: string, tags: ReadonlyMap<RecordField, s
   return `${TYPES[field.kind]} ${name}`;
 }
 
-/** What a name in C looks like. */
+/** The form of a C identifier. */
 export const IDENTIFIER: RegExp = /^[A-Za-z_][A-Za-z0-9_]*$/;
-// C up to C23 and C++ up to C++23, for headers that both include; and what compilers for Linux define as macros without being asked.
+// Up to C23 and C++23, for headers that both include; and what compilers for Linux define as macros by default.
 const RESERVED = new Set(
   `alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t char8_t class co_await
   co_return co_yield compl concept const const_cast consteval constexpr constinit continue decltype default delete do double
@@ -94,7 +94,7 @@ const RESERVED = new Set(
   typeof typeof_unqual union unsigned using virtual void volatile wchar_t while xor xor_eq
   linux unix i386 NULL assert offsetof unreachable`.split(/\s+/),
 );
-/** Also names that C keeps for the compiler, and the macros of the headers above. */
+/** Includes names that C reserves for the compiler, and the macros of the headers above. */
 function isReserved(name: string): boolean {
   return (
     RESERVED.has(name) ||
@@ -102,7 +102,7 @@ function isReserved(name: string): boolean {
     /^(ATOMIC|U?INT(8|16|32|64|MAX|PTR|_)|PTRDIFF|SIG_ATOMIC|SIZE|WCHAR|WINT)/.test(name)
   );
 }
-/** The names of members in C, in order: their own, with `_` behind where C has another use for it. */
+/** The names of the members in C, in order: their own, with `_` appended where C uses the name otherwise. */
 export function memberNames(members: readonly Pick<Member, 'name'>[]): string[] {
   const used = new Set(members.map(({ name }) => name));
   return members.map(({ name }) => {

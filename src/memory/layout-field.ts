@@ -1,4 +1,4 @@
-/** What every kind of field can do. One object describes a field wherever the record lies; `at` is a place in the buffer. */
+/** What every kind of field can do. One object describes a field wherever the record lies; `at` is an offset in the buffer. */
 import { invalidArgument } from '../system/errors.js';
 import type { Memory } from './layout-memory.js';
 
@@ -11,7 +11,7 @@ export abstract class Field {
   readonly alignment: number;
   /** The alignment that atomic access needs; 1 for fields without any. */
   readonly atomicAlignment: number;
-  /** Whether {@link live} gives an object over the memory; it is made once for each view. */
+  /** Whether {@link live} returns an object over the memory; it is created once per view. */
   readonly isObject: boolean;
 
   constructor(
@@ -28,9 +28,9 @@ export abstract class Field {
   }
   /** A copy of the value that shares nothing with the memory. */
   abstract read(memory: Memory, at: number): unknown;
-  /** Checks the value first: one that is refused changes nothing (of arrays and records, each element for itself). */
+  /** Checks the value first: a refused value changes nothing (in arrays and records: each element for itself). */
   abstract write(memory: Memory, at: number, value: unknown): void;
-  /** What the accessor of a view gives: the value, or an object that reads and writes the memory. */
+  /** What the accessor of a view returns: the value, or an object that reads and writes the memory. */
   live(memory: Memory, at: number): unknown {
     return this.read(memory, at);
   }

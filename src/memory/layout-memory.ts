@@ -1,14 +1,14 @@
-/** Where layouts read and write: the views of one buffer, made once, and the checks of a place in it. */
+/** The memory that layouts read and write: the views of one buffer, created once, and the checks of an offset in it. */
 
 import { types } from 'node:util';
 import { ClosedError, invalidArgument } from '../system/errors.js';
 
-/** Memory that a layout can lie in: a `SharedMemory` (anything with a `buffer`), a buffer, or a part of one. */
+/** Memory for a layout: a `SharedMemory` (anything with a `buffer`), a buffer, or a part of one. */
 export type LayoutMemory = { readonly buffer: ArrayBufferLike } | ArrayBufferLike | Uint8Array;
 
 /**
- * The views of one buffer. Numbers go through the `DataView`: V8 compiles it to a plain load or store, and unlike a
- * typed array it throws once the buffer is detached. The others are for text and for `Atomics`.
+ * The views of one buffer. Numbers go through the `DataView`: V8 compiles it to a plain load or store, and unlike a typed array it throws
+ * once the buffer is detached. The other views are for text and for `Atomics`.
  */
 export class Memory {
   readonly data: DataView;
@@ -22,7 +22,7 @@ export class Memory {
     this.data = new DataView(buffer);
     this.bytes = new Uint8Array(buffer);
   }
-  // Atomics need a typed array each. One is made anew when the buffer, being resizable, has got another length since.
+  // Atomics need a typed array of each kind. It is created again if a resizable buffer has changed its length.
   get i32(): Int32Array {
     const count = Math.floor(this.bytes.length / 4);
     if (this.#i32?.length !== count) this.#i32 = new Int32Array(this.bytes.buffer, 0, count);
@@ -46,11 +46,11 @@ export class Memory {
   get isOpen(): boolean {
     return this.bytes.length !== 0;
   }
-  /** For what does not touch the bytes at once, or would not notice that they are gone. */
+  /** For code that does not touch the bytes at once, or would not notice that they are gone. */
   checkOpen(): void {
     if (!this.isOpen) throw new ClosedError('the memory');
   }
-  /** The error to throw for one that was caught: what a detached buffer causes is named. */
+  /** Translates a caught error: if the buffer is detached, that is the cause. */
   explain(error: unknown): unknown {
     return isDetached(this.bytes.buffer) ? new ClosedError('the memory') : error;
   }
@@ -76,7 +76,7 @@ function bufferOf(memory: LayoutMemory): ArrayBufferLike {
   }
   throw invalidArgument('ERR_INVALID_ARG_TYPE', 'memory', 'a SharedMemory, an ArrayBuffer or a Uint8Array', memory);
 }
-/** The second question, which takes longer, is for buffers of other realms: test runners load code in one of its own. */
+/** The second, slower check is for buffers of other realms: test runners load code in one of their own. */
 function isBuffer(value: unknown): value is ArrayBufferLike {
   return value instanceof ArrayBuffer || types.isAnyArrayBuffer(value);
 }
@@ -90,14 +90,14 @@ function isDetached(buffer: ArrayBufferLike): boolean {
   }
 }
 
-/** What a record needs of its place. */
+/** What a record requires of its memory. */
 export interface Shape {
   readonly size: number;
   readonly alignment: number;
-  /** The alignment that the processor insists on: that of the widest atomic field, 1 without one. */
+  /** The alignment that the processor requires: that of the widest atomic field, 1 without one. */
   readonly atomicAlignment: number;
 }
-/** Where in its buffer the record at `offset` of `memory` begins. */
+/** The offset in its buffer of the record at `offset` of `memory`. */
 export function place(views: Memory, memory: LayoutMemory, offset: number, shape: Shape): number {
   let base = 0;
   let length = views.bytes.length;

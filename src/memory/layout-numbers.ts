@@ -143,7 +143,7 @@ class F32 extends Field {
   read(memory: Memory, at: number): number {
     return memory.data.getFloat32(at, LITTLE_ENDIAN);
   }
-  /** Rounds to the nearest float, as C does; a finite number that would become infinite is refused. */
+  /** Rounds to the nearest float, as C does; refuses a finite number that would become infinite. */
   write(memory: Memory, at: number, value: unknown): void {
     if (typeof value !== 'number') throw this.wrongType('a number', value);
     if (Number.isFinite(value) && !Number.isFinite(Math.fround(value))) {
@@ -169,7 +169,7 @@ class Bool extends Field {
   constructor(label: string) {
     super(label, 'bool', { size: 1, alignment: 1 });
   }
-  /** Any byte but 0 is true: a peer may have written what C's bool never holds. */
+  /** Every byte but 0 is true: a peer may have written a byte that C's bool never holds. */
   read(memory: Memory, at: number): boolean {
     return memory.data.getUint8(at) !== 0;
   }
@@ -179,7 +179,7 @@ class Bool extends Field {
   }
 }
 
-/** The kinds that are written as a plain string. */
+/** The kinds that are given as a plain string. */
 export const SCALARS = {
   u8: U8,
   i8: I8,

@@ -1,10 +1,9 @@
 /**
- * A record's reading and writing as two functions made for it, several times as fast as its fields one by one: V8 sees every
- * offset as a constant and makes each object at once, and texts that come again are found in a cache. For channels, which
- * carry one layout all the time.
+ * Reads and writes a record with two functions generated for it, several times as fast as field by field: V8 sees every offset as a
+ * constant and creates each object at once, and repeated texts are found in a cache. For channels, which carry one layout all the time.
  *
- * The only names that go into the code are those of fields, which are C identifiers, and none of them `__proto__` (layout.ts).
- * Where code may not be made from strings (`--disallow-code-generation-from-strings`) there is no program, and the record does it.
+ * The only names that get into the code are those of fields, which are C identifiers other than `__proto__` (layout.ts). Where code
+ * generation from strings is forbidden (`--disallow-code-generation-from-strings`), the record itself does the work.
  */
 
 import { LITTLE_ENDIAN } from '../system/bytes.js';
@@ -15,13 +14,13 @@ import { NestedField, RecordField } from './layout-record.js';
 import { TextField } from './layout-text.js';
 import { FACTOR, MAX_CACHED_BYTES, SHIFT, SLOTS, TextCache } from './layout-text-cache.js';
 
-/** As the methods of {@link RecordField}. Each byte is read once; all that was read is in private memory before it is used. */
+/** As the methods of {@link RecordField}. Each byte is read once, and copied to private memory before it is used. */
 export interface Program {
   read(memory: Memory, at: number): unknown;
   write(memory: Memory, at: number, value: unknown): void;
 }
 
-/** Fields up to which a function is worth its compilation, elements and inner fields counted. */
+/** The most fields, elements and inner fields included, for which a function is worth its compilation. */
 const MAX_COMPILED_FIELDS = 100;
 
 export function compile(record: RecordField): Program | undefined {
@@ -41,7 +40,7 @@ function leaves(field: Field): number {
 const isCached = (field: Field): field is TextField =>
   field instanceof TextField && field.size % 4 === 0 && field.size <= MAX_CACHED_BYTES;
 
-/** What both have: statements that use objects by name. */
+/** Common to both: statements that refer to objects by name. */
 class Code {
   readonly #names: string[] = [];
   readonly #objects: unknown[] = [];
@@ -50,7 +49,7 @@ class Code {
   readonly lines: string[] = ['const { data } = memory;', 'let slot = 0;'];
   #variables = 0;
 
-  /** A name for an object, the same for the same. */
+  /** A name for an object; the same object gets the same name. */
   name(object: unknown, prefix: string): string {
     const known = this.#known.get(object);
     if (known !== undefined) return known;
@@ -86,7 +85,7 @@ class Reader {
     this.#code.lines.push(`return ${this.#record(record, 0)};`);
     return this.#code.make('memory, at');
   }
-  /** An expression; what it needs is in the lines before. */
+  /** An expression; the lines before it compute what it needs. */
   #value(field: Field, offset: number): string {
     if (field instanceof NestedField) return this.#record(field.record, offset);
     if (field instanceof ArrayField) {
@@ -152,7 +151,7 @@ class Writer {
     const count = field.size >> 2;
     const slot = `(${value}.length * 37 + ${value}.charCodeAt(0) * 7 + ${value}.charCodeAt(${value}.length - 1)) & ${SLOTS - 1}`;
     code.lines.push(
-      // Of the empty text the codes are NaN, which is 0 here.
+      // For an empty text the codes are NaN, which is 0 here.
       `if (typeof ${value} === 'string' && ${texts}[slot = ${slot}] === ${value}) {`,
       ...Array.from(
         { length: count },

@@ -1,4 +1,4 @@
-/** Records: named members at the offsets that a C compiler gives them. A layout is one; so is a layout inside another. */
+/** Records: named members at the offsets that a C compiler chooses. A layout is one, also inside another layout. */
 import { inspect } from 'node:util';
 import { Field } from './layout-field.js';
 import type { Memory, Shape } from './layout-memory.js';
@@ -11,13 +11,13 @@ export interface Member {
   readonly field: Field;
 }
 
-/** A record in shared memory. Subclasses have an accessor for each field, and nothing else that a field could be called. */
+/** A record in shared memory. Subclasses have an accessor for each field, and no other member that a field could hide. */
 export class RecordView {
-  // '$' cannot begin a field, so these hide none. Neither private nor defined as class fields, only assigned: where many
-  // classes meet, V8's caches give up on the first and take 500 ns for the second.
+  // '$' cannot begin a field, so these hide none. Neither private nor defined as class fields, only assigned: where many classes meet, V8's
+  // caches fail on the first and take 500 ns for the second.
   declare readonly $memory: Memory;
   declare readonly $start: number;
-  /** The objects given for fields that are no plain values. */
+  /** The objects of fields that are not plain values. */
   declare $objects: unknown[] | undefined;
   constructor(memory: Memory, start: number) {
     this.$memory = memory;
@@ -27,7 +27,7 @@ export class RecordView {
 }
 type ViewClass = new (memory: Memory, start: number) => RecordView;
 
-/** What holds an object with a property for each member. */
+/** A field that is an object with a property for each member. */
 abstract class ObjectField extends Field {
   refuse(value: unknown): Error {
     return this.wrongType('an object with its fields', value);
@@ -35,8 +35,8 @@ abstract class ObjectField extends Field {
 }
 
 /**
- * Natural alignment, as all C compilers for Linux on x86-64 and arm64 have it: each member at the next multiple of its
- * own alignment; the record is aligned as its strictest member and its size is a multiple of that.
+ * Natural alignment, as all C compilers for Linux on x86-64 and arm64 have it: each member at the next multiple of its own alignment. The
+ * record is aligned as its strictest member, and its size is a multiple of that.
  */
 export class RecordField extends ObjectField {
   readonly members: readonly Member[];
@@ -69,7 +69,7 @@ export class RecordField extends ObjectField {
     this.#read(memory, at, target);
     return target;
   }
-  /** Reads each property once, in order. What a later field refuses leaves the earlier ones written. */
+  /** Reads each property once, in order. If a later field refuses its value, the earlier ones stay written. */
   write(memory: Memory, at: number, value: unknown): void {
     if (value === null || typeof value !== 'object') throw this.refuse(value);
     this.#write(memory, at, value as Values);
@@ -80,7 +80,7 @@ export class RecordField extends ObjectField {
 }
 type Values = Record<string, unknown>;
 
-/** A record as a field of another. It has the name, the record the rest: wherever it is used, its views have one class. */
+/** A record as a field of another one. It adds the name; the record does the rest, so all its views have one class. */
 export class NestedField extends ObjectField {
   readonly record: RecordField;
   constructor(label: string, record: RecordField) {
@@ -102,7 +102,7 @@ function shapeOf({ size, alignment, atomicAlignment }: Shape): Shape {
   return { size, alignment, atomicAlignment };
 }
 
-/** Makes what `{}` makes; but V8 learns for each such function how many properties its objects will have room for. */
+/** Creates what `{}` creates; but V8 learns for each such function how many properties its objects will have room for. */
 function plainClass(): new () => Values {
   function Plain(): void {}
   Plain.prototype = Object.prototype;
@@ -158,7 +158,7 @@ function viewClass(record: RecordField): ViewClass {
   return View;
 }
 
-/** Members are taken four at a time: each of the four places has inline caches of its own, where a loop would share one. */
+/** Members are taken four at a time: each of the four positions has its own inline caches, where a loop would share one. */
 const GROUP = 4;
 type Step = (memory: Memory, at: number, values: Values) => void;
 

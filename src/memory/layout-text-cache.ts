@@ -1,6 +1,6 @@
 /**
- * Texts that were seen lately, beside their bytes: in messages the same few come again and again, and finding one costs a
- * tenth of decoding or encoding it. The generated code of layout-program.ts computes the slots and looks; this is what it does not find.
+ * Recently seen texts, with their bytes: messages repeat the same few texts, and a lookup costs a tenth of decoding or encoding. The
+ * generated code of layout-program.ts computes the slots and does the lookup; this class handles the misses.
  */
 import { LITTLE_ENDIAN } from '../system/bytes.js';
 import { Memory } from './layout-memory.js';
@@ -10,18 +10,18 @@ import type { TextField } from './layout-text.js';
 const BITS = 7;
 export const SLOTS: number = 1 << BITS;
 export const SHIFT: number = 32 - BITS;
-/** Of the golden ratio: neighbours are spread. */
+/** From the golden ratio: it spreads neighbours. */
 export const FACTOR = 0x9e3779b1;
-/** The longest text field that is worth it, in bytes. */
+/** The longest text field worth caching, in bytes. */
 export const MAX_CACHED_BYTES = 32;
 
-/** For one direction of one field, whose size is a multiple of 4. A slot is replaced by whatever comes next to it. */
+/** For one direction of one field, whose size is a multiple of 4. Each slot holds the last text that mapped to it. */
 export class TextCache {
-  /** Of each slot the whole field, with what lies behind the text. Zeros are the empty text. */
+  /** For each slot the whole field, with the bytes after the text. Zeros are the empty text. */
   readonly words: Int32Array;
   readonly texts: string[] = new Array<string>(SLOTS).fill('');
   readonly #field: TextField;
-  /** The field once more, in private memory: what a peer can change meanwhile is not kept. */
+  /** A private copy of the field, because a peer can change the memory meanwhile. */
   readonly #now: Int32Array;
   readonly #memory: Memory;
 
@@ -35,7 +35,7 @@ export class TextCache {
   /** The text of the words of a field. */
   decode(slot: number, a: number, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0): string {
     const now = this.#now;
-    now[0] = a; // stores behind the end are nothing
+    now[0] = a; // stores past the end have no effect
     now[1] = b;
     now[2] = c;
     now[3] = d;

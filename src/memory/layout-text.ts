@@ -3,22 +3,22 @@ import { invalidArgument } from '../system/errors.js';
 import { Field } from './layout-field.js';
 import type { Memory } from './layout-memory.js';
 
-/** Up to here a loop over characters, and over words to clear, beats the call into native code. */
+/** Up to this length a loop over characters, and over words to clear, is faster than a call into native code. */
 const MAX_LOOP_CHARACTERS = 32;
 const LONG = 256;
 const encoder = new TextEncoder();
-/** The bytes of a short text. A peer may be changing the memory: each byte is read once, and what was judged is what is used. */
+/** The bytes of a short text. A peer may be changing the memory, so each byte is read once: what was checked is what is used. */
 const copy = new Uint8Array(MAX_LOOP_CHARACTERS);
 
 export class TextField extends Field {
   constructor(label: string, size: number) {
     super(label, 'utf8', { size, alignment: 1 });
   }
-  /** Up to the first NUL or the end of the field. Bytes that are no UTF-8 read as U+FFFD. */
+  /** Up to the first NUL or the end of the field. Bytes that are not UTF-8 are read as U+FFFD. */
   read(memory: Memory, at: number): string {
     const { bytes } = memory;
     const { size } = this;
-    memory.checkOpen(); // a typed array would give undefined
+    memory.checkOpen(); // a typed array would return undefined
     const limit = Math.min(size, MAX_LOOP_CHARACTERS);
     let length = 0;
     let bits = 0;
@@ -31,7 +31,7 @@ export class TextField extends Field {
     if (bits < 0x80 && (length < limit || size <= MAX_LOOP_CHARACTERS)) return ascii(length);
     return decode(bytes.slice(at, at + size));
   }
-  /** Refuses what would not read back as the same text: too long, with a NUL, or with half of a surrogate pair. */
+  /** Refuses text that would not read back the same: too long, with a NUL, or with a lone surrogate. */
   write(memory: Memory, at: number, value: unknown): void {
     if (typeof value !== 'string') throw this.wrongType('a string', value);
     if (value.length > this.size) throw this.#tooLong(value);
@@ -106,7 +106,7 @@ function ascii(length: number): string {
       return text + fromCharCode(c[i]!, c[i + 1]!, c[i + 2]!, c[i + 3]!, c[i + 4]!, c[i + 5]!, c[i + 6]!);
   }
 }
-/** `bytes` are private: a decoder that looks twice must see the same. */
+/** `bytes` are private: the decoder reads them twice and must see the same. */
 function decode(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return Buffer.from(bytes.buffer, 0, end < 0 ? bytes.length : end).toString('utf8');

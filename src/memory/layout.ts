@@ -16,27 +16,27 @@ const MAX_SIZE = 0x7fffffff;
 
 /** Where a field lies. */
 export interface LayoutField {
-  /** As it was given to {@link layout}. */
+  /** The name passed to {@link layout}. */
   readonly name: string;
   /** Bytes from the start of the record. */
   readonly offset: number;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
-  /** It begins at a multiple of so many bytes. */
+  /** Alignment in bytes: its offset is a multiple of this. */
   readonly alignment: number;
   /** `'u32'` and its like, `'bool'`, `'utf8'`, `'bytes'`, `'atomic'`, `'array'` or `'layout'`. */
   readonly kind: string;
-  /** The type as it was given to {@link layout}. */
+  /** The type passed to {@link layout}. */
   readonly type: FieldType;
 }
 
-/** The plan of a record; made by {@link layout}. */
+/** The description of a record; created by {@link layout}. */
 export class Layout<Fields extends LayoutFields = LayoutFields> {
   /** The size of a record in bytes, with its padding: C's `sizeof`. */
   readonly byteLength: number;
-  /** Records must begin at a multiple of this: C's `alignof`. */
+  /** The alignment of a record in bytes: C's `alignof`. */
   readonly alignment: number;
-  /** Its fields, in the order they were given in. */
+  /** The fields, in the order given. */
   readonly fields: readonly LayoutField[];
   readonly #record: RecordField;
 
@@ -59,13 +59,13 @@ export class Layout<Fields extends LayoutFields = LayoutFields> {
   }
 
   /**
-   * The record at `offset` of `memory`, as an object that reads and writes the memory itself: nothing is copied, and what
-   * another process writes is seen at the next access. Plain fields are neither atomic nor ordered towards other
-   * processes: use a lock, or `{ atomic }` fields. Once the memory is closed, every access throws `ClosedError`.
+   * The record at `offset` of `memory`, as an object that reads and writes the memory itself. Nothing is copied, and you see what another
+   * process writes at the next access. Plain fields are neither atomic nor ordered between processes: use a lock, or `{ atomic }` fields.
+   * Once the memory is closed, every access throws `ClosedError`.
    *
-   * @param offset bytes, a multiple of {@link alignment}; default 0. With atomic fields in a `Uint8Array`, its own
-   * `byteOffset` counts too.
+   * @param offset bytes, a multiple of {@link alignment}; default 0. With atomic fields in a `Uint8Array`, its own `byteOffset` counts too.
    * @throws RangeError `ERR_OUT_OF_RANGE` if the record does not fit there
+   *
    * @example
    * ```ts
    * import { layout } from 'vecino';
@@ -80,7 +80,7 @@ export class Layout<Fields extends LayoutFields = LayoutFields> {
     const views = memoryOf(memory);
     return this.#record.live(views, place(views, memory, offset, this.#record)) as unknown as LayoutView<Fields>;
   }
-  /** A copy of the record at `offset` of `memory` (see {@link at}) as a plain object. */
+  /** Copies the record at `offset` of `memory` (see {@link at}) to a plain object. */
   read(memory: LayoutMemory, offset = 0): LayoutValue<Fields> {
     const views = memoryOf(memory);
     const start = place(views, memory, offset, this.#record);
@@ -91,8 +91,8 @@ export class Layout<Fields extends LayoutFields = LayoutFields> {
     }
   }
   /**
-   * Writes all fields of `value` to the record at `offset` of `memory` (see {@link at}), in order. Padding is left alone.
-   * The first field that is missing or refused ends it with a `TypeError` or `RangeError`; those before it are written.
+   * Writes all fields of `value` to the record at `offset` of `memory` (see {@link at}), in order. Padding stays as it is. If a field is
+   * missing or refused, it throws a `TypeError` or `RangeError`; the fields before it are written.
    */
   write(memory: LayoutMemory, offset: number, value: LayoutInput<Fields> | LayoutValue<Fields>): void {
     const views = memoryOf(memory);
@@ -104,12 +104,13 @@ export class Layout<Fields extends LayoutFields = LayoutFields> {
     }
   }
   /**
-   * The record as `struct name` for C11 and C++23: a piece of a header that compiles as it stands. Layouts in it become
-   * structs of their own, `struct name_field`, before it. A field whose name means something else in C or C++ gets `_`
-   * behind it. It does not compile where the struct would have another layout.
+   * The record as `struct name` for C11 and C++23: a part of a header that compiles as it is. Layouts in it become structs of their own,
+   * `struct name_field`, before it. A field whose name C or C++ reserves gets `_` appended. The header does not compile where the struct
+   * would have another layout.
    *
-   * @param options `includes: false` leaves out the `#include` lines, for the second layout in a header; it needs
-   * `<assert.h>`, `<stdatomic.h>`, `<stdbool.h>` and `<stdint.h>` then.
+   * @param options `includes: false` leaves out the `#include` lines, for the second layout in a header; the header then needs
+   * `<assert.h>`, `<stdatomic.h>`, `<stdbool.h>` and `<stdint.h>`.
+   *
    * @example
    * ```ts
    * import { layout } from 'vecino';
@@ -120,14 +121,14 @@ export class Layout<Fields extends LayoutFields = LayoutFields> {
   toC(name: string, options?: { includes?: boolean }): string {
     return toC(this.#record, name, options);
   }
-  /** The record in it, for a layout that has it as a field. */
+  /** The record of a layout that is used as a field. */
   static recordOf(layout: Layout): RecordField {
     return layout.#record;
   }
 }
 
 /**
- * Lays out a record as a C compiler does on x86-64 and arm64. Fields lie in the order in which they are written down:
+ * Describes a record, laid out as a C compiler does on x86-64 and arm64. Fields lie in the order in which you write them:
  *
  * | type | in TypeScript | in C |
  * |---|---|---|
@@ -141,10 +142,11 @@ export class Layout<Fields extends LayoutFields = LayoutFields> {
  * | `{ array: 'u32', length: 8 }` | {@link ArrayView} | `uint32_t[8]` |
  * | a layout | its view | a struct |
  *
- * Names are C identifiers. A value that a field cannot hold exactly (300 in a u8, a text that is too long) is a
- * `RangeError` or `TypeError` with the field's name, and leaves the field as it was; only f32 rounds.
+ * Names are C identifiers. A value that a field cannot hold exactly (300 in a u8, a text that is too long) causes a `RangeError` or
+ * `TypeError` with the name of the field, and the field keeps its value. Only f32 rounds.
  *
- * @throws TypeError, RangeError for fields that are not what the table says, none at all, or more than 2 GiB
+ * @throws TypeError, RangeError for fields that the table does not list, for no fields, or for more than 2 GiB
+ *
  * @example
  * ```ts
  * import { layout } from 'vecino';
@@ -207,12 +209,12 @@ function checkSize(what: string, size: number): void {
     throw invalidArgument('ERR_OUT_OF_RANGE', `the size of ${what}`, `at most ${MAX_SIZE} bytes`, size);
 }
 
-// What the fields of a layout are in TypeScript. They speak of Layout and it of them, so they lie together.
+// The TypeScript types of a layout's fields. They refer to Layout and it refers to them, so they are in one file.
 
 type NumberKind = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'f32' | 'f64';
 type BigKind = 'u64' | 'i64';
 
-/** How a field is stored; each is one C type. */
+/** The type of a field; each is one C type. */
 export type FieldType =
   | NumberKind
   | BigKind
@@ -221,7 +223,7 @@ export type FieldType =
   | { readonly utf8: number }
   /** Exactly this many bytes. */
   | { readonly bytes: number }
-  /** An integer that several processes may change at the same time. */
+  /** An integer that several processes can change at the same time. */
   | { readonly atomic: AtomicKind }
   /** Equal elements of any kind, arrays and layouts too. */
   | { readonly array: FieldType; readonly length: number }
@@ -232,7 +234,7 @@ export interface LayoutFields {
 }
 
 type AtomicValue<Kind> = Kind extends BigKind ? bigint : number;
-/** What `read` gives for a field: a plain value, a copy. */
+/** What `read` returns for a field: a plain value, a copy. */
 export type FieldValue<Type> = Type extends NumberKind
   ? number
   : Type extends BigKind
@@ -250,7 +252,7 @@ export type FieldValue<Type> = Type extends NumberKind
               : Type extends Layout<infer Fields>
                 ? LayoutValue<Fields>
                 : never;
-/** What `write` takes for a field: what `read` gives, any array-like for an array, or the object that a view has there. */
+/** What `write` accepts for a field: what `read` returns, any array-like for an array, or the object that a view has there. */
 export type FieldInput<Type> = Type extends { readonly atomic: infer Kind }
   ? AtomicValue<Kind> | AtomicInteger<AtomicValue<Kind>>
   : Type extends { readonly array: infer Element }
@@ -267,11 +269,11 @@ export type FieldView<Type> = Type extends { readonly atomic: infer Kind }
       ? LayoutView<Fields>
       : FieldValue<Type>;
 
-/** A record as `read` gives it. */
+/** A record as `read` returns it. */
 export type LayoutValue<Fields> = { -readonly [Name in keyof Fields]: FieldValue<Fields[Name]> };
-/** A record as `write` takes it; a view is one too. */
+/** A record as `write` accepts it; a view is one too. */
 export type LayoutInput<Fields> = { readonly [Name in keyof Fields]: FieldInput<Fields[Name]> };
-/** A record in shared memory, as `at` gives it. */
+/** A record in shared memory, as `at` returns it. */
 export type LayoutView<Fields> = { -readonly [Name in keyof Fields]: FieldView<Fields[Name]> };
 
 /** The plain record of a layout: `type Trade = RecordOf<typeof trade>`. */

@@ -1,8 +1,8 @@
 /**
- * Memory that several processes map: POSIX segments by name, and anonymous ones that are passed on as a descriptor.
+ * Memory that several processes map: POSIX segments by name, and anonymous ones that are passed on as a file descriptor.
  *
- * Crash guarantee: a named segment gets its name only once it has its full size, zeroed and allocated. A creator that is killed
- * leaves either nothing or a whole segment; an opener never meets a half-made one of ours.
+ * Crash guarantee: a named segment gets its name only once it has its full size, zeroed and allocated. A creator that is killed leaves
+ * either nothing or a complete segment; a process that opens it never meets an incomplete one of ours.
  */
 
 import { constants as bufferConstants } from 'node:buffer';
@@ -35,7 +35,7 @@ import { statfs } from '../system/path.js';
 import { readOnly as fixed } from '../system/read-only.js';
 import { endWaits } from '../system/word-wait.js';
 
-/** Whoever keeps a view of the memory alone keeps its object too: nothing is dropped as long as the memory is used. */
+/** If you keep only a view of the memory, its object is kept too: nothing is closed while the memory is in use. */
 const owners = new WeakMap<ArrayBuffer, SharedMemory>();
 const CREATE_OPTIONS = { mode: true, initialize: true } as const;
 const OPEN_OPTIONS = { readOnly: true } as const;
@@ -43,18 +43,19 @@ const FROM_FD_OPTIONS = { readOnly: true, size: true } as const;
 /** Where the C library keeps POSIX segments on Linux, shm_overview(7). */
 const FOLDER = '/dev/shm';
 const SEALS = constants['F_SEAL_SHRINK']! | constants['F_SEAL_GROW']! | constants['F_SEAL_SEAL']!;
-/** Whoever maps it relies on these two: without them the owner could truncate it at any time. */
+/** A process that maps it relies on these two: without them the owner could truncate it at any time. */
 const FIXED_SIZE = constants['F_SEAL_SHRINK']! | constants['F_SEAL_GROW']!;
 
 /**
- * A piece of memory shared between processes. What one writes the others see at once; nothing orders it but `Atomics` and
- * the locks of `vecino/sync`.
+ * Memory shared between processes. What one process writes, the others see at once. Only `Atomics` and the locks of `vecino/sync` order the
+ * accesses.
  *
- * `buffer` is the memory itself. After {@link SharedMemory.close} every view of it has length 0: a view that is kept too long reads
- * `undefined` and never touches memory that is gone. If another process truncates the segment, this process lives: what is
- * lost reads as zeros, and {@link SharedMemory.buffer} and {@link SharedMemory.check} throw {@link CorruptError} from then on.
+ * `buffer` is the memory itself. After {@link SharedMemory.close} every view of it has length 0: an old view reads `undefined`, and never
+ * touches unmapped memory. If another process truncates the segment, this process survives: the lost part reads as zeros, and
+ * {@link SharedMemory.buffer} and {@link SharedMemory.check} throw {@link CorruptError} from then on.
  *
- * When a process that has it mapped is killed, the others notice nothing; the segment lives until it is unlinked and nobody has it open.
+ * When a process that has it mapped is killed, the others are not affected. The segment lives until it is unlinked and no process has it
+ * open.
  *
  * @example
  * ```ts
@@ -70,13 +71,13 @@ const FIXED_SIZE = constants['F_SEAL_SHRINK']! | constants['F_SEAL_GROW']!;
 export class SharedMemory implements Disposable {
   /** The name it was created or opened by, without a slash; null if it has none. */
   readonly name: string | null;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
   /** Whether this process opened it for reading only. */
   readonly readOnly: boolean;
   readonly #mapping: Mapping;
   readonly #fd: number;
-  /** The memory itself goes with its buffer. */
+  /** Unmapped together with its buffer. */
   readonly #remains: { what: string; abandon(): boolean };
   #closed = false;
 
@@ -94,13 +95,13 @@ export class SharedMemory implements Disposable {
   }
 
   /**
-   * Makes a segment: zeroed, its memory reserved, so that a full `/dev/shm` fails here and not at some later access.
+   * Creates a segment: zeroed, with its memory reserved, so that a full `/dev/shm` fails here and not at a later access.
    *
    * @param name `[A-Za-z0-9._-]{1,200}`; a leading `/` means the same
    * @param size bytes, at least 1
-   * @param options `mode`: permission bits exactly as given, whatever the umask; 0600 if not given. `initialize`: fills the memory, and
-   *   makes the locks in it, before it gets its name, so that nobody opens it half made; it is given what `create` returns then. If it
-   *   throws, `create` throws that, and nothing is left
+   * @param options `mode`: permission bits, used exactly, whatever the umask; default 0600. `initialize`: fills the memory, and creates the
+   * locks in it, before the segment gets its name, so that no process opens it incomplete. It receives the object that `create` returns. If
+   * it throws, `create` throws the same error, and nothing is left
    * @throws SystemError `EEXIST` if the name is taken, `ENOSPC` or `ENOMEM` if there is no room
    */
   static create(
@@ -125,7 +126,7 @@ export class SharedMemory implements Disposable {
       memory = new SharedMemory(file.fd, size, plain, false);
       initialize?.(memory);
       memory.#use();
-      publish(file, plain); // last: what fails must leave no name behind
+      publish(file, plain); // last, so that a failure leaves no name behind
       return memory;
     } catch (error) {
       file.withdraw();
@@ -136,11 +137,11 @@ export class SharedMemory implements Disposable {
   }
 
   /**
-   * Opens the segment of that name, made by vecino or by any other program; its size is the kernel's.
+   * Opens the segment of that name, created by vecino or by any other program. The kernel knows its size.
    *
-   * @param options `readOnly`: writes are refused: they reach nobody, and {@link SharedMemory.check} reports them
-   * @throws SystemError `ENOENT` if there is none, `EACCES` if it belongs to somebody else
-   * @throws CorruptError if it is empty: its creator has not given it a size (yet)
+   * @param options `readOnly`: map it for reading only. Your writes reach no other process, and {@link SharedMemory.check} reports them
+   * @throws SystemError `ENOENT` if there is none, `EACCES` if it belongs to another user
+   * @throws CorruptError if it is empty: its creator has not (yet) given it a size
    */
   static open(name: string, options: { readOnly?: boolean } = {}): SharedMemory {
     const plain = checkName('name', name);
@@ -172,8 +173,8 @@ export class SharedMemory implements Disposable {
   }
 
   /**
-   * Makes memory that has no name: a memfd, sealed so that nobody can change its size. Pass `fd` on, through `stdio` or a Unix
-   * socket; it is gone when the last process that has it closes it, so a `kill -9` leaves nothing.
+   * Creates memory without a name: a memfd, sealed so that no process can change its size. Pass `fd` on, through `stdio` or a Unix socket.
+   * The kernel frees it when the last process that has it open closes it or dies, so a `kill -9` leaves nothing.
    */
   static anonymous(size: number): SharedMemory {
     checkInteger('size', size, 1);
@@ -188,11 +189,11 @@ export class SharedMemory implements Disposable {
   }
 
   /**
-   * Maps a memfd that somebody passed on. It must be sealed against shrinking and growing, so that its owner cannot pull the
-   * memory away. `fd` stays yours to close.
+   * Maps a memfd that another process passed on. It must be sealed against shrinking and growing, so that its owner cannot truncate it.
+   * `fd` stays open and yours to close.
    *
    * @param options `size`: the bytes that it must have at least
-   * @throws CorruptError if it is no sealed memfd, or smaller than `size`
+   * @throws CorruptError if it is not a sealed memfd, or smaller than `size`
    */
   static fromFd(fd: number, options: { readOnly?: boolean; size?: number } = {}): SharedMemory {
     checkDescriptor('fd', fd);
@@ -221,7 +222,7 @@ export class SharedMemory implements Disposable {
     });
   }
 
-  /** Removes a name; false if there was none. Who has the segment open keeps it. */
+  /** Removes a name. Returns false if it does not exist. A process that has the segment open keeps it. */
   static unlink(name: string): boolean {
     const plain = checkName('name', name);
     try {
@@ -231,27 +232,33 @@ export class SharedMemory implements Disposable {
     }
   }
 
-  /** The descriptor, for handing on; it closes with this object. */
+  /** The file descriptor, for passing on; it is closed with this object. */
   get fd(): number {
     this.#use();
     return this.#fd;
   }
-  /** The memory itself. The same object every time. */
+  /** The memory itself: the same object every time. */
   get buffer(): ArrayBuffer {
     this.#use();
     this.#mapping.check();
     return this.#mapping.buffer;
   }
-  /** Throws {@link CorruptError} if the memory was truncated by somebody, or written to although it is read-only; {@link ClosedError} if closed. */
+  /**
+   * Throws {@link CorruptError} if another process truncated the memory, or if this one wrote to it although it is read-only;
+   * {@link ClosedError} if it is closed.
+   */
   check(): void {
     this.#use();
     this.#mapping.check();
   }
-  /** Removes this segment's name; false if it has none (any more). Others may have taken the name since: then theirs goes. */
+  /**
+   * Removes this segment's name. Returns false if the name does not exist. If another segment has taken the name since, that one's name is
+   * removed.
+   */
   unlink(): boolean {
     return this.name !== null && SharedMemory.unlink(this.name);
   }
-  /** Unmaps the memory and closes the descriptor; who waits for a word of it gets {@link ClosedError}. The name stays. Idempotent. */
+  /** Unmaps the memory and closes the descriptor. Waits for a word of it end with {@link ClosedError}. The name stays. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -263,7 +270,7 @@ export class SharedMemory implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
-  /** @internal What it is to be called if it is dropped: it belongs to something else. */
+  /** @internal The name for the warning if it is dropped, when it belongs to another object. */
   dropAs(what: string): void {
     this.#remains.what = what;
   }
@@ -319,10 +326,10 @@ function checkMappable(size: number): void {
     });
   }
 }
-/** A tmpfs may promise more than there is: reserving it would wake the OOM killer, which nobody survives to report. */
+/** A tmpfs may promise more memory than there is: reserving it would wake the OOM killer, which kills without an error. */
 function checkMemory(size: number, name: string, what: string): void {
   const available = process.availableMemory();
-  if (size <= available || available === 0) return; // 0: it could not be found out, for want of /proc or a descriptor
+  if (size <= available || available === 0) return; // 0: unknown, without /proc or a free descriptor
   const { bavail, bsize } = statfs(FOLDER);
   const full = what !== 'memfd' && size > bavail * bsize;
   throw new SystemError(errno[full ? 'ENOSPC' : 'ENOMEM']!, 'fallocate', {
@@ -336,7 +343,7 @@ function notShared(fd: number, why: string, cause?: unknown): IpcError {
     { cause },
   );
 }
-/** The same error about `name`, with what to do. */
+/** The same error for `name`, with a hint. */
 function hinted(error: unknown, name: string, hints: Record<string, string>, syscall?: string): unknown {
   if (!(error instanceof SystemError)) return error;
   const hint = hints[errnoName(error.errno)];

@@ -1,4 +1,4 @@
-/** System V shared memory: segments that the kernel keeps under a number, for programs that expect them, sysvipc(7). */
+/** System V shared memory: segments that the kernel keeps under a number, for programs that use them, sysvipc(7). */
 import { checkInteger, checkMode, checkOptions } from '../system/arguments.js';
 import { ClosedError, errnoName, invalidArgument, SystemError } from '../system/errors.js';
 import type { Mapping } from '../system/memory.js';
@@ -11,8 +11,8 @@ import { endWaits } from '../system/word-wait.js';
 const CREATE_OPTIONS = { mode: true } as const;
 
 /**
- * A System V segment, attached. It stays until it is removed *and* everybody has detached it; processes that are killed are
- * detached by the kernel. `ipcs -m` lists them.
+ * A System V segment, attached. It stays until it is removed *and* every process has detached it; the kernel detaches processes that are
+ * killed. `ipcs -m` lists segments.
  *
  * @example
  * ```ts
@@ -26,9 +26,9 @@ const CREATE_OPTIONS = { mode: true } as const;
  * ```
  */
 export class SysVSharedMemory implements Disposable {
-  /** The kernel's number for it, as `ipcs -m` shows. */
+  /** The kernel's id of the segment, as `ipcs -m` shows it. */
   readonly id: number;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
   readonly #mapping: Mapping;
   #closed = false;
@@ -42,7 +42,7 @@ export class SysVSharedMemory implements Disposable {
   }
 
   /**
-   * Makes a segment of `size` bytes, zeroed, with exactly these permission bits (0600 if not given).
+   * Creates a segment of `size` bytes, zeroed, with exactly these permission bits (default: 0600).
    *
    * @throws SystemError `EEXIST` if the key is taken; `EINVAL` beyond `kernel.shmmax`, `ENOSPC` beyond `kernel.shmmni`
    */
@@ -50,7 +50,7 @@ export class SysVSharedMemory implements Disposable {
     const number = checkKey('key', key);
     checkInteger('size', size, 1);
     const mode = checkMode('options.mode', checkOptions('options', options, CREATE_OPTIONS)!.mode ?? 0o600) & 0o777;
-    const available = process.availableMemory(); // 0: it could not be found out
+    const available = process.availableMemory(); // 0: unknown
     if (size > available && available > 0) {
       const hint = `${size} bytes were requested, but ${available} are available`;
       throw new SystemError(12, 'shmget', { path: `key ${key}`, hint });
@@ -76,11 +76,14 @@ export class SysVSharedMemory implements Disposable {
     if (this.#closed) throw new ClosedError(this.#label());
     return this.#mapping.buffer;
   }
-  /** Who has it attached, and who made it. */
+  /** The number of attachments, the creator and the times of the segment. */
   status(): SysVMemoryStatus {
     return shmStatus(this.id);
   }
-  /** Marks it for removal: nobody can attach it any more, and it goes when the last one detaches. False if it was gone already. */
+  /**
+   * Marks it for removal: no process can attach it any more, and the kernel frees it when the last one detaches. Returns false if it was
+   * removed already.
+   */
   remove(): boolean {
     const result = shmRemove(this.id);
     if (result >= 0) return true;

@@ -1,4 +1,4 @@
-/** What both ends of a pipe share: the descriptor, whose it is, and the line of those who wait for it. */
+/** What both ends of a pipe share: the descriptor, its ownership, and the queue of waiting calls. */
 
 import { checkDescriptor } from '../system/arguments.js';
 import { Deadline, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
@@ -12,11 +12,11 @@ import { disown, own } from '../system/owned-descriptor.js';
 import { WaitQueue } from '../system/wait-queue.js';
 import { ownDescription } from './description.js';
 
-/** `code` of the error that says that something is neither a pipe nor a FIFO. */
+/** The `code` of the error for a descriptor that is neither a pipe nor a FIFO. */
 export const NOT_A_PIPE = 'ERR_VECINO_NOT_A_PIPE';
 
 export class End {
-  /** The descriptor, once calls may use it; -1 before the first use and after the end was given up. Calls look only here. */
+  /** The descriptor, once calls may use it; -1 before the first use and after close. Calls check only this. */
   live = -1;
   readonly name: string;
   readonly waitQueue: WaitQueue;
@@ -27,12 +27,12 @@ export class End {
   /** Whether a writer had come and gone before this end had its own open file description. See PipeReader. */
   widowed = false;
   readonly #fd: number;
-  /** Which of the descriptors with that number is ours. */
+  /** Identifies our descriptor among those that had the same number. */
   readonly #held: { serial: number };
   readonly #remains: Remains;
   #gone = false;
 
-  /** @param owner whose end it is; it is closed when the owner is dropped */
+  /** @param owner the object of this end; the end is closed when the owner is dropped */
   constructor(owner: object, fd: number, side: 'reader' | 'writer') {
     checkDescriptor('fd', fd);
     const status = fstat(fd);
@@ -71,19 +71,19 @@ export class End {
   get capacity(): number {
     return fcntl(this.fd, constants['F_GETPIPE_SZ']!);
   }
-  /** The limit that the options of a call set. */
+  /** The deadline that the options of a call set. */
   deadline(options: WaitOptions | undefined, names: Readonly<Record<string, true>> = WAIT_OPTIONS): Deadline {
     return options === undefined ? this.unlimited : new Deadline(this.#doing, options, names);
   }
-  /** Makes it usable if it never was used; {@link ClosedError} once it is closed. */
+  /** Prepares the end at its first use; throws {@link ClosedError} once it is closed. */
   enter(): void {
     if (this.live >= 0) return;
     if (this.#gone) throw new ClosedError(this.name);
     this.widowed = (ownDescription(this.#fd) & constants['POLLHUP']!) !== 0;
-    this.#held.serial = own(this.#fd); // the number names another description by now
+    this.#held.serial = own(this.#fd); // the number refers to another description now
     this.live = this.#fd;
   }
-  /** Ends all waits; the descriptor stays open and is the caller's, also after this thread's end. */
+  /** Ends all waits. The descriptor stays open and belongs to the caller, also after this thread's end. */
   detach(): number {
     const { fd } = this;
     this.#end();

@@ -1,4 +1,4 @@
-/** fifo(7): a pipe with a name in the file system, for processes that have no ancestor in common. */
+/** fifo(7): a pipe with a name in the file system, for processes without a common ancestor. */
 
 import { checkBoolean, checkMode, checkOptions, checkPath, type OptionNames } from '../system/arguments.js';
 import { Deadline, type SyncWaitOptions, WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
@@ -15,11 +15,11 @@ import { NOT_A_PIPE } from './end.js';
 import { PipeReader } from './reader.js';
 import { PipeWriter } from './writer.js';
 
-/** How a FIFO is opened for reading. */
+/** Options for opening a FIFO for reading. */
 export interface FifoReaderOptions {
   /**
-   * Writers may come and go: the reader never sees an end, and opening does not wait for one. For a server that reads what any
-   * client writes. The FIFO is opened for writing too (which Linux allows, see fifo(7)), so that needs both permissions.
+   * Writers may come and go: the reader never sees an end, and opening does not wait for a writer. For a server that reads from any number
+   * of clients. It opens the FIFO for writing too (which Linux allows, see fifo(7)), so it needs both permissions.
    */
   persistent?: boolean | undefined;
 }
@@ -29,11 +29,11 @@ const { F_GETFL, F_SETFL, O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O
   constants as Record<string, number>;
 
 /**
- * A FIFO: made, opened by both sides, removed.
+ * A FIFO (named pipe): create it, open both sides, remove it.
  *
- * Opening waits until the other side opens too, as open(2) does, but in a thread of its own: neither the event loop nor the
- * threads of `fs` wait, and it can be aborted. `tryOpenReader` and `tryOpenWriter` do not wait. Symbolic links are followed; what is
- * not a FIFO is refused with `ERR_VECINO_NOT_A_PIPE`, before it is opened.
+ * Opening waits until the other side opens too, as open(2) does, but in a thread of its own: it blocks neither the event loop nor the
+ * threads of `fs`, and you can abort it. `tryOpenReader` and `tryOpenWriter` do not wait. Symbolic links are followed. A file that is not a
+ * FIFO is refused with `ERR_VECINO_NOT_A_PIPE`, before it is opened.
  *
  * @example
  * ```ts
@@ -48,7 +48,7 @@ const { F_GETFL, F_SETFL, O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O
  * ```
  */
 export class Fifo implements Disposable {
-  /** The path that it was made with. */
+  /** The path that it was created with. */
   readonly path: string;
   readonly #keepAlive = new KeepAlive();
   private constructor(path: string) {
@@ -57,14 +57,14 @@ export class Fifo implements Disposable {
   }
 
   /**
-   * Makes a FIFO with exactly these permissions, whatever the umask. `EEXIST` if something has that name. What it gives back only
-   * knows the path: it removes the FIFO with `unlink()` or `using`.
+   * Creates a FIFO with exactly these permissions, whatever the umask. Throws `EEXIST` if the name is taken. The returned object only knows
+   * the path: it removes the FIFO with `unlink()` or `using`.
    */
   static create(path: string, mode = 0o600): Fifo {
     checkMode('mode', mode);
     mkfifo(path, mode);
     try {
-      // The umask has taken bits away. They are given back to the inode itself, not to what may have its name by now.
+      // The umask has removed bits. Restore them on the inode itself, because the name may belong to another file by now.
       const place = locate(path, O_NOFOLLOW!);
       try {
         if ((place.status.mode & 0o7777) !== mode) chmod(`/proc/self/fd/${place.fd}`, mode);
@@ -77,11 +77,11 @@ export class Fifo implements Disposable {
     }
     return new Fifo(path);
   }
-  /** Removes a FIFO's name, `false` if there is none. Who has it open is not disturbed. Nothing but a FIFO is removed. */
+  /** Removes a FIFO's name. Returns `false` if it does not exist. A process that has it open is not affected. Removes only FIFOs. */
   static unlink(path: string): boolean {
     checkPath('path', path);
     try {
-      refuseOther(Number(lstat(path).mode), path); // by its path: this must go without a descriptor, too
+      refuseOther(Number(lstat(path).mode), path); // by its path: this must work without a free descriptor, too
       return unlink(path);
     } catch (error) {
       if (error instanceof SystemError && error.code === 'ENOENT') return false;
@@ -89,11 +89,11 @@ export class Fifo implements Disposable {
     }
   }
 
-  /** Opens for reading; waits in a thread until there is a writer (not if `persistent`). */
+  /** Opens for reading; waits in a thread until there is a writer (not with `persistent`). */
   static async openReader(path: string, options?: FifoReaderOptions & WaitOptions): Promise<PipeReader> {
     return openReader(path, options, program);
   }
-  /** As {@link openReader}, blocking the thread. */
+  /** As {@link openReader}, but blocks the thread. */
   static openReaderSync(path: string, options?: FifoReaderOptions & SyncWaitOptions): PipeReader {
     const deadline = limit(path, 'reading', options, READER_OPTIONS);
     const persistent = persistentOf(options);
@@ -101,7 +101,7 @@ export class Fifo implements Disposable {
     const fd = persistent ? checkOpen(openNow(path, O_RDWR!), path) : openWaitingSync(path, O_RDONLY!, deadline);
     return adopt(fd, path, PipeReader.fromFd);
   }
-  /** Opens for reading at once. Until the first writer has come, `tryRead()` gives `undefined` and other reads wait. */
+  /** Opens for reading at once. Until the first writer comes, `tryRead()` returns `undefined` and other reads wait. */
   static tryOpenReader(path: string, options?: FifoReaderOptions): PipeReader {
     checkPath('path', path);
     const persistent = persistentOf(checkOptions('options', options, READER_OPTIONS));
@@ -113,12 +113,12 @@ export class Fifo implements Disposable {
   static async openWriter(path: string, options?: WaitOptions): Promise<PipeWriter> {
     return openWriter(path, options, program);
   }
-  /** As {@link openWriter}, blocking the thread. */
+  /** As {@link openWriter}, but blocks the thread. */
   static openWriterSync(path: string, options?: SyncWaitOptions): PipeWriter {
     const deadline = limit(path, 'writing', options);
     return Fifo.tryOpenWriter(path) ?? adopt(openWaitingSync(path, O_WRONLY!, deadline), path, PipeWriter.fromFd);
   }
-  /** Opens for writing at once; `null` if nobody has the FIFO open for reading. */
+  /** Opens for writing at once. Returns `null` if no process has the FIFO open for reading. */
   static tryOpenWriter(path: string): PipeWriter | null {
     checkPath('path', path);
     expectFifo(path);
@@ -150,17 +150,17 @@ export class Fifo implements Disposable {
   tryOpenWriter(): PipeWriter | null {
     return Fifo.tryOpenWriter(this.path);
   }
-  /** An open that waits for the other side keeps the program running: so it is unless {@link unref} was called. */
+  /** A pending open keeps the program running. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** An open by this object that waits, now or later, does not keep the program running. The ends have their own. */
+  /** A pending open of this object, now or later, does not keep the program running. The ends have their own setting. */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
-  /** Removes the name, `false` if there is none. Who has it open is not disturbed. */
+  /** Removes the name. Returns `false` if it does not exist. A process that has it open is not affected. */
   unlink(): boolean {
     return Fifo.unlink(this.path);
   }
@@ -202,7 +202,7 @@ function persistentOf(options: FifoReaderOptions | undefined): boolean {
   return checkBoolean('options.persistent', options?.persistent ?? false);
 }
 
-/** The file at `path`, held but not opened, so that looking has no effect on it; an error unless it is a FIFO. */
+/** The file at `path`, held with O_PATH, so that checking it has no side effect; throws unless it is a FIFO. */
 function locate(path: string, flags: number): { fd: number; status: FileStatus } {
   const result = native.open(path, O_PATH! | O_CLOEXEC! | flags, 0);
   if (result === ENOENT) throw new SystemError(result, 'open', { path, hint: 'Create it with Fifo.create() first' });
@@ -220,7 +220,7 @@ function refuseOther(mode: number, path: string): void {
   const kind = KINDS.get(mode & S_IFMT!);
   if (kind !== undefined) throw new IpcError(NOT_A_PIPE, `'${path}' is ${kind}, not a FIFO`);
 }
-/** All but S_IFIFO; see inode(7). */
+/** All types but S_IFIFO; see inode(7). */
 const KINDS: ReadonlyMap<number, string> = new Map([
   [0o140000, 'a socket'],
   [0o120000, 'a symbolic link'],
@@ -229,11 +229,11 @@ const KINDS: ReadonlyMap<number, string> = new Map([
   [0o040000, 'a directory'],
   [0o020000, 'a character device'],
 ]);
-/** A regular file, say, must not even be opened. It may still take the FIFO's place after this, so the end is looked at again. */
+/** Other files must not be opened at all. One may still replace the FIFO after this check, so the end is checked again. */
 function expectFifo(path: string): void {
   close(locate(path, 0).fd);
 }
-/** open(2) that does not wait. The descriptor blocks then, as that of a waiting open does: the ends see to it when they are used. */
+/** A non-waiting open(2). The descriptor blocks afterwards, like that of a waiting open; the ends change that at their first use. */
 function openNow(path: string, flags: number): number {
   let fd: number;
   do fd = native.open(path, flags | O_NONBLOCK! | O_CLOEXEC!, 0);
@@ -250,7 +250,7 @@ function adopt<T>(fd: number, path: string, make: (fd: number) => T): T {
     throw new IpcError(NOT_A_PIPE, `'${path}' was replaced by something that is not a FIFO`, { cause: error });
   }
 }
-/** The error of a call that was about a path of /proc. */
+/** Replaces a path of /proc in an error by the caller's path. */
 function named(error: unknown, path: string): unknown {
   return error instanceof SystemError ? new SystemError(error.errno, error.syscall, { path }) : error;
 }

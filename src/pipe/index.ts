@@ -1,5 +1,5 @@
 /**
- * Pipes, without a name and with one.
+ * Pipes, anonymous and named.
  *
  * @module vecino/pipe
  */

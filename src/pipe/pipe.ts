@@ -1,4 +1,4 @@
-/** pipe(7): two descriptors, one for each direction of looking at the same bytes. */
+/** pipe(7): two descriptors for the two ends of one stream of bytes. */
 
 import { readFileSync } from 'node:fs';
 import { checkInteger, checkOptions, type OptionNames } from '../system/arguments.js';
@@ -9,11 +9,11 @@ import { pipe2 } from '../system/pipe.js';
 import { PipeReader } from './reader.js';
 import { PipeWriter } from './writer.js';
 
-/** How a pipe is made. */
+/** Options of a pipe. */
 export interface PipeOptions {
   /**
-   * How many bytes the pipe holds before writes have to wait, 1 to 2**31 - 1; rounded up to a power of two of at least a page.
-   * 65536 if not given. Above `/proc/sys/fs/pipe-max-size` it needs a privilege.
+   * How many bytes the pipe holds before writes have to wait, 1 to 2**31 - 1; rounded up to a power of two of at least a page. Default:
+   * 65536. A capacity above `/proc/sys/fs/pipe-max-size` needs a privilege.
    */
   capacity?: number | undefined;
 }
@@ -27,8 +27,8 @@ export interface Pipe {
 }
 
 /**
- * Makes a pipe, by pipe2(2). Both ends are close-on-exec, and blocking until they are used, so that a child that is given one
- * through `stdio` finds what it expects.
+ * Creates a pipe, with pipe2(2). Both ends are close-on-exec, and blocking until they are used, so that a child that gets one through
+ * `stdio` finds what it expects.
  *
  * @example
  * ```ts

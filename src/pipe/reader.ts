@@ -1,4 +1,4 @@
-/** The end of a pipe or FIFO that is read: read(2), in three voices, as an iterable and as a stream. */
+/** The reading end of a pipe or FIFO: read(2), in three blocking modes, as an iterable and as a stream. */
 
 import type { Readable } from 'node:stream';
 import { checkInteger, checkOptions, type OptionNames } from '../system/arguments.js';
@@ -12,9 +12,9 @@ import { pollNow, pollOne } from '../system/poll.js';
 import { End } from './end.js';
 import { readableOf } from './streams.js';
 
-/** How much one read may give. */
+/** How much one read returns. */
 export interface ReadSize {
-  /** At most so many bytes, from 1 up; 65536 if not given. A read gives what is there, which is often less. */
+  /** The most bytes, from 1; default 65536. A read returns what is there, which is often less. */
   size?: number | undefined;
 }
 
@@ -26,11 +26,11 @@ const POLLHUP = constants['POLLHUP']!;
 /**
  * The reading end of a pipe or FIFO.
  *
- * A pipe carries bytes, not messages: what one write put in may come out in two reads, and two writes in one. When a writer is
- * killed, what it had written stays in the pipe; the reader gets all of that, and then the end.
+ * A pipe carries bytes, not messages: one write may arrive in two reads, and two writes in one. When a writer is killed, what it had
+ * written stays in the pipe; the reader gets all of it, and then the end.
  *
- * Give {@link fd} to a child before the end is used here: the first read makes it non-blocking for this process, and only a
- * child that was started before is not affected. See pipe(7).
+ * Give {@link fd} to a child before you use the end here: the first read makes it non-blocking for this process, and only a child that was
+ * started before is not affected. See pipe(7).
  *
  * @example
  * ```ts
@@ -46,16 +46,16 @@ const POLLHUP = constants['POLLHUP']!;
  */
 export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<Bytes> {
   readonly #end: End;
-  /** Whether a read of 0 bytes is the end for sure; see {@link #isEnd}. */
+  /** Whether a read of 0 bytes certainly is the end; see {@link #isEnd}. */
   #met = false;
   #stream: Readable | undefined;
 
   /**
-   * Takes over a descriptor, which will be closed with the reader: for a child that inherited one through `stdio`, or a worker
-   * that was told the number.
+   * Takes over a descriptor, which is closed with the reader: for a child that inherited one through `stdio`, or a worker that was given
+   * the number.
    *
-   * It is made close-on-exec. Fails with `ERR_VECINO_NOT_A_PIPE` if it is neither pipe nor FIFO, and with `EBADF` if it is not
-   * open or cannot be read; then it is left as it was.
+   * Makes it close-on-exec. Throws `ERR_VECINO_NOT_A_PIPE` if it is neither pipe nor FIFO, and `EBADF` if it is not open or not readable;
+   * then it is left unchanged.
    */
   static fromFd(fd: number): PipeReader {
     return new PipeReader(fd);
@@ -63,7 +63,7 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<By
   private constructor(fd: number) {
     this.#end = new End(this, fd, 'reader');
   }
-  /** The descriptor, for `stdio` and for `fs`; {@link ClosedError} after close(). */
+  /** The file descriptor, for `stdio` and for `fs`; throws {@link ClosedError} after close(). */
   get fd(): number {
     return this.#end.fd;
   }
@@ -77,11 +77,10 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<By
   }
 
   /**
-   * The next bytes, or `null` at the end: every writer is gone and nothing is left. Waits in the event loop.
+   * Returns the next bytes, or `null` at the end: all writers have closed and nothing is left. Waits without blocking the event loop.
    *
-   * Several reads at once are served in the order they were asked. After a time-out (`TimeoutError`) or an abort (the
-   * signal's reason) no bytes are lost: the next read gets them. After the end of a FIFO a new writer may come, and then reads
-   * give its bytes.
+   * Several reads at once are served in order. A time-out (`TimeoutError`) or an abort (the signal's reason) loses no bytes: the next read
+   * gets them. After the end of a FIFO a new writer may come, and then reads return its bytes.
    */
   async read(options?: ReadSize & WaitOptions): Promise<Bytes | null> {
     const end = this.#end;
@@ -95,14 +94,14 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<By
     }
     return end.waitQueue.join(() => this.#take(size), deadline);
   }
-  /** What is there now: bytes, `null` at the end, `undefined` if there is nothing yet, or if reads that wait come first. */
+  /** Returns what is there now: bytes, `null` at the end, `undefined` if there is nothing yet, or if earlier reads wait. */
   tryRead(options?: ReadSize): Bytes | null | undefined {
     const end = this.#end;
     const size = options === undefined ? READ_BYTES : sizeOf(options);
     if (end.live < 0) end.enter();
     return end.waitQueue.idle ? this.#take(size) : undefined;
   }
-  /** As {@link read}, blocking the thread. Reads that wait already are served first. */
+  /** As {@link read}, but blocks the thread. Reads that wait already are served first. */
   readSync(options?: ReadSize & SyncWaitOptions): Bytes | null {
     const end = this.#end;
     const deadline = end.deadline(options, READ_OPTIONS);
@@ -117,7 +116,7 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<By
   }
   /**
    * The bytes until the end, or until this reader is closed or detached. Leaving the loop early loses nothing and does not close the
-   * reader: nothing is read ahead, so what was not delivered is still in the pipe.
+   * reader: it does not read ahead, so what was not delivered is still in the pipe.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Bytes, void, undefined> {
     for (;;) {
@@ -133,28 +132,28 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<By
     }
   }
   /**
-   * The reader as a Node stream, always the same one. The reader is the stream's from then on: its end, its `destroy()` and its
-   * errors close the reader. Do not read by other means as well.
+   * Returns the reader as a Node stream, always the same one. From then on the stream owns the reader: its end, its `destroy()` and its
+   * errors close the reader. Do not read in other ways as well.
    */
   toStream(): Readable {
     return (this.#stream ??= readableOf(this));
   }
 
-  /** A read that waits keeps the program running: so it is unless {@link unref} was called. */
+  /** A pending read keeps the program running. This is the default. */
   ref(): this {
     this.#end.keepAlive.ref();
     return this;
   }
-  /** A read that waits, now or later, does not keep the program running. */
+  /** A pending read, now or later, does not keep the program running. */
   unref(): this {
     this.#end.keepAlive.unref();
     return this;
   }
-  /** Gives up the descriptor without closing it, and tells its number. Reads that wait end with {@link ClosedError}. */
+  /** Gives up the descriptor without closing it, and returns its number. Pending reads end with {@link ClosedError}. */
   detach(): number {
     return this.#end.detach();
   }
-  /** Closes the descriptor; reads that wait end with {@link ClosedError}. Writers get `EPIPE` if it was the last reading end. */
+  /** Closes the descriptor; pending reads end with {@link ClosedError}. Writers get `EPIPE` if it was the last reading end. */
   close(): void {
     this.#end.close();
   }
@@ -178,13 +177,13 @@ export class PipeReader implements Disposable, AsyncDisposable, AsyncIterable<By
     }
   }
   /**
-   * What a read of 0 bytes means; `undefined`: look again. read(2) gives 0 for the end and also while a FIFO that was opened
-   * without waiting has had no writer yet; the two differ in POLLHUP, which the kernel reports once a writer has come and gone.
+   * What a read of 0 bytes means; `undefined`: read again. read(2) returns 0 at the end, and also while a FIFO that was opened without
+   * waiting has had no writer yet. The two differ in POLLHUP, which the kernel reports once a writer has come and gone.
    */
   #isEnd(fd: number): boolean | undefined {
     if (this.#met || this.#end.widowed) return true;
     const events = pollNow(fd, POLLIN);
-    if ((events & POLLIN) !== 0) return undefined; // a writer has come between the two calls
+    if ((events & POLLIN) !== 0) return undefined; // a writer came between the two calls
     this.#met = (events & POLLHUP) !== 0;
     return this.#met;
   }

@@ -1,10 +1,10 @@
 /** The ends of a pipe as Node streams. */
 import { Readable, Writable } from 'node:stream';
 
-/** As much as a pipe holds by default, and one read gives. */
+/** The default capacity of a pipe, and the most that one read returns. */
 const highWaterMark = 65536;
 
-/** An end, as far as a stream needs it. */
+/** What a stream needs of an end. */
 interface End {
   readonly fd: number;
   close(): void;
@@ -18,8 +18,8 @@ interface WritingEnd extends End {
   write(bytes: Uint8Array): Promise<void>;
 }
 
-// What streams are told, they are told in a tick of its own: a listener that throws is an uncaught exception, as with any
-// stream, and not the rejection of a promise of ours.
+// Each notification of a stream runs in a tick of its own: a listener that throws causes an uncaught exception, as with any stream, and not
+// the rejection of an internal promise.
 
 /** Reads only when the stream asks for more, one chunk at a time. */
 export function readableOf(reader: ReadingEnd): Readable {

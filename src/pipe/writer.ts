@@ -1,4 +1,4 @@
-/** The end of a pipe or FIFO that is written: write(2), in three voices and as a stream. */
+/** The writing end of a pipe or FIFO: write(2), in three blocking modes and as a stream. */
 
 import type { Writable } from 'node:stream';
 import { checkBytes } from '../system/arguments.js';
@@ -12,10 +12,10 @@ import { writableOf } from './streams.js';
 
 const { write, writeWhole } = native;
 const POLLOUT = constants['POLLOUT']!;
-/** At most so many bytes in one go: a reader that keeps up must not keep the writer from its event loop. */
+/** The most bytes in one go: a fast reader must not keep the writer from its event loop. */
 const MAX_BYTES_AT_A_TIME = 1024 * 1024;
 
-/** What the error of a failed write tells: how much of it is in the pipe all the same. */
+/** On the error of a failed write: how much of it is in the pipe all the same. */
 export interface PartialWrite {
   /** Bytes of this write that are in the pipe. */
   bytesWritten: number;
@@ -24,14 +24,15 @@ export interface PartialWrite {
 /**
  * The writing end of a pipe or FIFO.
  *
- * Up to `PIPE_BUF` bytes (4096) are written whole or not at all, also when several processes write; of more, a part may be in the
- * pipe when the write fails, and bytes of other processes may come between. The error tells how much, as `bytesWritten`.
+ * Up to `PIPE_BUF` bytes (4096) are written completely or not at all, also when several processes write. Of a larger write, a part may be
+ * in the pipe when it fails, and bytes of other processes may come in between. `bytesWritten` of the error says how much.
  *
- * When nobody has the reading end any more, a write fails with `EPIPE`, a {@link SystemError}; the program goes on (Node ignores
- * SIGPIPE). What nobody had read by then is lost, except in a FIFO that somebody opens for reading before its last writer closes.
+ * When no process has the reading end open any more, a write fails with `EPIPE`, a {@link SystemError}; the program continues (Node ignores
+ * SIGPIPE). Bytes that were not read by then are lost, except in a FIFO that another process opens for reading before its last writer
+ * closes.
  *
- * Give {@link fd} to a child before the end is used here, and close it then: the reader sees the end only when all writers are
- * closed. See pipe(7).
+ * Give {@link fd} to a child before you use the end here, and then close it: the reader sees the end only when all writers are closed. See
+ * pipe(7).
  *
  * @example
  * ```ts
@@ -50,11 +51,11 @@ export class PipeWriter implements Disposable, AsyncDisposable {
   #stream: Writable | undefined;
 
   /**
-   * Takes over a descriptor, which will be closed with the writer: for a child that inherited one through `stdio`, or a worker
-   * that was told the number.
+   * Takes over a descriptor, which is closed with the writer: for a child that inherited one through `stdio`, or a worker that was given
+   * the number.
    *
-   * It is made close-on-exec. Fails with `ERR_VECINO_NOT_A_PIPE` if it is neither pipe nor FIFO, and with `EBADF` if it is not
-   * open or cannot be written; then it is left as it was.
+   * Makes it close-on-exec. Throws `ERR_VECINO_NOT_A_PIPE` if it is neither pipe nor FIFO, and `EBADF` if it is not open or not writable;
+   * then it is left unchanged.
    */
   static fromFd(fd: number): PipeWriter {
     return new PipeWriter(fd);
@@ -62,7 +63,7 @@ export class PipeWriter implements Disposable, AsyncDisposable {
   private constructor(fd: number) {
     this.#end = new End(this, fd, 'writer');
   }
-  /** The descriptor, for `stdio` and for `fs`; `ClosedError` after close(). */
+  /** The file descriptor, for `stdio` and for `fs`; throws `ClosedError` after close(). */
   get fd(): number {
     return this.#end.fd;
   }
@@ -76,11 +77,11 @@ export class PipeWriter implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Writes all of `bytes`; waits in the event loop while the pipe is full. Do not change `bytes` until then.
+   * Writes all of `bytes`; waits without blocking the event loop while the pipe is full. Do not change `bytes` until then.
    *
-   * Several writes at once are done one after the other, in the order they were asked. When a write fails, by a time-out, an abort
-   * or the kernel, the error has `bytesWritten` ({@link PartialWrite}); the reason of an abort gets it only if it is not 0,
-   * since the reason is yours and may be that of many operations.
+   * Several writes at once are done one after the other, in order. When a write fails, because of a time-out, an abort or the kernel, the
+   * error has `bytesWritten` ({@link PartialWrite}). The reason of an abort gets it only if it is not 0, because the reason is yours and
+   * may belong to many operations.
    */
   async write(bytes: Uint8Array, options?: WaitOptions): Promise<void> {
     const end = this.#end;
@@ -96,8 +97,8 @@ export class PipeWriter implements Disposable, AsyncDisposable {
     }
   }
   /**
-   * Writes what the pipe takes now, and tells how many bytes that was: 0 when it is full, or when writes that wait come first.
-   * Up to 4096 bytes are taken whole or not at all.
+   * Writes what the pipe takes now, and returns that number of bytes: 0 if it is full, or if earlier writes wait. Up to 4096 bytes are
+   * taken completely or not at all.
    */
   tryWrite(bytes: Uint8Array): number {
     if (!(bytes instanceof Uint8Array)) checkBytes('bytes', bytes);
@@ -107,7 +108,7 @@ export class PipeWriter implements Disposable, AsyncDisposable {
     const count = writeWhole(end.live, bytes);
     return count > 0 ? count : this.#nothing(count, bytes);
   }
-  /** As {@link write}, blocking the thread. Writes that wait already are done first. */
+  /** As {@link write}, but blocks the thread. Writes that wait already are done first. */
   writeSync(bytes: Uint8Array, options?: SyncWaitOptions): void {
     const end = this.#end;
     const deadline = end.deadline(options);
@@ -121,28 +122,28 @@ export class PipeWriter implements Disposable, AsyncDisposable {
     }
   }
   /**
-   * The writer as a Node stream, always the same one. The writer is the stream's from then on: `end()` closes it when everything
-   * is written, `destroy()` and errors at once; `EPIPE` comes as an `'error'` event. Do not write by other means as well.
+   * Returns the writer as a Node stream, always the same one. From then on the stream owns the writer: `end()` closes it when everything is
+   * written, `destroy()` and errors at once; `EPIPE` comes as an `'error'` event. Do not write in other ways as well.
    */
   toStream(): Writable {
     return (this.#stream ??= writableOf(this));
   }
 
-  /** A write that waits keeps the program running: so it is unless {@link unref} was called. */
+  /** A pending write keeps the program running. This is the default. */
   ref(): this {
     this.#end.keepAlive.ref();
     return this;
   }
-  /** A write that waits, now or later, does not keep the program running. */
+  /** A pending write, now or later, does not keep the program running. */
   unref(): this {
     this.#end.keepAlive.unref();
     return this;
   }
-  /** Gives up the descriptor without closing it, and tells its number. Writes that wait end with `ClosedError`. */
+  /** Gives up the descriptor without closing it, and returns its number. Pending writes end with `ClosedError`. */
   detach(): number {
     return this.#end.detach();
   }
-  /** Closes the descriptor; writes that wait end with `ClosedError`. Readers get the end if it was the last writing end. */
+  /** Closes the descriptor; pending writes end with `ClosedError`. Readers get the end if it was the last writing end. */
   close(): void {
     this.#end.close();
   }
@@ -153,7 +154,7 @@ export class PipeWriter implements Disposable, AsyncDisposable {
     this.close();
   }
 
-  /** The rare answers of write(2) to tryWrite(). */
+  /** Handles the rare results of write(2) in tryWrite(). */
   #nothing(count: number, bytes: Uint8Array): number {
     if (count === EAGAIN) return 0;
     checkBytes('bytes', bytes);
@@ -163,18 +164,18 @@ export class PipeWriter implements Disposable, AsyncDisposable {
   }
 }
 
-/** One write that may take several calls. */
+/** One write, which may take several calls. */
 class Job {
   readonly #bytes: Uint8Array;
   readonly #length: number;
   #done = 0;
   constructor(bytes: unknown) {
-    // A view of our own: what a subclass answers when it is asked for its length is not to be relied on.
+    // A view of our own: a subclass may override its length.
     const { buffer, byteOffset, byteLength } = checkBytes('bytes', bytes);
     this.#bytes = new Uint8Array(buffer, byteOffset, byteLength);
     this.#length = byteLength;
   }
-  /** Writes on; whether all is written now. If not, the pipe is full, or the event loop should have its turn. */
+  /** Continues to write; whether all is written now. If not, the pipe is full, or the event loop should have its turn. */
   advance(fd: number): boolean {
     const stop = this.#done + MAX_BYTES_AT_A_TIME;
     while (this.#done < this.#length) {
@@ -187,14 +188,14 @@ class Job {
     }
     return true;
   }
-  /** The error, with how much was written; see {@link PipeWriter.write}. */
+  /** Adds to the error how much was written; see {@link PipeWriter.write}. */
   partly(error: unknown, signal?: AbortSignal): unknown {
     const ours = !(signal?.aborted && error === signal.reason);
     if (typeof error !== 'object' || error === null || (!ours && this.#done === 0)) return error;
     try {
       Object.assign(error, { bytesWritten: this.#done } satisfies PartialWrite);
     } catch {
-      // A reason that is frozen.
+      // The reason is frozen.
     }
     return error;
   }

@@ -1,5 +1,5 @@
 /**
- * Signals that tell who sent them, and carry a value.
+ * Signals with their sender and a value.
  *
  * @module vecino/signal
  */

@@ -1,9 +1,9 @@
-/** What the kernel tells about a signal: siginfo_t, see sigaction(2). */
+/** What the kernel reports about a signal: siginfo_t, see sigaction(2). */
 import { constants as os } from 'node:os';
 import { constants } from '../system/native.js';
 import type { SignalName } from './names.js';
 
-/** Where a signal comes from: `SI_USER` kill, `SI_QUEUE` sigqueue, `SI_TKILL` tgkill, `SI_KERNEL` the kernel (Ctrl-C), `CLD_…` a child. */
+/** The origin of a signal: `SI_USER` kill, `SI_QUEUE` sigqueue, `SI_TKILL` tgkill, `SI_KERNEL` the kernel (Ctrl-C), `CLD_…` a child. */
 export type SignalCode =
   | 'SI_USER'
   | 'SI_QUEUE'
@@ -17,21 +17,21 @@ export type SignalCode =
   | `POLL_${'IN' | 'OUT' | 'MSG' | 'ERR' | 'PRI' | 'HUP'}`
   | `code ${number}`;
 
-/** A signal that has come. */
+/** A received signal. */
 export interface SignalInfo {
-  /** The name that was subscribed to or waited for. */
+  /** The name that you subscribed to or waited for. */
   name: SignalName;
   /** Its number on this machine. */
   number: number;
-  /** The sender, or the child that `SIGCHLD` is about; 0 if it was no process, or one outside of our pid namespace. */
+  /** The sender, or the child that `SIGCHLD` is about; 0 if it was not a process, or one outside of our pid namespace. */
   pid: number;
   /** The sender's real user. */
   uid: number;
-  /** How it came: `SI_USER` by kill(2), `SI_QUEUE` with a value, `CLD_EXITED` for a child that ended, and so on; see sigaction(2). */
+  /** How it was sent: `SI_USER` by kill(2), `SI_QUEUE` with a value, `CLD_EXITED` for a child that ended, and so on; see sigaction(2). */
   code: SignalCode;
-  /** What `sigqueue` was given: a 32-bit integer. Missing if the signal carried none. */
+  /** The value passed to `sigqueue`: a 32-bit integer. Missing if the signal carried none. */
   value?: number;
-  /** Of `SIGCHLD`: the exit code (`CLD_EXITED`) or the signal's number. */
+  /** For `SIGCHLD`: the exit code (`CLD_EXITED`) or the number of the signal. */
   status?: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * This thread's end of the signals that native/signal_listen.c takes: handlers, waits, and the two descriptors that the event loop
- * watches for them. They exist while somebody here listens.
+ * This thread's end of the signals that native/signal_listen.c receives: handlers, waits, and the two descriptors that the event loop
+ * watches for them. They exist while this thread has a listener.
  */
 
 import type { Deadline } from '../system/deadline.js';
@@ -16,7 +16,7 @@ import { maskOf, type SignalName } from './names.js';
 export interface Subscription {
   readonly name: SignalName;
   readonly handler: (info: SignalInfo) => void;
-  /** It waits for as long as it lasts. */
+  /** Refers to the event loop while it waits. */
   readonly keepAlive: KeepAlive;
 }
 interface Wait {
@@ -25,7 +25,7 @@ interface Wait {
   settle(info: SignalInfo): void;
 }
 
-/** Signals fetched from the addon at once, and in one turn of the event loop. */
+/** The most signals fetched from the addon at once, and in one turn of the event loop. */
 const MAX_SIGNALS_PER_FETCH = 64;
 const MAX_SIGNALS_PER_TURN = 1024;
 const POLLIN = constants['POLLIN']!;
@@ -73,7 +73,7 @@ function letGo(): void {
 function pump(): void {
   for (let taken = 0; open && taken < MAX_SIGNALS_PER_TURN; ) {
     const count = native.signalTake(records);
-    // All of them before the first handler runs, which may make this function run again.
+    // Decode all of them before the first handler runs, because a handler may call this function again.
     const infos = Array.from({ length: Math.max(count, 0) }, (_, index) => decodeRecord(records, index));
     for (const info of infos) dispatch(info);
     if (count < MAX_SIGNALS_PER_FETCH) break;
@@ -91,7 +91,7 @@ function dispatch(info: Omit<SignalInfo, 'name'>): void {
     try {
       subscription.handler({ name: subscription.name, ...info });
     } catch (error) {
-      // Uncaught, as from any listener; the other handlers and signals have a right to their turn nevertheless.
+      // Uncaught, as from any listener; the other handlers and signals still get their turn.
       queueMicrotask(() => {
         throw error;
       });
@@ -160,7 +160,7 @@ export function wait(set: ReadonlyMap<number, SignalName>, deadline: Deadline): 
     };
     const callOff = deadline.onEnd((error) => {
       const record = leave();
-      // It has come in this very moment, and was taken for us.
+      // The signal came at this very moment, and was fetched for us.
       if (record !== undefined) resolve(named(decodeRecord(record, 0), set));
       else reject(error);
     });

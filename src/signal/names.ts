@@ -15,9 +15,9 @@ const NUMBERS: ReadonlyMap<string, number> = new Map([
 ]);
 const REALTIME = /^SIGRT(?:MIN\+|MAX-)(\d{1,2})$/;
 
-/** A signal that has been checked. */
+/** A checked signal. */
 export interface Signal {
-  /** As the caller named it; of a number, the usual name. */
+  /** The caller's name for it; the usual name if the caller gave a number. */
   name: SignalName;
   number: number;
 }
@@ -78,7 +78,7 @@ export function parseCatchable(argument: string, value: unknown): Signal {
   }
   return signal;
 }
-/** One or several of them, at least one; each number once. */
+/** One or several signals, at least one; each number once. */
 export function parseSet(argument: string, value: unknown): Map<number, SignalName> {
   const list = typeof value === 'string' || typeof value === 'number' ? [value] : value;
   if (typeof list !== 'object' || list === null || typeof (list as Iterable<unknown>)[Symbol.iterator] !== 'function') {

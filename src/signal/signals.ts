@@ -1,4 +1,4 @@
-/** Signals, with what the kernel tells about each: see signal(7), sigaction(2), sigqueue(3), sigwaitinfo(2). */
+/** Signals, with what the kernel reports about each: see signal(7), sigaction(2), sigqueue(3), sigwaitinfo(2). */
 import { AsyncResource } from 'node:async_hooks';
 import { checkInteger } from '../system/arguments.js';
 import { mayGoOn, nextTurn } from '../system/cooperative-budget.js';
@@ -11,29 +11,30 @@ import type { SignalInfo } from './info.js';
 import * as listener from './listener.js';
 import { maskOf, parseCatchable, parseSet, parseSignal, type SignalName } from './names.js';
 
-/** One signal or several; numbers are understood too. */
+/** One signal or several, by name or number. */
 export type SignalNames = SignalName | number | Iterable<SignalName | number>;
 
-/** A handler's place. Ending it twice does no harm. */
+/** A subscription of a handler. Closing it twice does no harm. */
 export interface SignalSubscription extends Disposable {
-  /** Ends it: the handler is not called again. With the last one of the process, the signal has its former action again. */
+  /** Ends it: the handler is not called again. When the last subscription of the process ends, the signal has its former action again. */
   close(): void;
-  /** From now on it keeps the program running until it ends. */
+  /** From now on the subscription keeps the program running until it ends. */
   ref(): this;
-  /** It does not keep the program running: so it is unless {@link ref} was called. */
+  /** The subscription does not keep the program running. This is the default. */
   unref(): this;
 }
 
 /**
- * Calls `handler` for each of these signals, until the subscription ends. Real-time signals come in the order they were sent in, each
- * one; of a standard signal that comes again before the first was taken, the kernel keeps one.
+ * Calls `handler` for each of these signals, until the subscription ends. Real-time signals are delivered one by one, in the order in which
+ * they were sent. Standard signals are merged: if one is sent again before the first was delivered, you get one.
  *
- * Every thread that subscribes gets every signal, and so do Node's own listeners (`process.on`, child processes), and other copies of
- * this package in the process. The handler runs in the async context (`AsyncLocalStorage`) in which it was given. Like those, a
- * subscription does not keep the program running, unless its `ref()` is called. When the last one in the process ends, the signal has its former action again.
+ * Every thread that subscribes gets every signal. So do Node's own listeners (`process.on`, child processes), and other copies of this
+ * package in the process. The handler runs in the async context (`AsyncLocalStorage`) of the call to `on`. A subscription does not keep the
+ * program running, unless you call its `ref()`. When the last one in the process ends, the signal has its former action again.
  *
  * Refused with `ERR_INVALID_ARG_VALUE`: SIGKILL and SIGSTOP; faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS); SIGSTKFLT and
- * SIGRTMAX-2, which vecino uses. While SIGPROF is subscribed to, V8's profiler gets few samples.
+ * SIGRTMAX-2, which vecino uses. While you subscribe to SIGPROF, V8's profiler gets few samples.
+ *
  * @example
  * ```ts
  * import { signals } from 'vecino';
@@ -49,7 +50,7 @@ export interface SignalSubscription extends Disposable {
 function on(name: SignalName | number, handler: (info: SignalInfo) => void): SignalSubscription {
   const signal = parseCatchable('name', name);
   if (typeof handler !== 'function') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'handler', 'a function', handler);
-  // It is called from the event loop, and in the async context (AsyncLocalStorage) of this call, as Node's own listeners are.
+  // It is called from the event loop, in the async context (AsyncLocalStorage) of this call, as Node's own listeners are.
   const keepAlive = new KeepAlive(false);
   const subscription = { name: signal.name, handler: AsyncResource.bind(handler), keepAlive };
   listener.subscribe(signal.number, subscription);
@@ -71,11 +72,11 @@ function on(name: SignalName | number, handler: (info: SignalInfo) => void): Sig
 /**
  * Sends a signal to one process: with kill(2), or with sigqueue(3) if there is a value (32 bits, signed). Never waits.
  *
- * Signal 0 is POSIX's null signal: nothing is sent, and the errors tell whether there is such a process (also one that has ended, until
- * its parent has waited for it) and whether we may signal it.
+ * Signal 0 is the null signal of POSIX: nothing is sent, and the errors say whether the process exists (also after its end, until its
+ * parent has waited for it) and whether you have permission to signal it.
  *
- * `ESRCH`: no such process. `EPERM`: not ours. `EAGAIN`: a signal with a value does not fit into the receiver's queue. (Without a value
- * a real-time signal that does not fit is merged with another one, and nobody is told.)
+ * @throws SystemError `ESRCH`: no such process. `EPERM`: no permission. `EAGAIN`: a signal with a value does not fit into the receiver's
+ * queue. (A real-time signal without a value that does not fit is silently merged with another one.)
  */
 function send(pid: number, name: SignalName | number, value?: number): void {
   if (typeof pid === 'number' && !(Number.isInteger(pid) && pid > 0 && pid <= 0x7fffffff)) {
@@ -87,18 +88,21 @@ function send(pid: number, name: SignalName | number, value?: number): void {
   if (value === undefined) kill(pid, number);
   else sigqueue(pid, number, checkInteger('value', value, -0x80000000, 0x7fffffff));
 }
-/** Sends a signal to every process of a group (2 and up: `kill` understands 1 as everybody) that we may signal. */
+/**
+ * Sends a signal to every process of a group that you have permission to signal. Groups are 2 and up: `kill` takes 1 to mean all processes.
+ */
 function sendToGroup(group: number, name: SignalName | number): void {
   checkInteger('group', group, 2, 0x7fffffff);
   kill(-group, name === 0 ? 0 : parseSignal('name', name).number);
 }
 
 /**
- * Resolves with the next of these signals. Handlers for it are called too, unless it is blocked. Of several waits in this thread each
- * signal ends one, the oldest. A pending wait keeps the program running.
+ * Resolves with the next of these signals. Handlers for it are called too, unless the signal is blocked. With several waits in this thread,
+ * each signal ends one of them, the oldest. A pending wait keeps the program running.
  *
- * Before and after the wait a signal has its usual action, which may end the process: {@link block} it first, and what comes while
- * nobody waits is kept for the next wait.
+ * Before and after the wait a signal has its usual action, which may end the process. {@link block} it first: then a signal that comes
+ * between two waits is kept for the next one.
+ *
  * @example
  * ```ts
  * import { signals } from 'vecino';
@@ -122,7 +126,7 @@ async function wait(names: SignalNames, options?: WaitOptions): Promise<SignalIn
   if (deadline.expired) throw deadline.error();
   return listener.wait(set, deadline);
 }
-/** Takes one of these signals if one is there, which takes a signal that was blocked; `undefined` if none is. */
+/** Receives one of these signals if one is pending, which needs a blocked signal; `undefined` if none is. */
 function tryWait(names: SignalNames): SignalInfo | undefined {
   return listener.tryWait(parseSet('names', names));
 }
@@ -137,8 +141,8 @@ function waitSync(names: SignalNames, options?: SyncWaitOptions): SignalInfo {
 }
 
 /**
- * Ends this thread's subscriptions to the signal and ignores it, for the whole process, wherever no other thread subscribes.
- * `EBUSY` while Node itself listens to it (`process.on`; child processes: SIGCHLD).
+ * Ends this thread's subscriptions to the signal and ignores it, for the whole process, unless another thread subscribes. Throws `EBUSY`
+ * while Node itself listens to it (`process.on`; SIGCHLD for child processes).
  */
 function ignore(name: SignalName | number): void {
   const signal = parseCatchable('name', name);
@@ -160,13 +164,13 @@ function reset(name: SignalName | number): void {
 }
 
 /**
- * Keeps these signals in the kernel's queue: no handler is called (nor Node's), no action taken; {@link wait} takes them. For the whole
- * process, all its threads, until {@link unblock}; doing it twice is doing it once. Child processes do not inherit it.
+ * Keeps these signals pending in the kernel: no handler is called (not even Node's), and no action is taken; {@link wait} receives them.
+ * For the whole process, all its threads, until {@link unblock}; calling it twice is the same as once. Child processes do not inherit it.
  */
 function block(names: SignalNames): void {
   check(native.signalHold(maskOf(parseSet('names', names).keys()), true), 'rt_sigprocmask');
 }
-/** Ends {@link block}, by whichever thread. What has come meanwhile goes to the handlers, or has its action. */
+/** Ends {@link block}, from any thread. Pending signals go to the handlers, or have their action. */
 function unblock(names: SignalNames): void {
   check(native.signalHold(maskOf(parseSet('names', names).keys()), false), 'rt_sigprocmask');
 }
@@ -197,7 +201,7 @@ export const signals = {
    */
   wait,
   /**
-   * A signal that has come, if there is one.
+   * Receives a pending signal, if there is one.
    * @function
    */
   tryWait,
@@ -212,12 +216,12 @@ export const signals = {
    */
   ignore,
   /**
-   * Gives a signal its default action back.
+   * Restores a signal's original action.
    * @function
    */
   reset,
   /**
-   * Holds these signals back.
+   * Keeps these signals pending.
    * @function
    */
   block,

@@ -1,11 +1,12 @@
 /**
- * A meeting of a fixed number of parties.
+ * A barrier: a fixed number of parties wait until all have arrived.
  *
- *     0 magic   4 parties   8 state   64 + 40·i: one robust word for each party that waits, with its round
+ *     0 magic   4 parties   8 state   64 + 40·i: one robust word for each waiting party, with its round
  *
- * state: bit 0 broken, bits 1 to 8 how many have come, above them the round. Whoever comes takes a free word, notes the round
- * in it and then adds itself to the state, all by atomic steps; the last one begins the next round instead. The kernel marks the
- * word of a party that dies and wakes who sleeps on it, and everybody sleeps on all words, so all learn of it at once.
+ * state: bit 0 broken, bits 1 to 8 the number of arrivals, above them the round. An arriving party takes a free word, stores the round in
+ * it and then adds itself to the state, all by atomic steps. The last party begins the next round instead.
+ * When a party dies, the kernel marks its word and wakes the threads that sleep on it. Every party sleeps on all words, so all learn of a
+ * death at once.
  */
 
 import { checkInteger } from '../system/arguments.js';
@@ -23,14 +24,14 @@ import { checkPlace, type LockMemory, place, RobustLock } from './robust-lock.js
 import { type Attempt, finishSync, WaitQueue } from './wait-queue.js';
 
 const MAGIC = 0x76636261;
-/** futex_waitv takes 128 words: the state and these. */
+/** futex_waitv(2) takes at most 128 words: the state and these. */
 const MAX_PARTICIPANTS = 120;
 const SLOTS = 64;
 const STRIDE = 40;
-/** In words, from the beginning. */
+/** In words, from the beginning of the barrier. */
 const PARTIES = 1;
 const STATE = 2;
-/** In words, from a slot's beginning: the round in which its owner came, times two, plus one; 0: it has not. */
+/** In words, from the beginning of a slot. Holds the round in which its owner arrived, times two, plus one; 0 before that. */
 const ROUND = 1;
 
 const BROKEN = 1;
@@ -41,11 +42,12 @@ const come = (state: number) => (state & COME_MASK) / COME;
 const roundOf = (state: number) => state & ~(COME_MASK | BROKEN);
 
 /**
- * Where a fixed number of parties, in any processes and threads, wait until all have come. Then all go on, and the next round begins.
+ * A barrier: a fixed number of parties, in any processes and threads, wait until all have arrived. Then all continue, and the next round
+ * begins.
  *
- * A party that dies while it waits breaks the barrier: all others fail with {@link PeerDiedError}, at once, and so does who comes
- * later, until {@link Barrier.reset}. One that dies elsewhere is not known here: use time-outs. A wait that times out or is
- * aborted leaves as if it had never come, and breaks nothing.
+ * If a party dies while it waits, the barrier is broken: all other parties, and all later arrivals, fail at once with {@link PeerDiedError}
+ * until you call {@link Barrier.reset}. The barrier does not notice a party that dies elsewhere, so use time-outs. A wait that times out or
+ * is aborted counts as if it had never arrived, and does not break the barrier.
  *
  * @example
  * ```ts
@@ -58,13 +60,13 @@ const roundOf = (state: number) => state & ~(COME_MASK | BROKEN);
  * ```
  */
 export class Barrier implements Disposable {
-  /** Bytes that it takes, for any number of parties. Its offset must be a multiple of 8. */
+  /** Size in bytes, for any number of parties. The offset must be a multiple of 8. */
   static readonly byteLength: number = SLOTS + MAX_PARTICIPANTS * STRIDE;
   static {
     readOnly(Barrier, 'byteLength');
   }
 
-  /** How many must come. */
+  /** The number of parties that must arrive. */
   readonly parties: number;
   readonly #memory: LockMemory;
   readonly #what: string;
@@ -83,7 +85,7 @@ export class Barrier implements Disposable {
     this.#own = own;
     this.#words = new Int32Array(memory.buffer);
     this.#base = offset / 4;
-    const whole = Atomics.load(this.#words, this.#base) === MAGIC; // before all else: it is written last
+    const whole = Atomics.load(this.#words, this.#base) === MAGIC; // first: the magic is written last
     this.parties = this.#words[this.#base + PARTIES]!;
     readOnly(this, 'parties');
     if (!whole || this.parties < 1 || this.parties > MAX_PARTICIPANTS) {
@@ -92,10 +94,10 @@ export class Barrier implements Disposable {
   }
 
   /**
-   * Makes a barrier in memory that nobody uses as one yet.
+   * Creates a barrier in memory that no process uses as one yet.
    *
    * @param offset bytes, a multiple of 8
-   * @param parties how many must come, 1 to 120
+   * @param parties how many must arrive, 1 to 120
    */
   static create(memory: LockMemory, offset: number, parties: number): Barrier {
     const checked = checkPlace(memory, offset, Barrier.byteLength);
@@ -104,7 +106,7 @@ export class Barrier implements Disposable {
     return new Barrier(checked, offset, place('barrier', checked, offset));
   }
   /**
-   * The barrier that is there.
+   * Opens an existing barrier.
    *
    * @throws CorruptError if there is none
    */
@@ -113,9 +115,9 @@ export class Barrier implements Disposable {
     return new Barrier(checked, offset, place('barrier', checked, offset));
   }
   /**
-   * The barrier of that name, made on first use. It stays until {@link Barrier.unlink}.
+   * Opens the barrier of that name, and creates it on first use. It stays until {@link Barrier.unlink}.
    *
-   * @throws a `TypeError` with code `ERR_INVALID_ARG_VALUE` if it was made for another number of parties
+   * @throws a `TypeError` with code `ERR_INVALID_ARG_VALUE` if it was created for another number of parties
    */
   static named(name: string, parties: number, options?: NamedOptions): Barrier {
     checkInteger('parties', parties, 1, MAX_PARTICIPANTS);
@@ -135,12 +137,12 @@ export class Barrier implements Disposable {
       throw error;
     }
   }
-  /** Removes a name; false if there was none. Who has the barrier goes on with it. */
+  /** Removes a name. Returns false if it does not exist. A process that has the barrier open keeps it. */
   static unlink(name: string): boolean {
     return unlinkNamed('barrier', name);
   }
 
-  /** How many wait now. */
+  /** How many parties wait now. */
   get waiting(): number {
     return come(this.#state());
   }
@@ -149,16 +151,17 @@ export class Barrier implements Disposable {
     return (this.#state() & BROKEN) !== 0;
   }
   /**
-   * Waits until all parties have come, without blocking the event loop.
+   * Waits until all parties have arrived, without blocking the event loop.
    *
-   * @returns true for exactly one of them, which came last
-   * @throws PeerDiedError if one of them died while it waited
+   * @returns true for exactly one party, the one that arrived last
+   * @throws PeerDiedError if a party died while it waited, or the barrier was reset
+   * @throws TimeoutError, or the signal's reason: then this party has not arrived
    */
   async wait(options?: WaitOptions): Promise<boolean> {
     const deadline = new Deadline(`wait at ${this.#what}`, options);
     deadline.signal?.throwIfAborted();
     this.#use();
-    const waitQueue = new WaitQueue(this.#keepAlive); // each comes for itself
+    const waitQueue = new WaitQueue(this.#keepAlive); // each call is a party of its own
     this.#waitQueues.add(waitQueue);
     try {
       return await waitQueue.join(this.#attempt(), deadline);
@@ -166,33 +169,33 @@ export class Barrier implements Disposable {
       this.#waitQueues.delete(waitQueue);
     }
   }
-  /** {@link Barrier.wait}, blocking the thread. */
+  /** As {@link Barrier.wait}, but blocks the thread. */
   waitSync(options?: SyncWaitOptions): boolean {
     const deadline = new Deadline(`wait at ${this.#what}`, options);
     this.#use();
     return finishSync(this.#attempt(), deadline, this.#looking, () => undefined);
   }
-  /** Makes a broken barrier whole again. Whoever waits meanwhile fails with {@link PeerDiedError}. */
+  /** Repairs a broken barrier. Parties that wait at that moment fail with {@link PeerDiedError}. */
   reset(): void {
     this.#use();
     for (let i = 0; i < this.parties; i++) {
       if ((Atomics.load(this.#words, this.#wordOf(i)) & FUTEX_OWNER_DIED) !== 0) this.#bury(i);
     }
-    // Two rounds on: who waited for this one sees that it never came to its end.
+    // Two rounds on, so that a party that waits for this round sees that it was never completed.
     this.#change((state) => (roundOf(state) + 2 * NEXT_ROUND) | 0);
     futexWake(this.#words, this.#base + STATE, 0x7fffffff);
   }
-  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  /** Pending waits keep the program running. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** What waits here, now or later, does not keep the program running. */
+  /** Pending waits, now and later, do not keep the program running. */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
-  /** Ends the use of this object and, with {@link ClosedError}, its waits; the barrier stays. Idempotent. */
+  /** Closes this object, and ends its waits with {@link ClosedError}. The barrier stays. Idempotent. */
   close(): void {
     if (this.#closed) return;
     for (const waitQueue of this.#waitQueues) waitQueue.close(new ClosedError(this.#what));
@@ -226,7 +229,7 @@ export class Barrier implements Disposable {
         if (slot === undefined) {
           slot = this.#takeSlot();
           if (slot === undefined) {
-            // Tried once more after the look: of a word that was freed just before it nobody would tell us.
+            // Try again after the look: a word that was freed just before it would wake nobody.
             seen = this.#look(undefined);
             slot = this.#takeSlot();
           }
@@ -253,7 +256,7 @@ export class Barrier implements Disposable {
       abandon: () => {
         if (slot === undefined) return undefined;
         if (this.#words.length === 0) {
-          // The memory is closed, so it cannot be taken out of the count: for the others it died.
+          // The memory is closed, so this party cannot be subtracted from the count. For the others it died.
           slot.abandon();
           slot = undefined;
         }
@@ -265,12 +268,12 @@ export class Barrier implements Disposable {
           roundOf(now) === round && (now & BROKEN) === 0 && come(now) > 0 ? now - COME : now,
         );
         leave();
-        // All had come before it could leave.
+        // All had arrived before it could leave.
         return (state & BROKEN) === 0 && roundOf(state) === ((round + NEXT_ROUND) | 0) ? false : undefined;
       },
     };
   }
-  /** A word that no party has; undefined: all have one, some of them from the round before. */
+  /** A word that no party owns. Undefined: all are owned, some by parties of the previous round. */
   #takeSlot(): RobustLock | undefined {
     for (let i = 0; i < this.parties; i++) {
       const slot = this.#slotAt(i);
@@ -285,7 +288,7 @@ export class Barrier implements Disposable {
     }
     return undefined;
   }
-  /** The round that this party has come to; true: it was the last one; or why it cannot come. */
+  /** The round at which this party arrived; true if it was the last; or the error that keeps it from arriving. */
   #arrive(slot: RobustLock): number | true | Error {
     for (;;) {
       const state = this.#state();
@@ -317,11 +320,11 @@ export class Barrier implements Disposable {
     }
     return seen;
   }
-  /** Whether one that had come to that round is dead. */
+  /** Whether a party that arrived in that round is dead. */
   #hasDead(round: number): boolean {
     for (let i = 0; i < this.parties; i++) {
       const index = this.#wordOf(i);
-      // The round first: of a word that has been taken from a dead party of an earlier round it would be the newcomer's.
+      // The round first: after a word was taken over from a dead party, it holds the newcomer's round.
       const came = Atomics.load(this.#words, index + ROUND) === mark(round);
       if (came && (Atomics.load(this.#words, index) & FUTEX_OWNER_DIED) !== 0) return true;
     }
@@ -339,7 +342,7 @@ export class Barrier implements Disposable {
     this.#words[slot.index + ROUND] = 0;
     slot.release();
   }
-  /** Changes the state by one atomic step; what it is then. */
+  /** Changes the state by one atomic step, and returns the new state. */
   #change(change: (state: number) => number): number {
     for (;;) {
       const state = this.#state();
@@ -364,7 +367,7 @@ export class Barrier implements Disposable {
   }
   #use(): void {
     if (this.#closed) throw new ClosedError(this.#what);
-    void this.#memory.buffer; // throws if it is closed, or was truncated
+    void this.#memory.buffer; // throws if the memory is closed or was truncated
   }
 }
 

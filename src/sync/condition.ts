@@ -1,11 +1,11 @@
 /**
- * Waiting until somebody says that something has changed.
+ * A condition variable.
  *
- *     0 magic   4 count of notifications, times two; bit 0: somebody sleeps
+ *     0 magic   4 count of notifications, times two; bit 0: there are sleepers
  *
- * A waiter sets bit 0 while it holds the mutex, and sleeps on that value; a notification adds two, clears the bit and, if it was
- * set, wakes all who sleep. It wakes all, also {@link Condition.notifyOne}: one that was chosen alone could be killed before it acts,
- * and the notification would die with it.
+ * A waiter sets bit 0 while it holds the mutex, and sleeps on that value. A notification adds two, clears the bit and, if it was set, wakes
+ * all sleepers. {@link Condition.notifyOne} wakes all of them too: a single chosen waiter could be killed before it acts, and the
+ * notification would be lost.
  */
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
 import { ClosedError, CorruptError, invalidArgument } from '../system/errors.js';
@@ -20,15 +20,15 @@ import { checkPlace, type LockMemory, place } from './robust-lock.js';
 
 const MAGIC = 0x76636364;
 const SLEEPS = 1;
-/** Milliseconds that taking the mutex again may take after the wait has failed. */
+/** Milliseconds that acquiring the mutex again may take after the wait has failed. */
 const RETURN = 1000;
 
 /**
- * What waits for a change of the data that a {@link Mutex} protects. As with every condition variable a wait may end for nothing:
- * wait in a loop that looks at the data.
+ * A condition variable: waits for a change of the data that a {@link Mutex} protects. As with every condition variable, a wait may end
+ * without a notification, so wait in a loop that checks the data.
  *
- * Whoever is killed while it waits takes nothing away from the others. If the owner of the mutex is killed meanwhile, the guard
- * says so after the wait ({@link Guard.ownerDied}).
+ * Killing a waiter takes nothing away from the others. If the owner of the mutex dies meanwhile, the guard says so after the wait
+ * ({@link Guard.ownerDied}).
  *
  * @example
  * ```ts
@@ -54,7 +54,7 @@ const RETURN = 1000;
  * ```
  */
 export class Condition implements Disposable {
-  /** Bytes that it takes. Its offset must be a multiple of 8. */
+  /** Size in bytes. The offset must be a multiple of 8. */
   static readonly byteLength: number = 16;
   static {
     readOnly(Condition, 'byteLength');
@@ -78,7 +78,7 @@ export class Condition implements Disposable {
   }
 
   /**
-   * Makes a condition in memory that nobody uses as one yet.
+   * Creates a condition in memory that no process uses as one yet.
    *
    * @param offset bytes, a multiple of 8
    */
@@ -88,7 +88,7 @@ export class Condition implements Disposable {
     return new Condition(checked, offset, place('condition', checked, offset));
   }
   /**
-   * The condition that is there.
+   * Opens an existing condition.
    *
    * @throws CorruptError if there is none
    */
@@ -99,23 +99,24 @@ export class Condition implements Disposable {
     }
     return new Condition(checked, offset, place('condition', checked, offset));
   }
-  /** The condition of that name, made on first use. It stays until {@link Condition.unlink}. */
+  /** Opens the condition of that name, and creates it on first use. It stays until {@link Condition.unlink}. */
   static named(name: string, options?: NamedOptions): Condition {
     const memory = openNamed('condition', name, Condition.byteLength, initialize, options);
     return new Condition(memory, NAMED_OFFSET, `condition '${name}'`, memory);
   }
-  /** Removes a name; false if there was none. Who has the condition goes on with it. */
+  /** Removes a name. Returns false if it does not exist. A process that has the condition open keeps it. */
   static unlink(name: string): boolean {
     return unlinkNamed('condition', name);
   }
 
   /**
-   * Gives the mutex of `guard` back and waits, in one step, for the next notification; then takes the mutex again. Does not block the
+   * Releases the mutex of `guard` and waits for the next notification, in one step. Then it acquires the mutex again. Does not block the
    * event loop.
    *
-   * Also when it rejects, the mutex is taken again first, if that is possible within a second; `guard.held` tells.
+   * When it rejects, it also acquires the mutex again first, if that is possible within a second; see `guard.held`.
    *
-   * @param guard of a {@link Mutex}, held
+   * @param guard a held guard of a {@link Mutex}
+   * @throws TimeoutError, or the signal's reason
    */
   async wait(guard: Guard, options?: WaitOptions): Promise<void> {
     const deadline = new Deadline(`wait for ${this.#what}`, options);
@@ -134,11 +135,11 @@ export class Condition implements Disposable {
     try {
       held.renew(lock, await lock.relock!(new Deadline(`wait for ${this.#what}`, { timeout: RETURN })));
     } catch {
-      // The first failure is the one to tell; the guard says that it holds nothing.
+      // The first error counts; the guard says that it holds nothing.
     }
     throw failure.error;
   }
-  /** {@link Condition.wait}, blocking the thread. */
+  /** As {@link Condition.wait}, but blocks the thread. */
   waitSync(guard: Guard, options?: SyncWaitOptions): void {
     const deadline = new Deadline(`wait for ${this.#what}`, options);
     const held = this.#held(guard);
@@ -161,25 +162,27 @@ export class Condition implements Disposable {
     }
     throw failure.error;
   }
-  /** Ends at least one wait, if there are any. (Others may end for nothing.) No system call if nobody waits. */
+  /** Ends at least one wait, if there is any; it may end others too. Makes no system call if there is no waiter. */
   notifyOne(): void {
     this.#notify();
   }
-  /** Ends all waits that have begun. No system call if nobody waits. */
+  /** Ends all waits that have begun. Makes no system call if there is no waiter. */
   notifyAll(): void {
     this.#notify();
   }
-  /** A wait for a notification keeps the program running: so it is unless {@link unref} was called. */
+  /** A wait for a notification keeps the program running. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** A wait for a notification, now or later, does not keep the program running. Then the mutex is waited for, which has its own. */
+  /**
+   * A wait for a notification, now or later, does not keep the program running. Acquiring the mutex again follows the setting of the mutex.
+   */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
-  /** Ends the use of this object; the condition stays. Idempotent. */
+  /** Closes this object; the condition stays. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -199,11 +202,11 @@ export class Condition implements Disposable {
     }
     if ((seen & SLEEPS) !== 0) futexWake(this.#words, this.#index, 0x7fffffff);
   }
-  /** The word while there is nothing new, with the bit that says that somebody sleeps. */
+  /** The word while nothing has changed, with the bit that announces a sleeper. */
   #announce(): number {
     return Atomics.or(this.#words, this.#index, SLEEPS) | SLEEPS;
   }
-  /** Not where the memory is closed: then relock() says so. */
+  /** Not if the memory is closed: then relock() reports it. */
   #is(expected: number): boolean {
     return this.#words.length !== 0 && Atomics.load(this.#words, this.#index) === expected;
   }
@@ -220,7 +223,7 @@ export class Condition implements Disposable {
   }
   #use(): void {
     if (this.#closed) throw new ClosedError(this.#what);
-    void this.#memory.buffer; // throws if it is closed, or was truncated
+    void this.#memory.buffer; // throws if the memory is closed or was truncated
   }
 }
 

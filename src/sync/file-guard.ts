@@ -1,16 +1,16 @@
-/** A file lock that is held. */
+/** A held file lock. */
 import type { FileLockKind } from '../system/file-lock.js';
 import type { Guard } from './guard.js';
 import type { Range } from './range.js';
 
-/** What the lock that it belongs to does for it. */
+/** What the file lock does for its guard. */
 interface Holder {
   held(): boolean;
   release(): void;
-  /** @param changed called once it is, before anybody else is served */
+  /** @param changed called once it has changed, before any other request is served */
   change(kind: FileLockKind, changed: () => void): boolean;
 }
-/** A lock that is held, until it is released or its {@link FileLock} is closed. */
+/** A held lock, until you release it or close its {@link FileLock}. */
 export class FileGuard implements Guard {
   #kind: FileLockKind;
   readonly #start: number;
@@ -24,19 +24,19 @@ export class FileGuard implements Guard {
     this.#end = end;
     this.#holder = holder;
   }
-  /** How it is held now. */
+  /** Whether it is held shared or exclusive. */
   get kind(): FileLockKind {
     return this.#kind;
   }
-  /** The first byte that is locked. */
+  /** The first locked byte. */
   get start(): number {
     return this.#start;
   }
-  /** The first byte after; `Infinity` if all up to the end of the file is locked. */
+  /** The first byte after the range; `Infinity` if the range has no end. */
   get end(): number {
     return this.#end;
   }
-  /** Never known: the kernel releases the locks of the dead and tells nobody. */
+  /** Always false: the kernel releases the locks of a dead process, and does not report the death. */
   get ownerDied(): false {
     return false;
   }
@@ -45,7 +45,7 @@ export class FileGuard implements Guard {
     return this.#holder.held();
   }
   /**
-   * Unlocks. Does nothing if its {@link FileLock} is closed.
+   * Releases the lock. Does nothing if its {@link FileLock} is closed.
    *
    * @throws SystemError `EPERM` if it was released already
    */
@@ -55,17 +55,17 @@ export class FileGuard implements Guard {
   [Symbol.dispose](): void {
     if (this.held) this.release();
   }
-  /** Does nothing: there is nothing to be marked. */
+  /** Does nothing: a file lock has no state to mark. */
   markConsistent(): void {}
   /**
-   * Makes a shared lock exclusive if nobody else has one there; false if somebody has, and then it is still shared. In one
-   * step: nobody gets between. There is no form of it that waits, for two who waited for each other's shared lock to go would
-   * wait for ever; release, and take an exclusive one.
+   * Makes a shared lock exclusive, in one step, if there is no other shared lock on the range. Returns false if there is one; the lock is
+   * still shared then. There is no form that waits: two holders of shared locks would wait for each other for ever. Release it and acquire
+   * an exclusive lock instead.
    */
   tryUpgrade(): boolean {
     return this.#change('exclusive');
   }
-  /** Makes an exclusive lock shared, in one step: no other exclusive lock gets between. */
+  /** Makes an exclusive lock shared, in one step: no other exclusive lock can get in between. */
   downgrade(): void {
     this.#change('shared');
   }

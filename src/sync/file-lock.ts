@@ -1,10 +1,9 @@
 /**
- * Locks on a file that the kernel keeps and, when their process dies, releases: open-file-description locks, fcntl(2).
+ * Locks on a file, which the kernel keeps, and releases when their process dies: open file description locks, fcntl(2).
  *
- * A FileLock has one open file, and the kernel lets nobody's lock stand in its own way: a second lock on the same bytes would
- * silently become part of the first, or change it. So whoever locks through the same object stands in a line here, and only the
- * one in front goes to the kernel. The rule that all of this keeps: the kernel has locked for this open file exactly what the
- * guards in `#held` cover, and what a helper thread has been granted whose end was not seen yet.
+ * A FileLock has one open file. The kernel never lets the locks of one open file conflict: a second lock on the same bytes would silently
+ * join the first, or change it. So requests on one object queue up here, and only the first one asks the kernel. The invariant: the kernel
+ * has locked for this open file exactly what the guards in `#held` cover, and what a helper thread was granted whose end was not seen yet.
  */
 
 import { mayGoOn, nextTurn } from '../system/cooperative-budget.js';
@@ -33,31 +32,31 @@ import { checkRange, LOCK_OPTIONS, lengthOf, overlap, type Range, type RangeOpti
 
 export type { FileLockKind };
 
-/** Somebody in the line. */
+/** A request in the queue. */
 interface Request extends Range {
   readonly kind: FileLockKind;
-  /** The thread that waits in the kernel for it; without one, it stands behind others of this object. */
+  /** The thread that waits in the kernel for it. Without one, it waits behind other requests of this object. */
   wait: HelperWait | undefined;
   resolve(guard: FileGuard): void;
   reject(error: unknown): void;
 }
 
-/** Those that hold a lock. Who locks a file for as long as the program runs may keep neither guard nor lock: it is held until the end all the same. */
+/** FileLocks that hold a lock. A program that drops both guard and lock still holds the file lock, until it ends. */
 const holders = new Set<FileLock>();
 
 /**
- * A lock on a file, or on ranges of it, shared by any number or exclusive. It is advisory: it stops only those who lock too, and
- * neither reads nor writes. Every FileLock excludes every other, in this process as in others, and so do the locks of any
- * program that uses fcntl(2) (C's `F_SETLK` and `lockf`, Python's `fcntl.lockf`, SQLite); those of flock(2) are another kind.
+ * A lock on a file, or on ranges of it: shared by any number, or exclusive. The lock is advisory: it stops only programs that lock too, and
+ * does not block reads or writes. Every FileLock excludes every other one, in this process as in others, and so do the locks of any program
+ * that uses fcntl(2) (C's `F_SETLK` and `lockf`, Python's `fcntl.lockf`, SQLite). Locks of flock(2) are independent of these.
  *
- * When a holder dies, however it dies, the kernel releases its locks and the next waiter has them. It tells nobody, and what the
- * holder was writing may be half written: {@link Guard.ownerDied} is always false here. A child process gets none of
- * it. When a Worker ends, its locks are released too.
+ * When a holder dies, in whatever way, the kernel releases its locks and grants them to the next waiter. It does not report the death, and
+ * what the holder was writing may be half written: {@link Guard.ownerDied} is always false here. A child process inherits no locks. When a
+ * Worker ends, its locks are released too.
  *
- * Several calls on one object: shared locks overlap freely; all else waits its turn, first come first served. There is no
- * detection of deadlocks across processes, the kernel has none for these locks: give a `timeout`.
+ * Several calls on one object: shared locks overlap freely; all other requests are served in order. The kernel does not detect deadlocks
+ * between processes for these locks, so pass a `timeout`.
  *
- * On NFS the server keeps the locks for the whole client; between two FileLocks of one machine they hold all the same.
+ * On NFS the server keeps the locks for the whole client. Two FileLocks of one machine still exclude each other.
  *
  * @example
  * ```ts
@@ -91,10 +90,10 @@ export class FileLock implements Disposable {
   }
 
   /**
-   * Opens a file for locking; what is in it does not matter. Locks are on the file and not on its name: do not delete a lock file
-   * or rename another over it, or newcomers lock a new file while the old one is still locked.
+   * Opens a file for locking; its content does not matter. Locks are on the file, not on its name: do not delete a lock file or rename
+   * another file over it, or newcomers lock a new file while the old one is still locked.
    *
-   * @throws SystemError `ENOENT` without `create`, `EACCES`, `EISDIR`; `EINVAL` for what is no regular file
+   * @throws SystemError `ENOENT` without `create`, `EACCES`, `EISDIR`; `EINVAL` if it is not a regular file
    */
   static open(path: string, options: FileLockOpenOptions = {}): FileLock {
     const fd = openLockFile(path, options);
@@ -106,47 +105,47 @@ export class FileLock implements Disposable {
     }
   }
 
-  /** Waits for a lock that others may share. Needs no permission to write. */
+  /** Waits for a shared lock, without blocking the event loop. Needs no permission to write. */
   shared(options?: RangeOptions & WaitOptions): Promise<FileGuard> {
     return this.#lock('shared', options);
   }
-  /** A shared lock if it can be had at once, `null` if not (also when others in this line wait for it). */
+  /** Returns a shared lock if it is available at once, or `null` (also if other calls on this object wait for it). */
   tryShared(options?: RangeOptions): FileGuard | null {
     return this.#try('shared', options);
   }
-  /** Blocks the thread for a shared lock. See {@link FileLock.exclusiveSync}. */
+  /** As {@link FileLock.shared}, but blocks the thread. See {@link FileLock.exclusiveSync}. */
   sharedSync(options?: RangeOptions & SyncWaitOptions): FileGuard {
     return this.#lockSync('shared', options);
   }
-  /** Waits for a lock that excludes all others. */
+  /** Waits for an exclusive lock, without blocking the event loop. */
   exclusive(options?: RangeOptions & WaitOptions): Promise<FileGuard> {
     return this.#lock('exclusive', options);
   }
-  /** An exclusive lock if it can be had at once, `null` if not (also when others in this line wait for it). */
+  /** Returns an exclusive lock if it is available at once, or `null` (also if other calls on this object wait for it). */
   tryExclusive(options?: RangeOptions): FileGuard | null {
     return this.#try('exclusive', options);
   }
   /**
-   * Blocks the thread for an exclusive lock. It goes before those of this object that wait asynchronously, who could
-   * not be served meanwhile.
+   * As {@link FileLock.exclusive}, but blocks the thread. It goes before the asynchronous calls on this object, which cannot be served
+   * meanwhile.
    *
-   * @throws SystemError `EDEADLK` if a guard of this very object is in the way: blocked, the thread could never release it
+   * @throws SystemError `EDEADLK` if a guard of this object holds the range: the blocked thread could never release it
    */
   exclusiveSync(options?: RangeOptions & SyncWaitOptions): FileGuard {
     return this.#lockSync('exclusive', options);
   }
 
-  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  /** Pending waits keep the program running. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** What waits here, now or later, does not keep the program running. */
+  /** Pending waits, now and later, do not keep the program running. */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
-  /** Releases all that is held, ends all waits with {@link ClosedError}, closes the file. Idempotent. */
+  /** Releases all locks, ends all waits with {@link ClosedError} and closes the file. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -156,7 +155,7 @@ export class FileLock implements Disposable {
     for (const { wait } of requests) if (wait !== undefined) finishFileLock(wait.leave(), true);
     this.#held.clear();
     holders.delete(this);
-    native.close(this.#fd); // also if somebody has closed it behind our back
+    native.close(this.#fd); // even if other code has closed it already
     for (const { reject } of requests) reject(this.#closedError());
   }
   [Symbol.dispose](): void {
@@ -228,7 +227,7 @@ export class FileLock implements Disposable {
     }
   }
 
-  /** Whether a lock of this object, or one of the first `count` in the line, keeps the kernel from being asked. */
+  /** Whether a lock of this object, or one of the first `count` requests, must come first. */
   #inTheWay(range: Range, kind: FileLockKind, count: number = this.#requests.length): boolean {
     const clashes = (other: Range & { kind: FileLockKind }) =>
       (kind === 'exclusive' || other.kind === 'exclusive') && overlap(range, other);
@@ -259,7 +258,7 @@ export class FileLock implements Disposable {
   #release(guard: FileGuard): void {
     if (this.#closed) return;
     if (!this.#held.has(guard)) throw notHeld();
-    this.#recall(guard, 'exclusive'); // what a thread of ours is being granted there must not be unlocked with it
+    this.#recall(guard, 'exclusive'); // a lock that our thread is being granted must not be released with it
     this.#held.delete(guard);
     if (this.#held.size === 0) holders.delete(this);
     this.#unlock(guard);
@@ -285,7 +284,7 @@ export class FileLock implements Disposable {
     }
   }
 
-  /** Goes through the line: asks the kernel for those who stand behind nobody, and leaves a thread to wait where it says no. */
+  /** Serves the queue: asks the kernel for each request that has none before it, and starts a thread where the kernel says no. */
   #serve(): void {
     for (let i = 0; i < this.#requests.length; i++) {
       const request = this.#requests[i]!;
@@ -304,11 +303,11 @@ export class FileLock implements Disposable {
           continue;
         }
       }
-      // Nobody gets past one who wants the whole file for himself.
+      // No request passes one that wants the whole file exclusively.
       if (request.kind === 'exclusive' && request.start === 0 && request.end === Number.POSITIVE_INFINITY) return;
     }
   }
-  /** The request's thread has ended, or (with `error`) its end could not be waited for. */
+  /** The request's thread has ended, or (with `error`) the wait for its end failed. */
   #ended(request: Request, error: unknown): void {
     const result = finishFileLock(request.wait!.leave(), error !== undefined);
     request.wait = undefined;
@@ -319,12 +318,12 @@ export class FileLock implements Disposable {
     this.#serve();
   }
   #settle(request: Request, result: number): void {
-    if (result === EINTR) return; // stays in the line
+    if (result === EINTR) return; // stays in the queue
     this.#requests.splice(this.#requests.indexOf(request), 1);
     if (result >= 0) request.resolve(this.#grant(request.kind, request));
     else request.reject(lockError(result, this.path));
   }
-  /** Interrupts the threads that wait for what overlaps with `range` and is no peer of `kind`. What was granted first is granted. */
+  /** Interrupts the threads that wait for a lock that overlaps `range` and conflicts with `kind`. A lock that was granted first is kept. */
   #recall(range: Range, kind: FileLockKind): void {
     for (const request of [...this.#requests]) {
       if (request.wait === undefined || !overlap(range, request)) continue;
@@ -334,7 +333,7 @@ export class FileLock implements Disposable {
       this.#settle(request, result);
     }
   }
-  /** Out of the line, with nothing locked for it. */
+  /** Removes a request from the queue, with nothing locked for it. */
   #leave(request: Request): void {
     this.#requests.splice(this.#requests.indexOf(request), 1);
     const { wait } = request;

@@ -1,39 +1,39 @@
-/** What whoever holds a lock has in hand. */
+/** A held lock. */
 
 import type { Deadline } from '../system/deadline.js';
 import { EPERM } from '../system/errno.js';
 import { SystemError } from '../system/errors.js';
 
 /**
- * A lock that is held. Release it, best by `using`: a guard that is dropped and collected leaves the lock taken until its thread
- * ends, since nobody can know whether its work was done.
+ * A held lock. Release it, best with `using`. If you drop a guard, its lock stays held until its thread ends, because it is unknown whether
+ * the work under it was finished.
  *
- * It belongs to the thread that took it and to nobody else.
+ * It belongs to the thread that acquired it.
  */
 export interface Guard extends Disposable {
   /**
-   * Whether the previous owner died while it held the lock. What the lock protects may be half changed: repair it, then call
-   * {@link Guard.markConsistent}. Releasing without that makes the lock unusable for everybody (`ENOTRECOVERABLE`).
+   * Whether the previous owner died while it held the lock. The protected data may be half changed: repair it, then call
+   * {@link Guard.markConsistent}. If you release without that, the lock becomes unusable for all processes (`ENOTRECOVERABLE`).
    */
   readonly ownerDied: boolean;
-  /** Whether the lock is held by this guard: false once it is released. */
+  /** Whether this guard holds the lock: false once it is released. */
   readonly held: boolean;
-  /** What is protected is in order again. Does nothing if the previous owner did not die. */
+  /** Declares the protected data repaired. Does nothing if the previous owner did not die. */
   markConsistent(): void;
   /**
-   * Gives the lock back.
+   * Releases the lock.
    *
-   * @throws SystemError `EPERM` if this guard has given it back already
-   * @throws CorruptError if somebody overwrote the lock while it was held
+   * @throws SystemError `EPERM` if this guard has released it already
+   * @throws CorruptError if another process overwrote the lock while it was held
    */
   release(): void;
 }
 
-/** What a guard can do is its lock's affair. */
+/** What a lock does for its guards. */
 export interface Guarded {
   release(): void;
   markConsistent(): void;
-  /** For conditions, of locks that can be used with them: takes it again; whether the previous owner died. */
+  /** For locks that conditions can use: acquires it again. Whether the previous owner died. */
   relock?(deadline: Deadline): Promise<boolean>;
   relockSync?(deadline: Deadline): boolean;
 }
@@ -68,11 +68,11 @@ export class LockGuard implements Guard {
     if (this.#lock !== undefined) this.release();
   }
 
-  /** For conditions: the lock, to be given back and taken again; undefined if this guard does not hold one. */
+  /** For conditions: the lock, to release and acquire again. Undefined if this guard does not hold one. */
   get lock(): Guarded | undefined {
     return this.#lock;
   }
-  /** For conditions: it was taken again. */
+  /** For conditions: the lock was acquired again. */
   renew(lock: Guarded, ownerDied: boolean): void {
     this.#lock = lock;
     this.#ownerDied = ownerDied;

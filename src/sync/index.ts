@@ -1,6 +1,6 @@
 /**
- * What processes wait for each other with: locks and semaphores. Those in shared memory live at an offset of it or under a name;
- * file locks and System V semaphores are the kernel's.
+ * Synchronisation between processes: locks and semaphores. Those in shared memory live at an offset of it or under a name; file locks and
+ * System V semaphores belong to the kernel.
  *
  * @module vecino/sync
  */

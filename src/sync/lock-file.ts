@@ -1,4 +1,4 @@
-/** The file of a {@link FileLock}: opened for nothing but locking. */
+/** The file of a {@link FileLock}, opened only for locking. */
 
 import { checkMode, checkOptions, checkPath, type OptionNames } from '../system/arguments.js';
 import { EINVAL } from '../system/errno.js';
@@ -6,18 +6,18 @@ import { errnoName, invalidArgument, SystemError } from '../system/errors.js';
 import { close, fchmod, fstat, isKind, open } from '../system/file.js';
 import { constants } from '../system/native.js';
 
-/** How the file of a lock is opened. */
+/** Options for opening a lock file. */
 export interface FileLockOpenOptions {
-  /** Make the file if there is none. */
+  /** Create the file if it does not exist. */
   create?: boolean;
-  /** Permission bits of a file that is made, exactly as given; 0600 if not given. */
+  /** Permission bits for a new file, used exactly as given. Default: 0600. */
   mode?: number;
-  /** Open it for reading only: enough for shared locks, and all that can be had of a file that may not be written. */
+  /** Open it for reading only. Enough for shared locks, and the only way if you have no permission to write. */
   readOnly?: boolean;
 }
 const OPTIONS: OptionNames<FileLockOpenOptions> = { create: true, mode: true, readOnly: true };
 
-/** Its descriptor. */
+/** Returns its file descriptor. */
 export function openLockFile(path: string, options: FileLockOpenOptions): number {
   checkPath('path', path);
   const { create = false, readOnly = false, mode = 0o600 } = checkOptions('options', options, OPTIONS)!;
@@ -32,7 +32,7 @@ export function openLockFile(path: string, options: FileLockOpenOptions): number
   throw new SystemError(EINVAL, 'open', { path, hint: 'Only regular files can be locked' });
 }
 function openOrMake(path: string, create: boolean, readOnly: boolean, mode: number): number {
-  // O_NONBLOCK: a FIFO must not keep the thread here. It says nothing about locks.
+  // O_NONBLOCK: opening a FIFO must not block the thread. It has no effect on locks.
   const flags = constants[readOnly ? 'O_RDONLY' : 'O_RDWR']! | constants['O_NONBLOCK']! | constants['O_NOCTTY']!;
   const hinted = (error: unknown) => {
     if (!(error instanceof SystemError)) return error;
@@ -53,7 +53,7 @@ function openOrMake(path: string, create: boolean, readOnly: boolean, mode: numb
       fchmod(fd, mode);
       return fd;
     } catch (error) {
-      // Somebody else has made it just now; or it is a symbolic link to nothing, which stays one.
+      // Another process has just created it, or it is a dangling symbolic link, which stays as it is.
       if (!(error instanceof SystemError) || error.code !== 'EEXIST' || tries === 10) throw hinted(error);
     }
   }

@@ -1,25 +1,26 @@
 /**
- * Looking at a lock for a while before sleeping on it. To be woken takes tens of microseconds, a look a few nanoseconds: where locks are held for
- * less than that, whoever looks has it sooner, and the releaser saves a system call. Where they are held for longer, looking burns a processor.
+ * Spinning on a lock before sleeping. A wake-up takes tens of microseconds, a poll a few nanoseconds. Where locks are held for less than
+ * that, a spinning thread gets the lock sooner, and the releaser saves a system call. Where they are held for longer, spinning burns a
+ * processor.
  *
- * Every wait begins with {@link SHORT_SPIN_POLLS}. Whether it goes on for {@link LONG_SPIN_POLLS} is decided by what came of that lately in this object: it
- * has paid if the lock was then taken without a sleep. Where it has not, a wait now and then tries whether it does again. Nothing of this is
- * shared: a mutex in the C library's layout has no room for more.
+ * Every wait begins with {@link SHORT_SPIN_POLLS}. Whether it continues up to {@link LONG_SPIN_POLLS} depends on recent results of this
+ * object: spinning paid if the lock was acquired without a sleep. Where it did not pay, an occasional wait tries again. Nothing of this is
+ * shared: a mutex in the C library's layout has no room for it.
  *
- * Looks are counted, since to read the clock between them costs more than it tells.
+ * Polls are counted, because reading the clock between them costs more than it gains.
  */
 import { availableParallelism } from 'node:os';
 
-/** Nobody can release while we look, on one processor. */
+/** On one processor, no other thread can release the lock while this one spins. */
 const PAYS_AT_ALL = availableParallelism() > 1;
 /** About two microseconds. */
 const SHORT_SPIN_POLLS = PAYS_AT_ALL ? 200 : 0;
 /** About twenty microseconds: less than the wake-up that they save. */
 const LONG_SPIN_POLLS = PAYS_AT_ALL ? 2000 : 0;
-/** It looks for long while this is above 0. */
+/** It spins for long while the credit is above 0. */
 const MAX_CREDIT = 16;
 const FIRST_CREDIT = 8;
-/** What a long look that paid makes up for: so many in vain. */
+/** One long spin that paid makes up for so many that did not. */
 const PAID = 2;
 /** One of so many waits tries it where it has not paid. */
 const WAITS_FOR_A_TRIAL = 32;
@@ -28,12 +29,12 @@ const WAITS_FOR_A_TRIAL = 32;
 export class Looking {
   #credit = FIRST_CREDIT;
   #waits = 0;
-  /** What is left of the long look; undefined: none has begun since the last sleep. */
+  /** What is left of the long spin; undefined: none has begun since the last sleep. */
   #left: number | undefined;
-  /** The long look has found something, which may be gone again. */
+  /** The long spin found the lock free, which may have changed since. */
   #found = false;
 
-  /** Calls `ready` again and again: true once it gives true, false when it is time to sleep. */
+  /** Calls `ready` again and again: true once it returns true, false when it is time to sleep. */
   until(ready: () => boolean): boolean {
     for (let i = 0; i < SHORT_SPIN_POLLS; i++) if (ready()) return true;
     let left = (this.#left ??= this.#isWorthwhile() ? LONG_SPIN_POLLS : 0);
@@ -49,12 +50,12 @@ export class Looking {
     if (this.#credit > 0) this.#credit--;
     return false;
   }
-  /** The thread goes to sleep: after that it looks anew. */
+  /** The thread goes to sleep: after that it spins anew. */
   sleeps(): void {
     this.#left = undefined;
     this.#found = false;
   }
-  /** The wait is over. `had`: with what was waited for. */
+  /** The wait is over. `had`: it got what it waited for. */
   ended(had: boolean): void {
     if (had && this.#found) this.#credit = Math.min(MAX_CREDIT, this.#credit + PAID);
     this.sleeps();

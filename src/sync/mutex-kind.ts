@@ -1,13 +1,14 @@
 /**
- * The kind of a `pthread_mutex_t`, as glibc keeps it: what C said by `pthread_mutexattr_set…`.
+ * The kind of a `pthread_mutex_t`, as glibc stores it: what a C program set with `pthread_mutexattr_set…`.
  *
  *     bits 0, 1 type   4 robust   5 priority inheritance   6 priority ceiling   7 process-shared   8, 9 lock elision: yes, no
  *
- * The type says what C does when a thread locks twice or unlocks what it does not hold; for vecino all are the same. C sets bit 9
- * when the type is set to PTHREAD_MUTEX_NORMAL or PTHREAD_MUTEX_DEFAULT explicitly. It never elides a robust lock, so bits 8 and 9 mean nothing here.
+ * The type says what C does when a thread locks twice or unlocks what it does not hold; vecino treats all types alike. C sets bit 9 when
+ * the type is set explicitly to PTHREAD_MUTEX_NORMAL or PTHREAD_MUTEX_DEFAULT. It never elides a robust lock, so bits 8 and 9 have no
+ * effect here.
  */
 
-/** Where it is, in words from the lock's beginning. */
+/** In words, from the beginning of the lock. */
 export const KIND = 4;
 const TYPE = 3;
 const ROBUST = 1 << 4;
@@ -16,7 +17,7 @@ const CEILING = 1 << 6;
 const SHARED = 1 << 7;
 const ELISION = (1 << 8) | (1 << 9);
 
-/** Why vecino cannot take part in a mutex of that kind, and what to do; undefined if it can. */
+/** Why vecino cannot use a mutex of that kind, and what to do; undefined if it can. */
 export function whyNot(kind: number): string | undefined {
   const rest = kind & ~(TYPE | ELISION);
   if (rest === (ROBUST | SHARED)) return undefined;

@@ -13,14 +13,15 @@ import { Contender, checkPlace, type LockMemory, place, RobustLock } from './rob
 import { type Attempt, WaitQueue } from './wait-queue.js';
 
 /**
- * A lock that one thread of one process holds at a time: a `pthread_mutex_t` of the C library (glibc), so that C programs take
- * part with `pthread_mutex_lock`. Robust: when its owner is killed, the kernel frees it, and the next owner learns of it by
+ * A mutex: a lock that one thread of one process holds at a time. It is a `pthread_mutex_t` of the C library (glibc), so C programs can use
+ * it with `pthread_mutex_lock`. It is robust: when its owner is killed, the kernel releases it, and the next owner sees
  * {@link Guard.ownerDied}.
  *
- * It belongs to the JavaScript thread that took it. Within a thread the asynchronous voice is a queue: tasks get it in the order they
- * asked. The synchronous voice fails with `EDEADLK` when its own thread holds the mutex, for it would wait for ever.
+ * It belongs to the JavaScript thread that acquired it. Within a thread, the asynchronous calls form a queue: tasks get the lock in the
+ * order in which they asked. The synchronous calls fail with `EDEADLK` when their own thread holds the mutex, because they would wait for
+ * ever.
  *
- * Uncontended, taking and giving back is no system call. Tasks that wait cost no thread (Linux 6.7; see `docs/locks-and-death.md`).
+ * Without contention, acquire and release make no system call. Waiting tasks need no thread (Linux 6.7; see `docs/locks-and-death.md`).
  *
  * @example
  * ```ts
@@ -36,7 +37,7 @@ import { type Attempt, WaitQueue } from './wait-queue.js';
  * ```
  */
 export class Mutex implements Disposable {
-  /** Bytes that it takes: the size of a `pthread_mutex_t`. Its offset must be a multiple of 8. */
+  /** Size in bytes: the size of a `pthread_mutex_t`. The offset must be a multiple of 8. */
   static readonly byteLength: number = ROBUST_BYTES;
   static {
     readOnly(Mutex, 'byteLength');
@@ -65,7 +66,7 @@ export class Mutex implements Disposable {
   }
 
   /**
-   * Makes a mutex in memory that nobody uses as one yet.
+   * Creates a mutex in memory that no process uses as one yet.
    *
    * @param offset bytes, a multiple of 8
    */
@@ -75,10 +76,10 @@ export class Mutex implements Disposable {
     return new Mutex(checked, offset, place('mutex', checked, offset));
   }
   /**
-   * The mutex that is there, made by {@link Mutex.create} or by a C program with `pthread_mutexattr_setpshared` and
+   * Opens an existing mutex, made by {@link Mutex.create} or by a C program with `pthread_mutexattr_setpshared` and
    * `pthread_mutexattr_setrobust`, of any type, and without a priority protocol.
    *
-   * @throws CorruptError if there is none of that kind
+   * @throws CorruptError if there is no mutex of that kind
    */
   static at(memory: LockMemory, offset = 0): Mutex {
     const checked = checkPlace(memory, offset, Mutex.byteLength);
@@ -92,9 +93,9 @@ export class Mutex implements Disposable {
     return new Mutex(checked, offset, place('mutex', checked, offset));
   }
   /**
-   * The mutex of that name, made on first use: processes that race to make it agree. It stays until {@link Mutex.unlink}.
+   * Opens the mutex of that name, and creates it on first use; processes that race get the same one. It stays until {@link Mutex.unlink}.
    *
-   * @throws CorruptError if what has the name is no mutex
+   * @throws CorruptError if the name belongs to something that is not a mutex
    */
   static named(name: string, options?: NamedOptions): Mutex {
     const memory = openNamed('mutex', name, Mutex.byteLength, initialize, options);
@@ -105,29 +106,29 @@ export class Mutex implements Disposable {
       throw error;
     }
   }
-  /** Removes a name; false if there was none. Who has the mutex goes on with it. */
+  /** Removes a name. Returns false if it does not exist. A process that has the mutex open keeps it. */
   static unlink(name: string): boolean {
     return unlinkNamed('mutex', name);
   }
 
   /**
-   * Waits for the mutex without blocking the event loop.
+   * Waits for the mutex, without blocking the event loop.
    *
    * @throws TimeoutError, or the signal's reason: then it is not held
-   * @throws SystemError `ENOTRECOVERABLE` after an owner died and the next one did not repair; see {@link Guard.markConsistent}
-   * @throws CorruptError if it was overwritten by something that is no mutex
+   * @throws SystemError `ENOTRECOVERABLE` after an owner died and the next one did not repair the data; see {@link Guard.markConsistent}
+   * @throws CorruptError if the mutex was overwritten
    */
   async lock(options?: WaitOptions): Promise<Guard> {
     return this.#lockBy(new Deadline(`lock ${this.#lock.what}`, options));
   }
-  /** Takes it if it is free: null if it is not, also if this thread holds it. */
+  /** Acquires the mutex if it is free. Returns null if it is not, also if this thread holds it. */
   tryLock(): Guard | null {
     if (this.#closed || !this.#lock.open) this.#use();
     const result = this.#held ? EBUSY : this.#acquire();
     return result === EBUSY || result === EDEADLK ? null : this.#guard(result);
   }
   /**
-   * Waits for the mutex, blocking the thread.
+   * As {@link Mutex.lock}, but blocks the thread.
    *
    * @throws SystemError `EDEADLK` if this thread holds it
    */
@@ -135,35 +136,35 @@ export class Mutex implements Disposable {
     return new LockGuard(this.#guarded, this.enterSync(options));
   }
   /**
-   * {@link Mutex.lockSync} without an object for the guard; {@link Mutex.exit} gives it back. For hot paths: a guard costs some
-   * ten nanoseconds and its collection.
+   * As {@link Mutex.lockSync}, but without a guard object; release it with {@link Mutex.exit}. For hot paths: a guard costs some ten
+   * nanoseconds and its garbage collection.
    *
-   * @returns whether the previous owner died: repair, then {@link Mutex.markConsistent}
+   * @returns whether the previous owner died: repair the data, then call {@link Mutex.markConsistent}
    */
   enterSync(options?: SyncWaitOptions): boolean {
     return this.#enter(options === undefined ? undefined : new Deadline(`lock ${this.#lock.what}`, options));
   }
-  /** Gives back what {@link Mutex.enterSync} took. */
+  /** Releases what {@link Mutex.enterSync} acquired. */
   exit(): void {
     if (!this.#held) throw notHeld();
     this.#release();
   }
-  /** See {@link Guard.markConsistent}; for {@link Mutex.enterSync}. */
+  /** As {@link Guard.markConsistent}, for {@link Mutex.enterSync}. */
   markConsistent(): void {
     if (!this.#held) throw notHeld();
     this.#lock.markConsistent();
   }
-  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  /** Pending waits keep the program running. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** What waits here, now or later, does not keep the program running. */
+  /** Pending waits, now and later, do not keep the program running. */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
-  /** Ends the use of this object; the mutex stays. If it is held, its guard can still release it. Idempotent. */
+  /** Closes this object; the mutex stays. If it is held, its guard can still release it. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -193,7 +194,7 @@ export class Mutex implements Disposable {
         this.#held = result === 0 || result === EOWNERDEAD;
         return this.#guard(result);
       },
-      // Held by another task of this thread: its release nudges the line.
+      // Held by another task of this thread: its release nudges the queue.
       obstacle: () => (this.#held ? { places: [] } : contender.obstacle()),
       abandon: () => {
         contender.leave();
@@ -218,7 +219,7 @@ export class Mutex implements Disposable {
   #guard(result: number): Guard {
     return new LockGuard(this.#guarded, this.#owned(result));
   }
-  /** Whether the previous owner died; throws if it was not taken. */
+  /** Whether the previous owner died; throws if it was not acquired. */
   #owned(result: number): boolean {
     if (result === 0) return false;
     if (result === EOWNERDEAD) return true;
@@ -252,7 +253,7 @@ export class Mutex implements Disposable {
   }
   #use(): void {
     if (this.#closed) throw new ClosedError(this.#lock.what);
-    void this.#lock.memory.buffer; // throws if it is closed, or was truncated
+    void this.#lock.memory.buffer; // throws if the memory is closed or was truncated
   }
 }
 

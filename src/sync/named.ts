@@ -1,8 +1,8 @@
 /**
- * Locks that stand alone under a name: a segment of shared memory that holds one, made by whoever comes first.
+ * Named locks: a segment of shared memory that holds one lock, created by the first process that opens it.
  *
- * It gets its name only when it is whole, so however many race to make it, one wins and the others open what it made. A
- * process that is killed on the way leaves nothing.
+ * The segment gets its name only when it is complete, so of all processes that race to create it one wins, and the others open its segment.
+ * A process that is killed on the way leaves nothing.
  *
  *     vecino.mutex.NAME:  0 magic  4 kind  8 version  12 -        64 the lock itself
  */
@@ -19,18 +19,18 @@ export type NamedKind = (typeof KINDS)[number];
 export const NAMED_OFFSET = 64;
 /** Longest name; a segment's may have 200 characters. */
 const MAX_NAME_LENGTH = 180;
-/** Milliseconds for a segment without its size or heading. Ours have both with their name; what another program makes may not. */
+/** Milliseconds to wait for a segment without size or header. Ours get both before their name; those of other programs may not. */
 const UNFINISHED = 1000;
 
-/** For locks under a name. */
+/** Options of named locks. */
 export interface NamedOptions {
-  /** Permission bits, should it have to be made; 0600 if not given. Whoever takes part must be able to read and write it. */
+  /** Permission bits for a new lock. Default: 0600. Every process that uses the lock must be able to read and write it. */
   mode?: number;
 }
 
 const OPTIONS: OptionNames<NamedOptions> = { mode: true };
 
-/** Opens the segment of that lock, or makes it. `initialize` fills the memory from {@link NAMED_OFFSET}. */
+/** Opens the segment of that lock, or creates it. `initialize` fills the memory from {@link NAMED_OFFSET}. */
 export function openNamed(
   kind: NamedKind,
   name: string,
@@ -71,7 +71,7 @@ export function openNamed(
     }
   }
 }
-/** Removes the name; false if there was none. Who has the lock goes on with it, whoever comes later makes another. */
+/** Removes the name. Returns false if it does not exist. A process that has the lock open keeps it; later ones create another. */
 export function unlinkNamed(kind: NamedKind, name: string): boolean {
   return SharedMemory.unlink(fullName(kind, name));
 }
@@ -83,7 +83,7 @@ function fullName(kind: NamedKind, name: string): string {
   }
   return `vecino.${kind}.${plain}`;
 }
-/** False: its creator is at it still. */
+/** False: it is still being initialised. */
 function isWhole(memory: SharedMemory, kind: NamedKind, bytes: number, end: number): boolean {
   const words = memory.size < NAMED_OFFSET ? new Int32Array(4) : new Int32Array(memory.buffer, 0, 4);
   const magic = Atomics.load(words, 0);

@@ -1,4 +1,4 @@
-/** Waiting for the permits of a {@link Semaphore}: in the event loop, in a line of its own, and blocking the thread. */
+/** Waiting for permits of a {@link Semaphore}: in the event loop, in a queue of its own, and blocking the thread. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { checkOptions } from '../system/arguments.js';
@@ -12,9 +12,9 @@ import { layout, VALUE } from '../system/semaphore.js';
 import { hasChanged, waitWordSync, watchWords } from '../system/word-wait.js';
 import { Looking } from './looking.js';
 
-/** Milliseconds between looks where the C library's layout is not known, so that nothing can be waited for. */
+/** Milliseconds between polls where the C library's layout is unknown, so that a futex wait is impossible. */
 const LOOK_OFTEN = 5;
-/** Why a wait ends that nobody needs any more. Not an error: nobody sees it. */
+/** The reason for ending a wait that is not needed any more. It reaches no caller. */
 const LEFT = 'the wait has ended';
 
 interface Waiter {
@@ -28,17 +28,17 @@ export class Permits {
   readonly #keepAlive: KeepAlive;
   readonly #waitQueue: Waiter[] = [];
   readonly #looking = new Looking();
-  /** Ends the wait of those in the line; undefined while nobody waits. */
+  /** Ends the wait for the queue; undefined while the queue is empty. */
   #stop: AbortController | undefined;
 
-  /** @param take takes a permit if there is one; throws if the semaphore cannot be used */
+  /** @param take acquires a permit if there is one; throws if the semaphore cannot be used */
   constructor(words: Int32Array, acquire: () => boolean, keepAlive: KeepAlive) {
     this.#words = words;
     this.#acquire = acquire;
     this.#keepAlive = keepAlive;
   }
 
-  /** Whether nobody stands in the line. */
+  /** Whether the queue is empty. */
   get idle(): boolean {
     return this.#waitQueue.length === 0;
   }
@@ -99,19 +99,19 @@ export class Permits {
       if (!taken) this.#passOn();
     }
   }
-  /** Ends all waits with `error`. Before the memory goes. */
+  /** Ends all waits with `error`. Call it before the memory is unmapped. */
   close(error: unknown): void {
     for (const waiter of this.#waitQueue.splice(0)) waiter.reject(error);
     this.#stop?.abort(LEFT);
   }
 
-  /** Serves the line until it is empty. */
+  /** Serves the queue until it is empty. */
   async #serve(): Promise<void> {
     const stop = new AbortController();
     this.#stop = stop;
     this.#register(1);
     let registered = true;
-    // At the moment of the abort or the error, not when the wait has ended: the memory may go right after.
+    // At the moment of the abort or error, not when the wait has ended: the memory may be unmapped right after.
     const leave = () => {
       if (!registered) return;
       registered = false;
@@ -134,7 +134,9 @@ export class Permits {
     this.#stop = undefined;
     leave();
   }
-  /** Resolves when there may be a permit, or `signal` aborts. Rejects when the memory is closed, after calling `leave` at that very moment. */
+  /**
+   * Resolves when there may be a permit, or `signal` aborts. Rejects when the memory is closed, after calling `leave` at that very moment.
+   */
   #change(signal: AbortSignal, leave: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       const place = { words: this.#words, index: VALUE, expected: 0 };
@@ -155,7 +157,7 @@ export class Permits {
   #register(waiters: 1 | -1): void {
     if (layout.known) native.semRegister(this.#words, 0, waiters);
   }
-  /** A C program's sem_post wakes one waiter. If that was one who does not take the permit, another one must be woken. */
+  /** A C program's sem_post wakes one waiter. If that one does not take the permit, another one must be woken. */
   #passOn(): void {
     if (layout.known && this.#words.length > 0 && Atomics.load(this.#words, VALUE) !== 0)
       native.futexWake(this.#words, VALUE, 1);

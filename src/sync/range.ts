@@ -1,13 +1,13 @@
-/** Parts of a file. */
+/** Ranges of a file. */
 import { checkInteger, checkOptions, type OptionNames } from '../system/arguments.js';
 import { WAIT_OPTIONS, type WaitOptions } from '../system/deadline.js';
 
-/** From `start` up to but without `end`, which is `Infinity` for one without an end. */
+/** From `start` up to, but excluding, `end`; `end` is `Infinity` for a range without an end. */
 export interface Range {
   readonly start: number;
   readonly end: number;
 }
-/** As fcntl(2) counts: 0 means without an end. */
+/** As fcntl(2) counts: 0 means no end. */
 export function lengthOf({ start, end }: Range): number {
   return end === Number.POSITIVE_INFINITY ? 0 : end - start;
 }
@@ -29,15 +29,15 @@ export function without(range: Range, others: Iterable<Range>): Range[] {
   return left;
 }
 
-/** Which bytes; the whole file, also what is appended later, if nothing is given. */
+/** Which bytes to lock. Default: the whole file, also what is appended later. */
 export interface RangeOptions {
-  /** The first byte. */
+  /** The first byte. Default: 0. */
   start?: number;
-  /** Bytes from there; 0 (or nothing) for all up to the end, however far the file grows. */
+  /** The number of bytes; 0 (the default) means up to the end, however far the file grows. */
   length?: number;
 }
 export const LOCK_OPTIONS: OptionNames<RangeOptions & WaitOptions> = { start: true, length: true, ...WAIT_OPTIONS };
-/** The range that options say, checked. */
+/** The range that the options describe, checked. */
 export function checkRange(options: RangeOptions = {}): Range {
   const { start = 0, length = 0 } = checkOptions('options', options, LOCK_OPTIONS)!;
   checkInteger('options.start', start, 0);

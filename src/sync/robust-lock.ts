@@ -1,10 +1,10 @@
 /**
- * A robust lock word in shared memory and the way to it, for `Mutex` and `RwLock`.
+ * A robust lock word in shared memory, and how to acquire it, for `Mutex` and `RwLock`.
  *
- * Whoever finds it taken sets the waiters' bit and sleeps on the word; a release wakes all sleepers (native/robust.c) and
- * whoever comes first has it, which may be the releaser again: that is fast, and unfair. So a waiter that has been passed over for
- * {@link UNFAIR_MS} writes its thread id into the spare word, and whoever finds one there lets it go first, for at most
- * {@link COURTESY}: it may be dead.
+ * A thread that finds it held sets the waiters' bit and sleeps on the word. A release wakes all sleepers (native/robust.c), and the first
+ * to try acquires it, perhaps the releaser again: fast, but unfair. So a waiter that was passed over for {@link UNFAIR_MS} writes its
+ * thread id into the spare word. A thread that finds an id there yields to it, for at most {@link COURTESY}, because that waiter may be
+ * dead.
  */
 
 import { performance } from 'node:perf_hooks';
@@ -30,7 +30,7 @@ const EVERYBODY = 0x7fffffff;
 /** The spare word, in words from the lock word. */
 const SPARE = 5;
 
-/** What the locks of this folder can live in. */
+/** The memory that a lock can live in. */
 export type LockMemory = SharedMemory | SysVSharedMemory;
 
 const forgotten = new FinalizationRegistry<number>((id) => void lockForget(id));
@@ -39,7 +39,7 @@ export class RobustLock {
   readonly memory: LockMemory;
   /** For errors: `"mutex 'refresh'"`. */
   readonly what: string;
-  /** For whoever blocks the thread. */
+  /** For threads that block. */
   readonly looking = new Looking();
   readonly #words: Int32Array;
   readonly #word: number;
@@ -47,7 +47,7 @@ export class RobustLock {
   /** -1 once closed. */
   #id: number;
 
-  /** @param bare the lock word and the list alone; the other fields are the caller's */
+  /** @param bare only the lock word and the list are used; the other fields are the caller's */
   constructor(memory: LockMemory, offset: number, what: string, bare = false) {
     this.memory = memory;
     this.what = what;
@@ -57,14 +57,14 @@ export class RobustLock {
     this.#id = check(native.lockRegister(this.#words, offset, bare), 'get_robust_list', { path: what });
     forgotten.register(this, this.#id, this);
   }
-  /** Where the lock word is. */
+  /** The memory of the lock word. */
   get words(): Int32Array {
     return this.#words;
   }
   get index(): number {
     return this.#word;
   }
-  /** Whether nobody who was passed over wants to go first. Also false once the memory is closed. */
+  /** Whether no waiter that was passed over asks to go first. Also false once the memory is closed. */
   get open(): boolean {
     return this.#words[this.#spare] === 0;
   }
@@ -84,7 +84,7 @@ export class RobustLock {
   abandon(): void {
     native.lockAbandon(this.#id);
   }
-  /** Writes the word that lies `offset` bytes from the lock, while that is held, also where the memory is closed already. */
+  /** Writes the word that lies `offset` bytes from the lock while it is held, even if the memory is closed already. */
   store(offset: number, value: number): void {
     native.lockStore(this.#id, offset, value);
   }
@@ -94,7 +94,7 @@ export class RobustLock {
   }
   close(): void {
     forgotten.unregister(this);
-    lockForget(this.#id); // EBUSY: held; it goes with the thread
+    lockForget(this.#id); // EBUSY: held; it is released when the thread ends
     this.#id = -1;
   }
   /** Why {@link RobustLock.acquire} or {@link RobustLock.release} failed. */
@@ -138,7 +138,7 @@ function lockError(result: number, what: string): IpcError {
   }
 }
 
-/** One wait for a {@link RobustLock}, from the first try in vain to the end. */
+/** One wait for a {@link RobustLock}, from the first failed try to the end. */
 export class Contender {
   readonly #lock: RobustLock;
   readonly #since = performance.now();
@@ -146,11 +146,11 @@ export class Contender {
   /** It has slept on the lock word since {@link Contender.passOn}. */
   #woken = false;
   #claimed = false;
-  /** Who is let go first; 0: nobody, or that was done. */
+  /** The thread that this one yields to; 0: none, or done. */
   #yieldsTo = 0;
   #courteous: boolean;
 
-  /** @param timeLeft milliseconds that it can wait at most; who has not the time to let others go first does not */
+  /** @param timeLeft milliseconds that it can wait at most; with too little time left it does not yield */
   constructor(lock: RobustLock, timeLeft: number) {
     this.#lock = lock;
     this.#courteous = timeLeft <= 2 * COURTESY;
@@ -167,7 +167,7 @@ export class Contender {
     const { words, index } = this.#lock;
     const claim = words.length === 0 ? 0 : Atomics.load(words, index + SPARE);
     if (this.#yieldsTo !== 0) {
-      // It had its time. If it lives and was not lucky, it will claim again.
+      // Its time is over. If it lives and had no luck, it will claim again.
       if (claim === this.#yieldsTo) Atomics.compareExchange(words, index + SPARE, claim, 0);
       this.#yieldsTo = 0;
       this.#courteous = true;
@@ -176,7 +176,7 @@ export class Contender {
     }
     return this.#yieldsTo !== 0;
   }
-  /** What to wait for after a try that was {@link EBUSY}. */
+  /** What to wait for after a try that returned {@link EBUSY}. */
   obstacle(): Obstacle {
     const { words, index } = this.#lock;
     if (words.length === 0) throw this.#lock.error(EBADF);
@@ -188,7 +188,7 @@ export class Contender {
       const found = Atomics.compareExchange(words, index, seen, seen | FUTEX_WAITERS);
       seen = found === seen ? seen | FUTEX_WAITERS : found;
     }
-    if (!isTaken(seen)) return { places: [{ words, index, expected: ~seen }] }; // has changed: try again
+    if (!isTaken(seen)) return { places: [{ words, index, expected: ~seen }] }; // changed: try again
     if (this.#slept && !this.#claimed && performance.now() - this.#since > UNFAIR_MS) {
       this.#claimed = Atomics.compareExchange(words, index + SPARE, 0, threadId()) === 0;
     }
@@ -210,8 +210,8 @@ export class Contender {
     return true;
   }
   /**
-   * It leaves the lock word as it is, so nobody will be woken by it later: the others who sleep there are woken now. When an owner dies, the
-   * kernel wakes one.
+   * This waiter leaves the lock word as it is, so it will wake nobody later: wake the other sleepers now. When an owner dies, the kernel
+   * wakes only one.
    */
   passOn(): void {
     const { words, index } = this.#lock;
@@ -219,7 +219,7 @@ export class Contender {
     this.#woken = false;
     futexWake(words, index, EVERYBODY);
   }
-  /** It has the lock, or wants it no more. */
+  /** It has the lock, or gives up. */
   leave(): void {
     if (!this.#claimed) return;
     this.#claimed = false;
@@ -239,7 +239,7 @@ export function place(kind: string, memory: LockMemory, offset: number): string 
   return `${kind} in shared memory${name === null ? '' : ` '${name}'`} at ${offset}`;
 }
 
-/** Memory and offset as callers give them, checked. */
+/** Checks the memory and offset of a caller. */
 export function checkPlace(memory: unknown, offset: unknown, bytes: number): LockMemory {
   if (!(memory instanceof SharedMemory || memory instanceof SysVSharedMemory)) {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', 'memory', 'a SharedMemory or SysVSharedMemory', memory);

@@ -1,13 +1,13 @@
 /**
- * Many readers or one writer, robust against the death of either. The C library's pthread_rwlock_t is not: a reader that is
- * killed locks writers out for ever. So this is a layout of our own, out of robust words:
+ * A read-write lock that is robust against the death of readers and writers. The C library's pthread_rwlock_t is not: a killed reader locks
+ * out writers for ever. So this is a layout of our own, made of robust words:
  *
- *     0 magic   4 somebody writes   64 writers' lock (as a Mutex)   128 + 64·i, i < 64: one word for each thread that reads
+ *     0 magic   4 a writer is inside   64 writers' lock (as a Mutex)   128 + 64·i, i < 64: one word for each reading thread
  *
- * A reader takes a free word, then looks whether a writer has come; if so it steps back. A writer takes the writers' lock,
- * which stops new readers, then waits until each reader's word is free. Since both write first and look then, at least
- * one sees the other. The kernel frees the word of a dead reader, which changed nothing, and tells who waits for it. The lock of a
- * dead writer is taken by the next one, reader or writer, who learns of it if the dead one was let in.
+ * A reader takes a free word, then checks for a writer; if there is one, it steps back. A writer takes the writers' lock, which stops new
+ * readers, then waits until each reader's word is free. Both write first and check then, so at least one sees the other. The kernel frees
+ * the word of a dead reader, which changed nothing, and wakes its waiters. The next owner, reader or writer, takes over the lock of a dead
+ * writer, and learns of the death if the dead one was inside.
  */
 
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../system/deadline.js';
@@ -33,18 +33,18 @@ const WRITING = 1;
 /** Of the writers' lock, in words from the beginning. */
 const KIND = WRITERS / 4 + 4;
 const OWNER = WRITERS / 4 + 2;
-/** What the owner's field says when the lock can never be had again. */
+/** The owner's field of a lock that is not recoverable. */
 const NOT_RECOVERABLE = 0x7ffffffe;
 
 /**
- * A lock for many readers or one writer, between threads and processes. Writers go first: once one waits, new readers wait
- * behind it. A waiter that was passed over for some milliseconds is let in by the others.
+ * A read-write lock between threads and processes: many readers or one writer. Writers go first: once one waits, new readers wait behind
+ * it. A waiter that was passed over for some milliseconds is let in by the others.
  *
- * When a reader is killed, nothing is lost and nobody is told. When a writer is killed, the next owner (also a reader, who is then
- * alone) finds {@link Guard.ownerDied} set, and must repair and call `markConsistent()`.
+ * When a reader is killed, nothing is lost and nothing is reported. When a writer is killed, the next owner (a reader too, which is then
+ * alone) finds {@link Guard.ownerDied} set; it must repair the data and call `markConsistent()`.
  *
- * At most 64 threads read at once, however many readers each has; others wait. A thread that reads cannot write before its
- * readers are done, and a reader that asks again while a writer waits would wait for itself: do not nest them.
+ * At most 64 threads read at once, however many readers each has; others wait. A thread that reads cannot write before its readers are
+ * done. A reader that asks again while a writer waits would wait for itself: do not nest them.
  *
  * @example
  * ```ts
@@ -61,7 +61,7 @@ const NOT_RECOVERABLE = 0x7ffffffe;
  * ```
  */
 export class RwLock implements Disposable {
-  /** Bytes that it takes. Its offset must be a multiple of 8. */
+  /** Size in bytes. The offset must be a multiple of 8. */
   static readonly byteLength: number = READERS + READER_SLOTS_BYTES;
   static {
     readOnly(RwLock, 'byteLength');
@@ -86,12 +86,12 @@ export class RwLock implements Disposable {
       this.#repaired = true;
     },
   };
-  /** Guards for reading in this thread, which share a slot. */
+  /** Read guards in this thread, which share a slot. */
   #reading = 0;
   #slot: RobustLock | undefined;
-  /** Held for writing by this thread. */
+  /** This thread holds it for writing. */
   #writing = false;
-  /** Of who writes: what the dead one left is in order again, or nobody had died. */
+  /** For a writer: the data of a dead predecessor is repaired, or there was none. */
   #repaired = true;
   #closed = false;
 
@@ -106,7 +106,7 @@ export class RwLock implements Disposable {
   }
 
   /**
-   * Makes a lock in memory that nobody uses as one yet.
+   * Creates a lock in memory that no process uses as one yet.
    *
    * @param offset bytes, a multiple of 8
    */
@@ -116,7 +116,7 @@ export class RwLock implements Disposable {
     return new RwLock(checked, offset, place('rwlock', checked, offset));
   }
   /**
-   * The lock that is there.
+   * Opens an existing lock.
    *
    * @throws CorruptError if there is none
    */
@@ -128,7 +128,7 @@ export class RwLock implements Disposable {
     }
     return new RwLock(checked, offset, place('rwlock', checked, offset));
   }
-  /** The lock of that name, made on first use. It stays until {@link RwLock.unlink}. */
+  /** Opens the lock of that name, and creates it on first use. It stays until {@link RwLock.unlink}. */
   static named(name: string, options?: NamedOptions): RwLock {
     const memory = openNamed('rwlock', name, RwLock.byteLength, initialize, options);
     try {
@@ -138,31 +138,31 @@ export class RwLock implements Disposable {
       throw error;
     }
   }
-  /** Removes a name; false if there was none. Who has the lock goes on with it. */
+  /** Removes a name. Returns false if it does not exist. A process that has the lock open keeps it. */
   static unlink(name: string): boolean {
     return unlinkNamed('rwlock', name);
   }
 
-  /** Waits, without blocking the event loop, until nobody writes. Errors as {@link Mutex.lock}. */
+  /** Waits until there is no writer, without blocking the event loop. Errors as for {@link Mutex.lock}. */
   async read(options?: WaitOptions): Promise<Guard> {
     const deadline = new Deadline(`read-lock ${this.#what}`, options);
     return this.#join(this.#readAttempt(deadline.remaining()), deadline);
   }
-  /** Waits, without blocking the event loop, until nobody reads or writes. Errors as {@link Mutex.lock}. */
+  /** Waits until there is no reader or writer, without blocking the event loop. Errors as for {@link Mutex.lock}. */
   async write(options?: WaitOptions): Promise<Guard> {
     const deadline = new Deadline(`write-lock ${this.#what}`, options);
     return this.#join(this.#writeAttempt(deadline.remaining()), deadline);
   }
-  /** Null if somebody writes or waits to write. */
+  /** Returns null if there is a writer, inside or waiting. */
   tryRead(): Guard | null {
     return this.#quickRead() ?? this.#once(this.#readAttempt(0));
   }
-  /** Null if somebody reads or writes. */
+  /** Returns null if there is a reader or writer. */
   tryWrite(): Guard | null {
     return this.#once(this.#writeAttempt(0));
   }
   /**
-   * Waits until nobody writes, blocking the thread.
+   * As {@link RwLock.read}, but blocks the thread.
    *
    * @throws SystemError `EDEADLK` if this thread writes
    */
@@ -174,7 +174,7 @@ export class RwLock implements Disposable {
     return this.#block(this.#readAttempt(deadline.remaining()), deadline, this.#readLooking);
   }
   /**
-   * Waits until nobody reads or writes, blocking the thread.
+   * As {@link RwLock.write}, but blocks the thread.
    *
    * @throws SystemError `EDEADLK` if this thread reads or writes
    */
@@ -182,17 +182,17 @@ export class RwLock implements Disposable {
     const deadline = new Deadline(`write-lock ${this.#what}`, options);
     return this.#block(this.#writeAttempt(deadline.remaining()), deadline, this.#writeLooking);
   }
-  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  /** Pending waits keep the program running. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** What waits here, now or later, does not keep the program running. */
+  /** Pending waits, now and later, do not keep the program running. */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
-  /** Ends the use of this object; the lock stays. If it is held, its guards can still release it. Idempotent. */
+  /** Closes this object; the lock stays. If it is held, its guards can still release it. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -233,12 +233,12 @@ export class RwLock implements Disposable {
   }
   #use(): void {
     if (this.#closed) throw new ClosedError(this.#what);
-    void this.#memory.buffer; // throws if it is closed, or was truncated
+    void this.#memory.buffer; // throws if the memory is closed or was truncated
   }
 
   // ---- reading
 
-  /** What a reader gets when nothing stands in its way. */
+  /** The guard of a reader that meets no obstacle. */
   #quickRead(): Guard | undefined {
     const free = !this.#closed && this.#writers.open && !this.#writing && this.#words[this.#writers.index] === 0;
     return free && this.#beginRead() ? new LockGuard(this.#readGuarded, false) : undefined;
@@ -285,7 +285,7 @@ export class RwLock implements Disposable {
       },
     };
   }
-  /** After a writer's death: the guard of whoever must repair, or undefined if the writer had not begun. */
+  /** After a writer's death: the guard of the reader that must repair, or undefined if the writer had not begun. */
   #recover(): Guard | undefined {
     const result = this.#writers.acquire();
     if (result === EOWNERDEAD && this.#wasWriting()) return this.#beginWrite(true);
@@ -302,12 +302,12 @@ export class RwLock implements Disposable {
     }
     const slot = this.#readers.acquire();
     if (slot === undefined) return false;
-    // One load decides: a second one could see the next writer where the first one saw nobody yet.
+    // One load decides: a second one could see the next writer where the first one saw none yet.
     if ((Atomics.load(this.#words, this.#writers.index) & ~FUTEX_WAITERS) !== 0) {
       slot.release(); // wakes the writer, should it have seen us
       return false;
     }
-    // After that load, not before: who releases without repair says so first, and frees the lock then. Once it is said, it stays.
+    // After that load, not before: a thread that releases without repair marks the lock first, and releases it then. The mark stays.
     if (Atomics.load(this.#words, this.#base + OWNER) === NOT_RECOVERABLE) {
       slot.release();
       throw this.#writers.error(ENOTRECOVERABLE);
@@ -327,10 +327,10 @@ export class RwLock implements Disposable {
 
   #writeAttempt(timeLeft: number): Attempt<Guard> {
     const contender = new Contender(this.#writers, timeLeft);
-    /** Whether the writers' lock is ours, and readers must go. */
+    /** Whether we hold the writers' lock, so that readers must leave. */
     let inside = false;
     let died = false;
-    /** What it slept on because somebody reads. */
+    /** What it slept on because there are readers. */
     let slots: readonly AwaitedWord[] = [];
     return {
       try: () => {
@@ -345,7 +345,7 @@ export class RwLock implements Disposable {
           died = result === EOWNERDEAD && this.#wasWriting();
           if (result === EOWNERDEAD && !died) this.#writers.markConsistent();
         }
-        // A dead writer had been let in, so who still reads is about to step back.
+        // A dead writer was inside, so remaining readers are about to step back.
         if (!died && this.#anyoneReads()) return undefined;
         Atomics.store(this.#words, this.#base + WRITING, 1);
         inside = false;
@@ -354,7 +354,7 @@ export class RwLock implements Disposable {
       obstacle: (): Obstacle => {
         if (this.#writing) return { places: [] };
         if (!inside) return contender.obstacle();
-        if (this.#reading > 0) return { places: [] }; // its end nudges the line
+        if (this.#reading > 0) return { places: [] }; // its end nudges the queue
         slots = this.#readers.await().slice(0, 1);
         return { places: slots.length === 0 ? [elsewhere(this.#words, this.#base)] : slots };
       },
@@ -366,7 +366,7 @@ export class RwLock implements Disposable {
       },
     };
   }
-  /** Whether the writer that died had been let in. */
+  /** Whether the writer that died was inside. */
   #wasWriting(): boolean {
     return Atomics.load(this.#words, this.#base + WRITING) !== 0;
   }
@@ -381,9 +381,9 @@ export class RwLock implements Disposable {
   }
   #endWrite(): void {
     this.#writing = false;
-    // Not after a death that was not repaired: if we are killed before we have given it up, the next one is told again.
+    // Not after a death that was not repaired: if we are killed before we have released it, the next owner must learn of it again.
     if (this.#repaired) {
-      // Of memory that is closed we have no words any more, but as long as the lock is held it is there.
+      // Closed memory has no words any more, but it stays mapped while the lock is held.
       if (this.#words.length !== 0) Atomics.store(this.#words, this.#base + WRITING, 0);
       else this.#writers.store(4 * WRITING - WRITERS, 0);
     }

@@ -1,11 +1,11 @@
 /**
- * POSIX semaphores that are shared with C: a sem_t in memory, or one that sem_open(3) finds by its name; sem_overview(7).
+ * POSIX semaphores shared with C: a sem_t in memory, or one that sem_open(3) finds by its name; sem_overview(7).
  *
- * Permits are taken and given here by atomic operations on the 32 bits of the sem_t that hold the value, which mix with those of
- * the C library on 64 bits (the value and the number of waiters), because both see the value as one word. No wake-up is lost:
- * a waiter registers first, by an atomic operation on both words (native/semaphore.c), and looks at the value after; a giver
- * changes the value first, and looks at the waiters after (by an atomic load, or a processor other than x86 could look first). Of
- * the two operations on the value one comes first. If the waiter's does, the giver sees it registered; if the giver's does, the
+ * Permits are acquired and released here by atomic operations on the 32 bits of the sem_t that hold the value. They mix with those of the C
+ * library on 64 bits (the value and the number of waiters), because both see the value as one word.
+ * No wake-up is lost: a waiter registers first, by an atomic operation on both words (native/semaphore.c), and checks the value after. A
+ * releaser changes the value first, and checks the waiters after (by an atomic load, or a processor other than x86 could check first). Of
+ * the two operations on the value one comes first. If it is the waiter's, the releaser sees it registered; if it is the releaser's, the
  * waiter sees the permit.
  */
 
@@ -42,12 +42,11 @@ const FOLDER = '/dev/shm';
 const NOTHING = new Int32Array(0);
 
 /**
- * A number of permits that processes take and give. A real sem_t: C programs use the same one by `sem_open`, `sem_wait` and
- * `sem_post`, Python's posix_ipc too.
+ * A counting semaphore. A real sem_t: C programs use the same one with `sem_open`, `sem_wait` and `sem_post`, and Python with posix_ipc.
  *
- * A semaphore has no owner. When a process dies with permits that it took, **they are gone**: nobody can tell who had them, and
- * no later call gives them back. Where that matters, use {@link SysVSemaphore} with `undo`, {@link FileLock} or `Mutex`. A process
- * that is killed while it waits takes nothing with it, and the others go on.
+ * A semaphore has no owner. When a process dies with permits that it acquired, **they are lost**: no process knows who had them, and no
+ * later call releases them. If that matters, use {@link SysVSemaphore} with `undo`, {@link FileLock} or {@link Mutex}. A process that is
+ * killed while it waits takes no permit with it, and the others go on.
  *
  * @example
  * ```ts
@@ -63,7 +62,7 @@ const NOTHING = new Int32Array(0);
 export class Semaphore implements Disposable {
   /** Bytes that a sem_t takes in memory. */
   static readonly byteLength: number = SEM_SIZE;
-  /** The most permits that there can be: SEM_VALUE_MAX. */
+  /** The largest possible number of permits: SEM_VALUE_MAX. */
   static readonly maximum: number = SEM_VALUE_MAX;
   static {
     readOnly(Semaphore, 'byteLength', 'maximum');
@@ -73,7 +72,7 @@ export class Semaphore implements Disposable {
   readonly name: string | null;
   /** The sem_t. */
   readonly #all: Int32Array;
-  /** The same where its layout is known, else nothing: then the short ways below are none. */
+  /** The same where its layout is known. Otherwise undefined, and the fast paths below are not used. */
   #words: Int32Array;
   readonly #mapping: Mapping | undefined;
   readonly #memory: LockMemory | undefined;
@@ -94,8 +93,8 @@ export class Semaphore implements Disposable {
   }
 
   /**
-   * Makes a named semaphore with `value` permits, with exactly these permission bits (0600 if not given). It appears whole, and
-   * stays until it is unlinked or the machine restarts.
+   * Creates a named semaphore with `value` permits, with exactly these permission bits (default: 0600). It appears complete, and stays
+   * until it is unlinked or the machine restarts.
    *
    * @throws SystemError `EEXIST` if the name is taken, `ENOSPC`
    */
@@ -113,7 +112,7 @@ export class Semaphore implements Disposable {
       const words = new Int32Array(mapping.buffer);
       check(native.semInit(words, 0, value), 'sem_init');
       const semaphore = new Semaphore(words, label(plain), plain, mapping);
-      file.publish(semaphorePath(plain)); // last: what fails leaves no name behind
+      file.publish(semaphorePath(plain)); // last, so that a failure leaves no name behind
       return semaphore;
     } catch (error) {
       mapping?.unmap();
@@ -126,7 +125,8 @@ export class Semaphore implements Disposable {
   /**
    * Opens the semaphore of that name, made by vecino or by any other program.
    *
-   * @throws SystemError `ENOENT`, `EACCES`; CorruptError if it is none
+   * @throws SystemError `ENOENT`, `EACCES`
+   * @throws CorruptError if it is not a semaphore
    */
   static open(name: string): Semaphore {
     const plain = checkName('name', name);
@@ -150,7 +150,7 @@ export class Semaphore implements Disposable {
       close(fd);
     }
   }
-  /** Removes a name; false if there was none. Who has the semaphore open keeps it. */
+  /** Removes a name. Returns false if it does not exist. A process that has the semaphore open keeps it. */
   static unlink(name: string): boolean {
     const plain = checkName('name', name);
     const path = semaphorePath(plain);
@@ -160,10 +160,10 @@ export class Semaphore implements Disposable {
     return true;
   }
   /**
-   * The semaphore at a place in shared memory, which C programs reach by its address. With a `value` it is made there, once, before
-   * anybody else uses it (sem_init with `pshared`); without, it must be there.
+   * The semaphore at an offset of shared memory, which C programs reach by its address. With a `value` it is created there; do that once,
+   * before any process uses it (sem_init with `pshared`). Without a `value` it must exist.
    *
-   * @param offset bytes, a multiple of 8; {@link Semaphore.byteLength} bytes from there are the semaphore's
+   * @param offset bytes, a multiple of 8; the semaphore takes {@link Semaphore.byteLength} bytes from there
    * @throws CorruptError if there is none
    */
   static inMemory(memory: LockMemory, offset: number, value?: number): Semaphore {
@@ -181,11 +181,11 @@ export class Semaphore implements Disposable {
     return new Semaphore(words, what, null, undefined, checked);
   }
 
-  /** Waits for a permit and takes it. Calls on this object are served in their order. */
+  /** Waits for a permit and takes it, without blocking the event loop. Calls on this object are served in order. */
   acquire(options?: WaitOptions): Promise<void> {
     return this.#permits.acquire(options, this.#what);
   }
-  /** Takes a permit if there is one; false if not, or if calls on this object wait for one. */
+  /** Takes a permit if there is one. Returns false if not, or if earlier calls on this object wait for one. */
   tryAcquire(): boolean {
     if (!this.#permits.idle) return false;
     const words = this.#words;
@@ -193,16 +193,16 @@ export class Semaphore implements Disposable {
     if (value > 0 && compareExchange(words, VALUE, value, value - 1) === value) return true;
     return this.#acquire();
   }
-  /** Takes a permit; blocks the thread until there is one. It goes before calls on this object that wait. */
+  /** Takes a permit; blocks the thread until there is one. It goes before waiting calls on this object. */
   acquireSync(options?: SyncWaitOptions): void {
     if (options === undefined && this.tryAcquire()) return;
     this.#permits.acquireSync(options, this.#what);
   }
   /**
-   * Gives permits, also such as were never taken, and wakes those who wait: all of them, because one who alone is woken may be
-   * killed before he takes it. (A C program's sem_post wakes one. Waiters here look again each second, so they outlive that too.)
+   * Releases permits, which need not have been acquired, and wakes all waiters: a single chosen one could be killed before it takes the
+   * permit. (A C program's sem_post wakes one. Waiters here check again every second, so they survive that too.)
    *
-   * @throws SystemError `EOVERFLOW` if there would be more than {@link Semaphore.maximum}; then none is given
+   * @throws SystemError `EOVERFLOW` if there would be more than {@link Semaphore.maximum}; then none is released
    */
   release(count = 1): void {
     const words = this.#words;
@@ -219,28 +219,31 @@ export class Semaphore implements Disposable {
     }
     this.#release(count);
   }
-  /** Permits that can be taken, at this moment. */
+  /** The number of available permits, at this moment. */
   get value(): number {
     this.#checkOpen();
     if (!layout.known) return check(native.semGetvalue(this.#all, 0), 'sem_getvalue');
     return this.#look();
   }
 
-  /** Removes this semaphore's name; false if it has none (any more). Others may have taken the name since: then theirs goes. */
+  /**
+   * Removes this semaphore's name. Returns false if the name does not exist. If another semaphore has taken the name since, that one's name
+   * is removed.
+   */
   unlink(): boolean {
     return this.name !== null && Semaphore.unlink(this.name);
   }
-  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  /** Pending waits keep the program running. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** What waits here, now or later, does not keep the program running. */
+  /** Pending waits, now and later, do not keep the program running. */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
-  /** Ends this object's use of the semaphore, which stays. Pending calls end with {@link ClosedError}. Idempotent. */
+  /** Closes this object; the semaphore stays. Pending calls end with {@link ClosedError}. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -255,7 +258,7 @@ export class Semaphore implements Disposable {
     this.close();
   }
 
-  /** {@link tryAcquire}, whatever the state. */
+  /** As {@link tryAcquire}, in any state. */
   #acquire(): boolean {
     this.#checkOpen();
     if (!layout.known) {
@@ -268,7 +271,7 @@ export class Semaphore implements Disposable {
       if (compareExchange(this.#words, VALUE, value, value - 1) === value) return true;
     }
   }
-  /** {@link release}, whatever the state. */
+  /** As {@link release}, in any state. */
   #release(count: number): void {
     checkInteger('count', count, 1, SEM_VALUE_MAX);
     this.#checkOpen();
@@ -298,7 +301,7 @@ export class Semaphore implements Disposable {
     );
   }
   #checkOpen(): void {
-    // Memory that was closed under it has no words any more.
+    // If the memory was closed, there are no words any more.
     if (this.#closed || this.#all.length === 0) throw new ClosedError(this.#what);
   }
 }

@@ -1,4 +1,4 @@
-/** What semop(2) is asked to do, checked and in the form of the kernel: three 16-bit numbers for each operation. */
+/** Operations for semop(2), checked and in the kernel's form: three 16-bit numbers each. */
 import { checkInteger } from '../system/arguments.js';
 import { invalidArgument } from '../system/errors.js';
 import { constants } from '../system/native.js';
@@ -9,17 +9,17 @@ export interface SemaphoreOperation {
   /** Which semaphore of the set, from 0. */
   index: number;
   /**
-   * Added to the value: negative takes permits (and waits until there are so many), positive gives. 0 waits until the value
-   * is 0.
+   * Added to the value. A negative number takes permits (and waits until there are enough), a positive one releases them. 0 waits until the
+   * value is 0.
    */
   delta: number;
-  /** The kernel takes the change back when this process ends, however it ends. */
+  /** The kernel reverts the change when this process ends, in whatever way. */
   undo?: boolean;
 }
 
 const IPC_NOWAIT = constants['IPC_NOWAIT']!;
 const SEM_UNDO = constants['SEM_UNDO']!;
-/** Beyond what any kernel takes in one call, so that a mistake does not fill the memory. */
+/** More than any kernel accepts in one call, so that a mistake does not fill the memory. */
 const MAX_OPERATIONS = 65535;
 
 /** Checks `operations` against a set of `count` semaphores. */
@@ -43,7 +43,7 @@ export function pack(operations: readonly SemaphoreOperation[], count: number): 
       throw invalidArgument('ERR_INVALID_ARG_TYPE', `operations[${i}]`, 'an object { index, delta, undo? }', operation);
     }
     const { index, delta, undo } = operation;
-    // Read once; the names for errors are made only if there is one.
+    // Read once; the names for errors are built only if there is one.
     if (!(Number.isInteger(index) && index >= 0 && index < count)) {
       checkInteger(`operations[${i}].index`, index, 0, count - 1);
     }
@@ -59,7 +59,7 @@ export function pack(operations: readonly SemaphoreOperation[], count: number): 
   }
   return words;
 }
-/** The same operations, to wait for or to fail at once with EAGAIN. */
+/** The same operations, either waiting or failing at once with EAGAIN. */
 export function patient(words: Int16Array, wait: boolean): Int16Array {
   for (let i = 2; i < words.length; i += 3) words[i] = wait ? words[i]! & ~IPC_NOWAIT : words[i]! | IPC_NOWAIT;
   return words;

@@ -1,4 +1,4 @@
-/** System V semaphores: sets of counters that the kernel keeps under a number, and changes several of in one step; svipc(7), semop(2). */
+/** System V semaphores: sets of counters that the kernel keeps under a number, and changes together in one step; svipc(7), semop(2). */
 
 import { checkInteger, checkMode, checkOptions } from '../system/arguments.js';
 import { mayGoOn, nextTurn } from '../system/cooperative-budget.js';
@@ -26,7 +26,7 @@ import { Waits } from './sysv-waits.js';
 
 export type { SemaphoreOperation, SysVSemaphoreStatus };
 
-/** What is known of one semaphore of a set. */
+/** The state of one semaphore of a set. */
 export interface SysVSemaphoreState {
   /** 0 to 32767. */
   value: number;
@@ -39,18 +39,18 @@ export interface SysVSemaphoreState {
 }
 
 const CREATE_OPTIONS = { mode: true } as const;
-/** How long {@link SysVSemaphore.open} waits for a set that is just being made, in milliseconds. */
+/** How long {@link SysVSemaphore.open} waits for a set that is still being created, in milliseconds. */
 const INITIALISE_TIMEOUT_MS = 200;
-/** A set older than this, in milliseconds, is not just being made. The kernel's time has whole seconds. */
+/** A set older than this, in milliseconds, is complete. The kernel's time has whole seconds. */
 const YOUNG = 2000;
 
 /**
- * A set of System V semaphores. One operation may change several of them, and is done as a whole or waits as a whole. Each
- * value is from 0 to 32767. The set stays until it is removed, or the machine restarts; `ipcs -s` lists it.
+ * A set of System V semaphores. One operation can change several of them, and is done as a whole or waits as a whole. Each value is from 0
+ * to 32767. The set stays until it is removed, or the machine restarts; `ipcs -s` lists it.
  *
- * When a process dies that took permits with `undo`, the kernel gives them back, whatever killed it: of the mechanisms
- * here, only this one and {@link FileLock} do. Undo is the process's: the end of a Worker undoes nothing. A process that is
- * killed while it waits has taken nothing.
+ * When a process dies that took permits with `undo`, the kernel releases them, whatever killed it. Of the mechanisms here, only this one
+ * and {@link FileLock} do that. Undo belongs to the process: the end of a Worker undoes nothing. A process that is killed while it waits
+ * has taken nothing.
  *
  * @example
  * ```ts
@@ -66,9 +66,9 @@ const YOUNG = 2000;
  * ```
  */
 export class SysVSemaphore implements Disposable {
-  /** The kernel's number for the set, as `ipcs -s` shows. */
+  /** The kernel's id of the set, as `ipcs -s` shows it. */
   readonly id: number;
-  /** Semaphores in the set. */
+  /** The number of semaphores in the set. */
   readonly count: number;
   readonly #waits: Waits;
   readonly #keepAlive = new KeepAlive();
@@ -82,9 +82,9 @@ export class SysVSemaphore implements Disposable {
   }
 
   /**
-   * Makes a set with these values, as many as it is to have semaphores, with exactly these permission bits (0600 if not given).
+   * Creates a set with these values, one for each semaphore, with exactly these permission bits (default: 0600).
    *
-   * @param key a number that all agree on (see `ftok`), or `'private'` for a set that only its id leads to
+   * @param key a number that all processes agree on (see `ftok`), or `'private'` for a set that is found only by its id
    * @throws SystemError `EEXIST` if the key is taken; `EINVAL`, `ENOSPC` beyond the limits of `kernel.sem`
    */
   static create(key: SysVKey, values: readonly number[], options: { mode?: number } = {}): SysVSemaphore {
@@ -98,8 +98,8 @@ export class SysVSemaphore implements Disposable {
     const set = new SysVSemaphore(id, own.length);
     try {
       semSetAll(id, own);
-      // Whoever opens the set meanwhile knows by the time of the last semop(2) that it is not ready yet. So, one that
-      // changes nothing.
+      // A process that opens the set meanwhile sees by the time of the last semop(2) that it is not ready yet. So make one that changes
+      // nothing.
       set.tryOperate(
         own[0] === 0
           ? [{ index: 0, delta: 0 }]
@@ -117,10 +117,10 @@ export class SysVSemaphore implements Disposable {
   /**
    * Opens an existing set by its key or its id.
    *
-   * A set of which no operation was ever made and that is younger than two seconds may be one whose values its creator has yet
-   * to set. Then this blocks until that is done, for 200 ms at most; other programs may set values without any sign of it.
+   * If a set is younger than two seconds and had no operation yet, its creator may still have to set its values. Then this blocks until
+   * that is done, for at most 200 ms. Other programs may set values without any sign of it.
    *
-   * @throws SystemError `ENOENT` if there is none with that key, `EINVAL` if none with that id; `EACCES`
+   * @throws SystemError `ENOENT` if no set has that key, `EINVAL` if none has that id; `EACCES`
    */
   static open(key: number | { id: number }): SysVSemaphore {
     let id: number;
@@ -137,12 +137,12 @@ export class SysVSemaphore implements Disposable {
   }
 
   /**
-   * Does all of these operations in one step, or waits until they can be done together, in the event loop. What can be done
-   * is done at once, past others who wait for something else; equal operations of this object are done in the order of the calls.
-   * A time-out or abort that comes when the kernel has just done it comes too late: the operation was made, and the promise resolves.
+   * Does all of these operations in one step, or waits until they are possible together, without blocking the event loop. A possible
+   * operation is done at once, past calls that wait for something else. Equal operations of this object are done in the order of the calls.
+   * If a time-out or abort comes just after the kernel has done it, it is too late: the operation was made, and the promise resolves.
    *
-   * @throws SystemError `EIDRM` if the set is removed (also meanwhile), `ERANGE` if a value would exceed 32767, `E2BIG` beyond
-   *   SEMOPM operations, `EACCES`
+   * @throws SystemError `EIDRM` if the set is removed (also meanwhile), `ERANGE` if a value would exceed 32767, `E2BIG` beyond SEMOPM
+   * operations, `EACCES`
    */
   async operate(operations: readonly SemaphoreOperation[], options?: WaitOptions): Promise<void> {
     const deadline = new Deadline(`operation on semaphore set ${this.id}`, options);
@@ -158,13 +158,13 @@ export class SysVSemaphore implements Disposable {
     if (deadline.expired) throw deadline.error();
     return this.#waits.join(words, deadline);
   }
-  /** Does all of these operations if that is possible at once; false if not, and then none of them is done. */
+  /** Does all of these operations if that is possible at once. Otherwise it does none and returns false. */
   tryOperate(operations: readonly SemaphoreOperation[]): boolean {
     const words = pack(operations, this.count);
     this.#checkOpen();
     return this.#waits.free(words) && this.#attempt(words);
   }
-  /** Does all of these operations in one step; blocks the thread until that is possible. */
+  /** As {@link SysVSemaphore.operate}, but blocks the thread. */
   operateSync(operations: readonly SemaphoreOperation[], options?: SyncWaitOptions): void {
     const deadline = new Deadline(
       `operation on semaphore set ${this.id}`,
@@ -181,19 +181,19 @@ export class SysVSemaphore implements Disposable {
     }
   }
 
-  /** The values of the set, all of one moment. */
+  /** The values of the set, all of the same moment. */
   values(): number[] {
     this.#checkOpen();
     return semGetAll(this.id, this.count);
   }
-  /** Sets one value, and forgets what any process was to undo on it. Who waits for it goes on if it can. */
+  /** Sets one value, and clears the undo adjustments of all processes for it. A waiter for it continues if it can. */
   setValue(index: number, value: number): void {
     checkInteger('index', index, 0, this.count - 1);
     checkInteger('value', value, 0, SEM_VALUE_LIMIT);
     this.#checkOpen();
     semSetValue(this.id, index, value);
   }
-  /** What is known of one semaphore. The numbers may be of different moments. */
+  /** The state of one semaphore. Its numbers may be of different moments. */
   state(index: number): SysVSemaphoreState {
     checkInteger('index', index, 0, this.count - 1);
     this.#checkOpen();
@@ -204,26 +204,28 @@ export class SysVSemaphore implements Disposable {
       waitingForZero: semGet(this.id, index, 'GETZCNT'),
     };
   }
-  /** Who owns the set, who may use it, when it was last used. */
+  /** Owner, mode and times of the set. */
   status(): SysVSemaphoreStatus {
     this.#checkOpen();
     return semStat(this.id);
   }
-  /** Removes the set; all who wait fail with `EIDRM`. False if it was gone already. Only its creator, its owner and root may. */
+  /**
+   * Removes the set; all waiters fail with `EIDRM`. Returns false if it was removed already. Allowed to its creator, its owner and root.
+   */
   remove(): boolean {
     return semRemove(this.id);
   }
-  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  /** Pending waits keep the program running. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** What waits here, now or later, does not keep the program running. */
+  /** Pending waits, now and later, do not keep the program running. */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
-  /** Ends this object's use of the set, which stays. Pending operations end with {@link ClosedError}. Idempotent. */
+  /** Closes this object; the set stays. Pending operations end with {@link ClosedError}. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -254,7 +256,7 @@ export class SysVSemaphore implements Disposable {
   }
 }
 
-/** The status of a set once it is ready, as far as that can be known. */
+/** The status of a set once it is ready, as far as that is known. */
 function whenReady(id: number): SysVSemaphoreStatus {
   const pause = new Int32Array(new SharedArrayBuffer(4));
   const deadline = performance.now() + INITIALISE_TIMEOUT_MS;

@@ -1,7 +1,6 @@
 /**
- * Operations on a set of System V semaphores that wait in the event loop, each kind in a helper thread. Equal operations line up
- * behind each other, so that a thousand of them need one thread, and are served in the order in which they came. Different
- * ones must not: one may be what another waits for.
+ * Operations on a set of System V semaphores that wait in the event loop, each kind in a helper thread. Equal operations queue up, so that
+ * a thousand of them need one thread, and are served in order. Different ones must not: one may be what another waits for.
  */
 
 import type { Deadline } from '../system/deadline.js';
@@ -17,11 +16,11 @@ interface Waiter {
   resolve(): void;
   reject(error: unknown): void;
 }
-/** A line of equal operations. */
+/** A queue of equal operations. */
 interface WaitQueue {
   readonly words: Int16Array;
   readonly waiters: Waiter[];
-  /** The thread that waits for the one in front. */
+  /** The thread that waits for the first one. */
   wait: HelperWait | undefined;
 }
 
@@ -34,7 +33,7 @@ export class Waits {
     this.#id = id;
     this.#keepAlive = keepAlive;
   }
-  /** Whether nobody waits for the same, so that it may be tried at once. */
+  /** Whether no call waits for the same, so that it may be tried at once. */
   free(words: Int16Array): boolean {
     return this.#lines.size === 0 || !this.#lines.has(words.join());
   }
@@ -62,7 +61,7 @@ export class Waits {
       if (line.wait === undefined) this.#serve(name, line);
     });
   }
-  /** Ends all waits with `error`, but for those whose operation was done before. */
+  /** Ends all waits with `error`, except those whose operation was done before. */
   fail(error: unknown): void {
     for (const [name, line] of [...this.#lines]) {
       this.#recall(line);
@@ -71,7 +70,7 @@ export class Waits {
     }
   }
 
-  /** Does what can be done now, and leaves a thread to wait for the rest. */
+  /** Does what is possible now, and starts a thread to wait for the rest. */
   #serve(name: string, line: WaitQueue): void {
     while (line.waiters.length > 0) {
       let result = native.semtimedop(this.#id, patient(line.words, false), line.words.length / 3, 0);
@@ -103,7 +102,7 @@ export class Waits {
     else this.#settle(line, result);
     this.#serve(name, line);
   }
-  /** Interrupts the line's thread. If it had done its operation, the one in front has it. */
+  /** Interrupts the queue's thread. If it had done its operation, the first in the queue gets it. */
   #recall(line: WaitQueue): void {
     if (line.wait === undefined) return;
     const result = native.semOperateFinish(line.wait.leave(), true);
@@ -111,7 +110,7 @@ export class Waits {
     if (result !== EINTR) this.#settle(line, result);
   }
   #leave(name: string, line: WaitQueue, waiter: Waiter, error: unknown): void {
-    // Without a next one, nobody would be left to have what the thread gets.
+    // Without a next one, nobody would be left to get what the thread acquires.
     if (line.waiters.length === 1) this.#recall(line);
     const index = line.waiters.indexOf(waiter);
     if (index >= 0) {

@@ -1,8 +1,8 @@
 /**
- * Those of this thread who wait for one lock, served in the order they came: only the first of them waits in the kernel.
+ * The tasks of this thread that wait for one lock, served in order. Only the first one waits in the kernel.
  *
- * So a thread is one sleeper for the other processes, however many of its tasks wait, and a release that wakes all sleepers
- * wakes one for each thread. Whoever times out or is aborted steps out with nothing done, since an attempt is synchronous.
+ * So a thread is one sleeper for the other processes, however many of its tasks wait, and a release that wakes all sleepers wakes one per
+ * thread. A task that times out or is aborted leaves with nothing done, because an attempt is synchronous.
  */
 import { afterTurn, loopTurned, mayGoOn } from '../system/cooperative-budget.js';
 import type { Deadline } from '../system/deadline.js';
@@ -10,20 +10,20 @@ import type { KeepAlive } from '../system/keep-alive.js';
 import { type AwaitedWord, hasChanged, waitWordsSync, watchWords } from '../system/word-wait.js';
 import type { Looking } from './looking.js';
 
-/** What stands in the way. */
+/** What keeps an attempt from succeeding. */
 export interface Obstacle {
-  /** Try again when one of these changes; when there are none, after {@link WaitQueue.nudge} only. */
+  /** Try again when one of these words changes; if there are none, only after {@link WaitQueue.nudge}. */
   places: readonly AwaitedWord[];
   /** Milliseconds after which to try again anyway. */
   limit?: number;
 }
-/** Somebody's way to a lock. */
+/** How one task acquires a lock. */
 export interface Attempt<T> {
   /** One try; undefined: not yet. */
   try(): T | undefined;
-  /** After a try in vain. */
+  /** After a failed try. */
   obstacle(): Obstacle;
-  /** It wants to leave, with nothing done. If it cannot, because it was granted meanwhile: what it got. */
+  /** It leaves, with nothing done. If it was granted meanwhile, this returns what it got. */
   abandon(): T | undefined;
 }
 interface Entry {
@@ -34,7 +34,7 @@ interface Entry {
 }
 
 /**
- * The synchronous voice: tries until it has what it wants, and blocks the thread in between.
+ * The blocking mode: tries until it succeeds, and blocks the thread in between.
  *
  * @param deadlock the error, if only this thread itself could end the wait
  */
@@ -53,7 +53,7 @@ export function finishSync<T>(
       }
       const { places, limit } = attempt.obstacle();
       if (places.some(hasChanged)) {
-        if (deadline.expired) throw deadline.error(); // somebody keeps changing it
+        if (deadline.expired) throw deadline.error(); // another process keeps changing it
         continue;
       }
       const error = deadlock(places);
@@ -75,14 +75,14 @@ export class WaitQueue {
   readonly #entries: Entry[] = [];
   /** Set while {@link WaitQueue.#serve} runs or is about to. */
   #serving = false;
-  /** Ends the wait of the first one; undefined while it does not wait. */
+  /** Ends the wait of the first task; undefined while it does not wait. */
   #stop: (() => void) | undefined;
 
   constructor(keepAlive: KeepAlive) {
     this.#keepAlive = keepAlive;
   }
   /**
-   * Whether a newcomer may try at once: nobody waits, and not too many have got what they wanted without waiting. A lock that is
+   * Whether a newcomer may try at once: the queue is empty, and not too many calls have succeeded without waiting. Otherwise a lock that is
    * always free would keep the program in its microtasks, and no timer or socket would ever be served.
    */
   mayTry(): boolean {
@@ -120,7 +120,7 @@ export class WaitQueue {
     try {
       value = entry.attempt.abandon();
     } catch {
-      // The first error is the one to tell.
+      // The first error counts.
     }
     if (value === undefined) entry.reject(error);
     else entry.resolve(value);

@@ -209,7 +209,7 @@ test('Codec: a circular value is refused where it cannot be carried, with where 
   map.set('me', new Set([map]));
   assert.equal(path('msgpack', map), "value.get('me').values()[0]");
   const { refused } = carry('msgpack', circle) as { refused: NotEncodableError };
-  assert.match(refused.message, /it is value\.list again, so the value is circular/);
+  assert.match(refused.message, /it refers back to value\.list, so the value is circular/);
 });
 test('Codec: values as deep as may be arrive, deeper ones are refused by the sender', () => {
   const wraps: [Codec[], (inner: unknown) => unknown][] = [

@@ -168,7 +168,7 @@ test('MessagePack: arrays within arrays that each claim all that is left are ref
     bytes[at] = 0xdd;
     bytes.writeUInt32BE(bytes.length - at - 5, at + 1);
   }
-  assert.equal(await decodeInLittle(bytes), 'the bytes end in the middle of a value');
+  assert.equal(await decodeInLittle(bytes), 'the message ends in the middle of a value');
 });
 for (const [kind, one] of [
   ['objects', [0x81, 0xa4, 0x31, 0x30, 0x32, 0x33, 0xc0]],
