@@ -1,4 +1,4 @@
-/** What channels this user has, who takes part in them, and how much has passed through. */
+/** Lists this user's channels, their participants and their counters. */
 
 import { checkOptions } from '../system/arguments.js';
 import type { IpcError } from '../system/errors.js';
@@ -6,18 +6,18 @@ import type { ChannelKind } from './directory/control-file.js';
 import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from './directory/directory.js';
 import { findChannels, type ParticipantEntry, type Unreadable } from './directory/list.js';
 
-/** Somebody who takes part in a channel. */
+/** A participant of a channel. */
 export interface ChannelParticipant {
-  /** Its process. */
+  /** Its process id. */
   pid: number;
-  /** `listener` and `connection` (the process that has connected, as its listener counts), else `member`. */
+  /** `listener`, or `connection` (a connected process, as its listener counts it), otherwise `member`. */
   role: 'listener' | 'connection' | 'member';
-  /** Totals by name; what there is depends on the kind. */
+  /** Totals by name; the names depend on the kind of channel. */
   counters: Record<string, number>;
 }
-/** A channel that lives, or a queue, which lives until it is unlinked. */
+/** A live channel, or a queue, which exists until it is unlinked. */
 export interface ChannelInfo {
-  /** Its name, as `listen()` or `open()` takes it. */
+  /** Its name, as passed to `listen()` or `open()`. */
   name: string;
   /** `'unknown'` if it cannot be read: then `error` says why, and the rest is empty. */
   kind: ChannelKind | 'unknown';
@@ -25,12 +25,12 @@ export interface ChannelInfo {
   codec: string;
   /** Sizes in bytes and counts, by name. */
   geometry: Readonly<Record<string, number>>;
-  /** The processes that take part in it now; a process that opened it twice is there twice. */
+  /** The current participants; a process that opened the channel twice is listed twice. */
   participants: ChannelParticipant[];
-  /** Why it cannot be read: CorruptError for what is no channel or of another version of vecino; SystemError `EMFILE`, say. */
+  /** Why it cannot be read: CorruptError if it is not a channel of this version of vecino; SystemError for `EMFILE` and the like. */
   error?: IpcError;
 }
-/** The names of the counters of a seat, in their order. */
+/** The names of the counters of a seat, in order. */
 const counters: Record<ChannelKind, readonly string[]> = {
   connection: ['sent', 'sentBytes', 'received', 'receivedBytes'],
   service: ['sent', 'sentBytes', 'received', 'receivedBytes'],
@@ -39,12 +39,12 @@ const counters: Record<ChannelKind, readonly string[]> = {
 };
 
 /**
- * Lists the channels in this user's runtime folder, by name. What processes that died have left behind is removed on the way.
- * What stands there about a participant is his own word; that he lives is the kernel's.
+ * Lists the channels in this user's runtime folder, by name. It also removes what dead processes have left behind. The pid and counters of
+ * a participant are self-reported and not verified; that it is alive comes from the kernel.
  *
- * What has a channel's name and cannot be read is listed too, with an `error`.
+ * An entry that cannot be read is listed too, with an `error`.
  *
- * @throws SystemError if the runtime folder itself cannot be read, or may not be used: see `VECINO_RUNTIME_DIR`
+ * @throws SystemError if the runtime folder itself cannot be read or used: see `VECINO_RUNTIME_DIR`
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 import { IpcError } from '../system/errors.js';
 
-/** There is no room now; the forms that wait, and those that give null or false, do not throw it. */
+/** There is no room now. Thrown only by calls that neither wait nor return null or false. */
 export class FullError extends IpcError {
   constructor(message: string) {
     super('ERR_VECINO_FULL', message);

@@ -1,5 +1,5 @@
 /**
- * Shared-memory channels: as fast as memory between two processes, and safe against the death of anyone.
+ * Shared-memory channels: as fast as memory between two processes, and safe against the death of any process.
  *
  * @module vecino/channel
  */

@@ -1,10 +1,10 @@
-/** Ways of failing that only sockets have. */
+/** Errors that only sockets have. */
 import { errno, IpcError, SystemError } from '../system/errors.js';
 import type { SocketMessage } from './message.js';
 
 /**
- * A message came with more descriptors than this process may open (`EMFILE`), and the kernel closed those it could not hand
- * over. `received` is the message: its bytes, and the descriptors that did arrive.
+ * A message came with more descriptors than this process may open (`EMFILE`), and the kernel closed the ones it could not deliver.
+ * `received` is the message: its bytes, and the descriptors that did arrive.
  */
 export class DescriptorsLostError extends SystemError {
   /** The message, with the descriptors that did arrive. */
@@ -21,7 +21,7 @@ export class DescriptorsLostError extends SystemError {
   }
 }
 
-/** A host name that the resolver does not know. `code` is its word for it: `ENOTFOUND`, or `EAI_AGAIN` if it cannot be asked. */
+/** The resolver does not know a host name. `code` is its error: `ENOTFOUND`, or `EAI_AGAIN` if it could not be reached. */
 export class HostError extends IpcError {
   /** The resolver's number, negative. */
   readonly errno: number;

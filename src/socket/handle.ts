@@ -1,4 +1,4 @@
-/** A socket's descriptor and whether it is still open: what all parts of one socket share. It ends with its thread at the latest. */
+/** A socket's descriptor and whether it is still open, shared by all parts of one socket. It ends with its thread at the latest. */
 import { closed, type Remains, whenDropped } from '../system/dropped.js';
 import { ClosedError } from '../system/errors.js';
 import { close } from '../system/file.js';
@@ -12,12 +12,12 @@ import type { UnixName } from './unix-name.js';
 export class Handle implements Remains {
   /** -1 once closed. */
   fd: number;
-  /** What it is, for people. */
+  /** The kind of socket, for messages. */
   readonly kind: string;
   readonly instead = ', or call detach() to keep only the descriptor';
-  /** Whether what waits for it keeps the program running. */
+  /** Whether pending waits keep the program running. */
   readonly keepAlive: KeepAlive = new KeepAlive();
-  /** What ends with it. Nothing here leads to the socket itself, which could not be dropped then. */
+  /** The queues that end with it. Nothing here refers to the socket itself, or it could not be collected. */
   reading: WaitQueue | undefined;
   writing: WaitQueue | undefined;
   held: RightsHolder | undefined;
@@ -39,16 +39,16 @@ export class Handle implements Remains {
   get what(): string {
     return `${this.kind} (fd ${this.#opened})`;
   }
-  /** The descriptor; {@link ClosedError} if there is none any more. */
+  /** The descriptor; throws {@link ClosedError} if it is closed. */
   open(): number {
     if (this.fd < 0) throw new ClosedError(this.what);
     return this.fd;
   }
-  /** Made when something must wait for the first time. */
+  /** Created by the first call that must wait. */
   get readiness(): Readiness {
     return (this.#readiness ??= new Readiness(this.open(), this.what, this.keepAlive));
   }
-  /** Ends what waits. The descriptor stays open, and this thread's. */
+  /** Ends the waits. The descriptor stays open and belongs to this thread. */
   detach(): number {
     const fd = this.open();
     this.#end();
@@ -62,14 +62,14 @@ export class Handle implements Remains {
     this.held?.close();
     this.#readiness?.close();
   }
-  /** Idempotent. Removes the name while the socket is still there: nobody takes it over meanwhile. */
+  /** Idempotent. Removes the name while the socket is still open, so that no other process takes it over meanwhile. */
   close(): void {
     if (this.fd < 0) return;
     this.name?.remove();
     this.#end();
     close(this.#opened);
   }
-  /** As {@link close}, unless the number was closed behind our back and names something else by now. */
+  /** As {@link close}, unless other code closed the number and it names something else now. */
   abandon(): boolean {
     if (this.fd < 0) return false;
     const ours = owns(this.#opened, this.#serial);

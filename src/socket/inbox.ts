@@ -32,14 +32,14 @@ export class Inbox implements Task<SocketMessage | null> {
   readonly #handle: Handle;
   readonly #type: SocketType;
   #waitQueue: WaitQueue | undefined;
-  /** The socket, so that it is not dropped while something waits for it. */
+  /** The socket, so that it is not collected while a call waits for it. */
   readonly owner: object;
-  /** A seqpacket peer was reset, but what it sent before is still to be delivered. */
+  /** A seqpacket connection was reset, but earlier messages are still to be delivered. */
   #reset = false;
-  /** How many receives in a row to leave to the event loop without a try: twice as many after each try in vain. */
+  /** How many receives in a row go to the event loop without a try: doubled after each failed try. */
   #trust = 0;
   #maxTrust = 0;
-  /** This side said that it will read no more. */
+  /** This side has ended receiving. */
   ended = false;
 
   constructor(owner: object, handle: Handle, type: SocketType) {
@@ -87,8 +87,8 @@ export class Inbox implements Task<SocketMessage | null> {
     }
   }
   /**
-   * Whether a try is worth its system call. Where question and answer alternate there is never anything yet, and the event loop,
-   * which looks anyway, will tell.
+   * Whether a try is worth its system call. Where request and response alternate, nothing is there yet, and the event loop, which polls
+   * anyway, will say so.
    */
   #isLikely(): boolean {
     if (this.#trust > 0) {
@@ -99,7 +99,7 @@ export class Inbox implements Task<SocketMessage | null> {
     this.#trust = this.#maxTrust;
     return true;
   }
-  /** For the line. */
+  /** For the wait queue. */
   attempt(): SocketMessage | null | undefined {
     return this.#take(MSG_DONTWAIT);
   }
@@ -115,7 +115,7 @@ export class Inbox implements Task<SocketMessage | null> {
     for (;;) {
       const got = stream ? receiveChunk(fd, flags) : receiveWhole(fd, flags, this.#type === 'datagram');
       if (typeof got !== 'number') return this.#unwrap(got);
-      // A datagram socket that was told to read no more says EAGAIN, for ever.
+      // A datagram socket whose receiving was shut down answers EAGAIN for ever.
       if (got === EAGAIN) return this.ended ? null : undefined;
       if (got === 0) {
         if (!stream && !this.ended && (this.#type === 'datagram' || hadAncillary())) {
@@ -130,7 +130,7 @@ export class Inbox implements Task<SocketMessage | null> {
       this.#reset = true;
     }
   }
-  /** What is in the envelope goes into the message. */
+  /** Builds the message from the received bytes and descriptors. */
   #unwrap(bytes: Bytes): SocketMessage {
     if (isPlain() && this.#type !== 'datagram') return new SocketMessage(bytes);
     const fds = receivedDescriptors();

@@ -1,5 +1,5 @@
 /**
- * Unix and TCP sockets (three voices, descriptors, credentials, half-close, back-pressure), and readiness of many descriptors.
+ * Unix and TCP sockets (three blocking modes, descriptors, credentials, half-close, back-pressure), and readiness of many descriptors.
  *
  * @module vecino/socket
  */

@@ -1,10 +1,10 @@
-/** What a receive gives, and who closes the descriptors that came with it. */
+/** The result of a receive, and the owner of its descriptors. */
 import type { Bytes } from '../system/bytes.js';
 import { ClosedError } from '../system/errors.js';
 import { close } from '../system/file.js';
 import { MAX_DESCRIPTORS } from '../system/socket.js';
 
-/** Descriptors that arrived and that nobody has looked at yet. */
+/** Descriptors that arrived and were not read yet. */
 class Rights {
   #fds: number[];
   #state: 'held' | 'taken' | 'closed' = 'held';
@@ -34,7 +34,7 @@ class Rights {
     this.#fds = [];
   }
 }
-/** The descriptors that one socket has received and nobody has looked at: bounded, so that a peer cannot use up the process's. */
+/** The unread descriptors of one socket: a bounded number, so that a peer cannot exhaust the process's descriptors. */
 export class RightsHolder {
   readonly #held = new Set<Rights>();
   #count = 0;
@@ -57,15 +57,14 @@ export class RightsHolder {
 }
 
 /**
- * What arrived: on a stream the bytes that were there, on a seqpacket or datagram socket one whole message.
+ * A received message: on a stream the bytes that were there, on a seqpacket or datagram socket one whole message.
  *
- * Descriptors belong to the reader once `descriptors` was read: close them. Those of a message whose `descriptors` nobody read are
- * closed by `[Symbol.dispose]()` (`using message = …`), at the next turn of a `for await` loop over the socket, when the socket
- * closes, and, the oldest first, as soon as a socket holds more than 253 of them. Reading them after that throws
- * {@link ClosedError}.
+ * Once you read `descriptors`, they are yours to close. Unread descriptors are closed by `[Symbol.dispose]()` (`using message = …`), at the
+ * next turn of a `for await` loop over the socket, when the socket closes, and, the oldest first, as soon as a socket holds more than 253
+ * of them. Reading them after that throws {@link ClosedError}.
  */
 export class SocketMessage implements Disposable {
-  /** The reader's own; nothing is written to them later. */
+  /** Yours to keep; nothing is written to them later. */
   readonly bytes: Bytes;
   /** Close-on-exec; at most 253. */
   declare readonly descriptors: number[];
@@ -77,7 +76,7 @@ export class SocketMessage implements Disposable {
     this.bytes = bytes;
     if (!rights) this.descriptors = [];
   }
-  /** Closes the descriptors, unless `descriptors` was read: then they are the reader's. */
+  /** Closes the descriptors, unless you have read `descriptors`: then they are yours. */
   [Symbol.dispose](): void {}
 }
 class MessageWithRights extends SocketMessage {
@@ -91,7 +90,7 @@ class MessageWithRights extends SocketMessage {
     this.#rights.close();
   }
 }
-/** A message that came with more than bytes. */
+/** A message that has more than bytes. */
 export function messageWith(bytes: Bytes, rights: Rights | undefined, from: string | undefined): SocketMessage {
   const message = rights === undefined ? new SocketMessage(bytes) : new MessageWithRights(bytes, rights);
   return from === undefined ? message : Object.assign(message, { from });

@@ -14,9 +14,9 @@ import { BLOCKING } from './blocking-mode.js';
 import { withBytesSent } from './errors.js';
 import { Handle } from './handle.js';
 
-/** What goes with the bytes. */
+/** What to send along with the bytes. */
 export interface Attachments {
-  /** At most 253 descriptors; the receiver gets copies. They stay the sender's, and may be closed when the send is over. */
+  /** At most 253 descriptors; the receiver gets copies. They stay yours; you may close them when the send is complete. */
   descriptors?: readonly number[] | undefined;
   /** Datagrams only: the receiver's path or `@name`. Without it, the socket that this one is connected to. */
   to?: string | undefined;
@@ -27,7 +27,7 @@ const { send, sendmsg, sendWhole } = native;
 const MSG_DONTWAIT = constants['MSG_DONTWAIT']!;
 const SHUT_WR = constants['SHUT_WR']!;
 const POLLOUT = constants['POLLOUT']!;
-/** At most so many bytes of a stream in one go: a receiver that keeps up must not keep the sender from its event loop. */
+/** The most bytes of a stream in one go: a fast receiver must not keep the sender from its event loop. */
 const MAX_BYTES_AT_A_TIME = 1024 * 1024;
 const NONE = new Int32Array(0);
 const nothing = () => {};
@@ -43,14 +43,14 @@ const HINTS: Record<string, string> = {
   ENOBUFS: 'The kernel has no memory for a message of this size; send smaller ones',
 };
 
-/** One send: what of it is still to do. */
+/** One send, and what is left of it. */
 class Job implements Task<true> {
   readonly bytes: Uint8Array;
   readonly length: number;
   readonly to: Uint8Array | undefined;
   rights: Int32Array | undefined;
   sent = 0;
-  /** For a full receiver of datagrams that this socket is not connected to: a socket that is, and that can be waited on. */
+  /** For a full receiver of datagrams that this socket is not connected to: another socket, which is connected and can be waited on. */
   elsewhere: Handle | undefined;
   readonly #outbox: Outbox;
   #queued = 0;
@@ -86,13 +86,13 @@ class Job implements Task<true> {
 }
 
 export class Outbox {
-  /** Bytes of sends that wait. */
+  /** Bytes of pending sends. */
   queued = 0;
   readonly #handle: Handle;
   readonly #type: SocketType;
   readonly #domain: 'unix' | 'inet';
   #waitQueue: WaitQueue | undefined;
-  /** The socket, so that it is not dropped while something waits for it. */
+  /** The socket, so that it is not collected while a call waits for it. */
   readonly owner: object;
 
   constructor(owner: object, handle: Handle, type: SocketType, domain: 'unix' | 'inet') {
@@ -159,7 +159,7 @@ export class Outbox {
       job.elsewhere?.close();
     }
   }
-  /** Resolves when it is worth to try again. */
+  /** Resolves when another try is worthwhile. */
   writable(options?: WaitOptions): Promise<void> {
     try {
       const deadline = new Deadline(`wait until ${this.#handle.what} takes more`, options);
@@ -172,7 +172,7 @@ export class Outbox {
       return Promise.reject(error);
     }
   }
-  /** Ends this direction once everything has gone. */
+  /** Ends this direction after all pending sends. */
   end(options?: WaitOptions): Promise<void> {
     try {
       const deadline = new Deadline(`end ${this.#handle.what}`, options);
@@ -192,7 +192,7 @@ export class Outbox {
     }
   }
 
-  /** For a job: everything of it has gone, or the kernel takes no more now. With `!all`, a part of a stream's bytes will do. */
+  /** For a job: everything was sent, or the kernel takes no more now. With `!all`, a part of a stream's bytes is enough. */
   attempt(job: Job, flags: number, all = true): true | undefined {
     const stream = this.#type === 'stream';
     const fd = this.#handle.open();
@@ -208,7 +208,7 @@ export class Outbox {
       if (result >= 0) {
         job.progress(result);
         if (!stream || job.sent === job.length) return true;
-        job.rights = undefined; // they went with the first of the bytes
+        job.rights = undefined; // they were sent with the first bytes
         if (!all || job.sent >= stop) return undefined;
       } else if (result === EAGAIN) {
         if (all && job.to !== undefined) this.#watchReceiver(job, fd);
@@ -219,7 +219,7 @@ export class Outbox {
     }
   }
 
-  /** The hot path: nothing but bytes, one call. How many have gone; 0 if the long way must be taken. */
+  /** The hot path: only bytes, one call. Returns how many were sent; 0 if the slow path is needed. */
   #sendAtOnce(bytes: Uint8Array, flags: number): number {
     if (!(bytes instanceof Uint8Array) || bytes.length === 0 || this.#handle.fd < 0) return 0;
     const result = sendWhole(this.#handle.fd, bytes, flags);
@@ -285,7 +285,7 @@ export class Outbox {
         throw error instanceof SystemError ? this.#error(error.errno, job.length) : error;
       }
     } else if (pollNow(job.elsewhere.open(), POLLOUT) !== 0 && pollNow(own, POLLOUT) === 0) {
-      job.elsewhere.close(); // the receiver has room: it is this socket's own buffer that is full
+      job.elsewhere.close(); // the receiver has room: this socket's own buffer is full
       job.elsewhere = undefined;
     }
   }

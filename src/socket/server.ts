@@ -12,14 +12,14 @@ import type { Socket } from './socket.js';
 
 const CLOEXEC = constants['SOCK_CLOEXEC']!;
 const POLLIN = constants['POLLIN']!;
-/** Connections that were gone before they were accepted, and what accept(2) says is to be treated like that. */
+/** Errors of connections that ended before they were accepted, and those that accept(2) says to treat likewise. */
 const GONE = new Set(
   ['EINTR', 'ECONNABORTED', 'EPROTO', 'EPERM', 'ENETDOWN', 'ENETUNREACH', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENONET'].map(
     (name) => -errno[name]!,
   ),
 );
 
-/** Takes connections: of {@link unix} or {@link tcp}. */
+/** A listening socket, of {@link unix} or {@link tcp}. */
 export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disposable, AsyncDisposable, Task<S> {
   /** @internal */
   protected readonly handle: Handle;
@@ -34,7 +34,7 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
   /** @internal */
   protected abstract adopt(fd: number): S;
 
-  /** The descriptor; non-blocking, close-on-exec. It stays the server's. */
+  /** The file descriptor; non-blocking, close-on-exec. It belongs to the server. */
   get fd(): number {
     return this.handle.open();
   }
@@ -43,8 +43,12 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
     return this.handle.fd < 0;
   }
   /**
-   * The next connection. Those that ended before they were accepted are skipped. `EMFILE`, `ENFILE`: there is no descriptor left
-   * for it; it goes on waiting, so close something before the next try. accept4(2).
+   * Waits for the next connection, without blocking the event loop. Connections that ended before they were accepted are skipped.
+   * accept4(2).
+   *
+   * @throws SystemError `EMFILE`, `ENFILE`: there is no descriptor left. The connection stays in the backlog, so close something before you
+   * try again
+   * @throws ClosedError if the server is or gets closed
    */
   accept(options?: WaitOptions): Promise<S> {
     try {
@@ -68,12 +72,12 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
       return Promise.reject(error);
     }
   }
-  /** The next connection if there is one now; `undefined` otherwise. */
+  /** Returns the next connection if there is one now; `undefined` otherwise. */
   tryAccept(): S | undefined {
     if (this.#waitQueue !== undefined && !this.#waitQueue.idle) return undefined;
     return this.attempt();
   }
-  /** As {@link accept}, blocking the thread. */
+  /** As {@link accept}, but blocks the thread. */
   acceptSync(options?: SyncWaitOptions): S {
     const deadline = new Deadline(`accept on ${this.handle.what}`, options);
     this.#waitQueue?.finishSync(deadline);
@@ -83,7 +87,7 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
       pollOne(this.handle.fd, POLLIN, deadline);
     }
   }
-  /** Connections, until the server closes. Leaving the loop leaves the server open. */
+  /** The connections, until the server closes. Leaving the loop leaves the server open. */
   async *[Symbol.asyncIterator](): AsyncGenerator<S, void, undefined> {
     for (;;) {
       let socket: S;
@@ -96,17 +100,17 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
       yield socket;
     }
   }
-  /** An accept that waits keeps the program running: so it is unless {@link unref} was called. */
+  /** A pending accept keeps the program running. This is the default. */
   ref(): this {
     this.handle.keepAlive.ref();
     return this;
   }
-  /** An accept that waits, now or later, does not keep the program running. Sockets that were accepted have their own. */
+  /** A pending accept, now or later, does not keep the program running. Accepted sockets have their own setting. */
   unref(): this {
     this.handle.keepAlive.unref();
     return this;
   }
-  /** Takes no more connections; those that were not accepted are reset. Waits end with {@link ClosedError}. */
+  /** Stops listening; connections that were not accepted are reset. Pending waits end with {@link ClosedError}. */
   close(): void {
     this.handle.close();
   }
@@ -117,7 +121,7 @@ export abstract class Server<S extends Socket> implements AsyncIterable<S>, Disp
     this.close();
   }
 
-  /** @internal for the line */
+  /** @internal for the wait queue */
   attempt(): S | undefined {
     const listener = this.handle.open();
     for (;;) {

@@ -1,4 +1,4 @@
-/** What Unix and TCP sockets have in common: three voices for send and receive, half-close, streams. */
+/** What Unix and TCP sockets have in common: three blocking modes for send and receive, half-close, streams. */
 import type { Duplex } from 'node:stream';
 import { checkInteger } from '../system/arguments.js';
 import type { SyncWaitOptions, WaitOptions } from '../system/deadline.js';
@@ -14,9 +14,9 @@ import type { SocketMessage } from './message.js';
 import { type Attachments, Outbox } from './outbox.js';
 import { duplex } from './stream.js';
 
-/** For the sends that wait. */
+/** Options of asynchronous sends. */
 export type SendOptions = Attachments & WaitOptions;
-/** For the sends that block the thread. */
+/** Options of sends that block the thread. */
 export type SyncSendOptions = Attachments & SyncWaitOptions;
 
 const SOL_SOCKET = constants['SOL_SOCKET']!;
@@ -24,11 +24,11 @@ const SOL_SOCKET = constants['SOL_SOCKET']!;
 /**
  * A connected socket (or a datagram socket), of {@link unix} or {@link tcp}.
  *
- * Sends are done in the order of their calls, and never mixed; so are receives. Nothing here uses a thread. One that is dropped
+ * Sends are done in the order of their calls, and never mixed; the same holds for receives. It uses no thread. A socket that you drop
  * without close() is closed with a warning.
  */
 export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable, AsyncDisposable {
-  /** `stream`: bytes in order, without borders. `seqpacket`, `datagram`: whole messages. */
+  /** `stream`: bytes in order, without message boundaries. `seqpacket`, `datagram`: whole messages. */
   readonly type: SocketType;
   /** @internal */
   protected readonly handle: Handle;
@@ -43,12 +43,15 @@ export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable
     Object.defineProperty(this, 'handle', { writable: false, configurable: false, enumerable: false });
     this.#inbox = new Inbox(this, this.handle, type);
     this.#outbox = new Outbox(this, this.handle, type, domain);
-    // A time stamp comes with every message, and so tells an empty one from the end of the connection.
+    // Every message comes with a time stamp, which distinguishes an empty message from the end of the connection.
     if (type === 'seqpacket') setsockopt(fd, SOL_SOCKET, constants['SO_TIMESTAMP']!, 1);
     this.handle.belongTo(this);
   }
 
-  /** The descriptor, for calls that are not here; close-on-exec. It stays the socket's. {@link ClosedError} after `close()`. */
+  /**
+   * The file descriptor, for calls that vecino does not have; close-on-exec. It belongs to the socket. Throws {@link ClosedError} after
+   * `close()`.
+   */
   get fd(): number {
     return this.handle.open();
   }
@@ -58,25 +61,26 @@ export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable
   }
 
   /**
-   * Sends all of `bytes`: on a stream in as many pieces as the kernel likes, otherwise as one message, whole or not at all
-   * (`MessageTooLargeError` if it can never fit). Waits, without blocking, as long as the receiver is behind. Do not change
-   * `bytes` before it resolves.
+   * Sends all of `bytes`: on a stream in as many pieces as the kernel needs, otherwise as one message, whole or not at all. Waits, without
+   * blocking the event loop, while the receiver is behind. Do not change `bytes` before it resolves. send(2), sendmsg(2).
    *
-   * A time-out or abort before the first byte has gone leaves nothing half done. If some of a stream's bytes have gone, the
-   * error's `bytesSent` tells how many (an abort is then an `AbortError` whose `cause` is the signal's reason), and the only
-   * sensible thing to do is to close. `EPIPE`, `ECONNRESET`: the peer is gone. send(2), sendmsg(2).
+   * A time-out or abort before the first byte was sent leaves nothing half done. If some bytes of a stream were sent, `bytesSent` of the
+   * error says how many (an abort is then an `AbortError` whose `cause` is the signal's reason); close the socket then.
+   *
+   * @throws SystemError `EPIPE`, `ECONNRESET`: the peer has closed or died
+   * @throws MessageTooLargeError if the message can never fit
    */
   send(bytes: Uint8Array, options?: SendOptions): Promise<void> {
     return this.#outbox.send(bytes, options);
   }
   /**
-   * Sends what can go at once. On a stream: the number of bytes taken, from 0 (full) to all; descriptors go with the first of them.
-   * Otherwise: whether the message went. Sends that wait come first, so this is 0 or `false` while there are any.
+   * Sends what can be sent at once. On a stream it returns the number of bytes sent, from 0 (full) to all; descriptors go with the first
+   * byte. Otherwise it returns whether the message was sent. Earlier sends go first, so this is 0 or `false` while one waits.
    */
   trySend(bytes: Uint8Array, options?: Attachments): number | boolean {
     return this.#outbox.trySend(bytes, options);
   }
-  /** As {@link send}, blocking the thread; sends that wait go first. */
+  /** As {@link send}, but blocks the thread; pending sends go first. */
   sendSync(bytes: Uint8Array, options?: SyncSendOptions): void {
     this.#outbox.sendSync(bytes, options);
   }
@@ -84,33 +88,35 @@ export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable
   get bufferedAmount(): number {
     return this.#outbox.queued;
   }
-  /** Resolves when {@link trySend} may succeed again (or fail: the peer is gone), after the sends that wait. */
+  /** Resolves when {@link trySend} may succeed again (or fails, because the peer is gone), after the pending sends. */
   writable(options?: WaitOptions): Promise<void> {
     return this.#outbox.writable(options);
   }
 
   /**
-   * What comes next: on a stream the bytes that are there (at most 64 KiB), otherwise one message, never cut. `null` at the end:
-   * the peer has ended its direction, or is gone; a datagram socket never learns that, and has none. An empty message is no end.
+   * Receives the next bytes of a stream (those that are there, at most 64 KiB), otherwise one message, never truncated. Returns `null` at
+   * the end: the peer has ended its direction, closed or died. A datagram socket never learns that, and has no end. An empty message is not
+   * the end. recvmsg(2).
    *
-   * The descriptors that came are the reader's once `descriptors` of the message was read; see {@link SocketMessage}.
-   * A time-out or abort takes nothing. `ECONNRESET`: the peer closed or died without reading all it was sent (what it had sent
-   * before is delivered first). {@link DescriptorsLostError}: it came with more descriptors than this process may open. recvmsg(2).
+   * Once you read `descriptors` of the message, they are yours to close; see {@link SocketMessage}. A time-out or abort loses nothing.
+   *
+   * @throws SystemError `ECONNRESET`: the peer closed or died before it had read everything (what it had sent before is delivered first)
+   * @throws DescriptorsLostError if the message has more descriptors than this process may open
    */
   receive(options?: WaitOptions): Promise<SocketMessage | null> {
     return this.#inbox.receive(options);
   }
-  /** What is there now; `undefined`: nothing yet; `null`: the end. Receives that wait come first. */
+  /** Receives what is there now; `undefined`: nothing yet; `null`: the end. Pending receives go first. */
   tryReceive(): SocketMessage | null | undefined {
     return this.#inbox.tryReceive();
   }
-  /** As {@link receive}, blocking the thread; receives that wait are served first. */
+  /** As {@link receive}, but blocks the thread; pending receives are served first. */
   receiveSync(options?: SyncWaitOptions): SocketMessage | null {
     return this.#inbox.receiveSync(options);
   }
   /**
-   * Messages until the end, or until this side closes. Descriptors of a message that the loop did not look at are closed when it
-   * asks for the next. Leaving the loop leaves the socket open.
+   * The messages until the end, or until this side closes. Unread descriptors of a message are closed when the loop asks for the next one.
+   * Leaving the loop leaves the socket open.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<SocketMessage, void, undefined> {
     for (;;) {
@@ -130,11 +136,11 @@ export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable
     }
   }
 
-  /** Half-close: the peer reads what was sent, then its end; this side goes on receiving. After the sends that wait. */
+  /** Half-close, after the pending sends: the peer reads everything that was sent, then the end. This side can still receive. */
   end(options?: WaitOptions): Promise<void> {
     return this.#outbox.end(options);
   }
-  /** shutdown(2) at once: no more sending (`'write'`, the default), no more receiving (`'read'`), or neither. Sends that wait fail. */
+  /** shutdown(2) at once: no more sending (`'write'`, the default), no more receiving (`'read'`), or both. Pending sends fail. */
   shutdown(how: 'read' | 'write' | 'both' = 'write'): void {
     const directions = { read: 'SHUT_RD', write: 'SHUT_WR', both: 'SHUT_RDWR' };
     if (typeof how !== 'string' || !Object.hasOwn(directions, how)) {
@@ -143,34 +149,37 @@ export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable
     shutdown(this.fd, constants[directions[how]]!);
     if (how !== 'write') this.#inbox.ended = true;
   }
-  /** SO_SNDBUF in bytes: how much may be on its way, and the longest message. Set, the kernel doubles it, up to its limit. */
+  /** SO_SNDBUF in bytes: the limit of unreceived bytes and of one message. If you set it, the kernel doubles the value, up to its limit. */
   get sendBufferSize(): number {
     return getsockopt(this.fd, SOL_SOCKET, constants['SO_SNDBUF']!);
   }
-  /** Asks the kernel for so many bytes, 0 to 2^30 - 1. */
+  /** Requests so many bytes from the kernel, 0 to 2^30 - 1. */
   set sendBufferSize(bytes: number) {
     setsockopt(this.fd, SOL_SOCKET, constants['SO_SNDBUF']!, checkInteger('sendBufferSize', bytes, 0, 0x3fffffff));
   }
 
   /**
-   * A Node stream over this socket, with half-open support: its end is {@link end}, its destruction {@link close}. Bytes only:
-   * descriptors that come are closed. Over messages it is in object mode, one chunk a message. Do not receive otherwise.
+   * A Node stream over this socket, with half-open support: ending it calls {@link end}, destroying it {@link close}. Bytes only: received
+   * descriptors are closed. On a message socket it is in object mode, one chunk per message. Do not receive in other ways as well.
    */
   toStream(): Duplex {
     return duplex(this);
   }
 
-  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  /** Pending waits keep the program running. This is the default. */
   ref(): this {
     this.handle.keepAlive.ref();
     return this;
   }
-  /** What waits here, now or later, does not keep the program running. */
+  /** Pending waits, now and later, do not keep the program running. */
   unref(): this {
     this.handle.keepAlive.unref();
     return this;
   }
-  /** Gives up the descriptor without closing it, and tells its number: it outlives this thread, too. What waits ends with {@link ClosedError}. */
+  /**
+   * Gives up the descriptor without closing it, and returns its number; it outlives this thread, too. Pending waits end with
+   * {@link ClosedError}.
+   */
   detach(): number {
     const fd = this.handle.detach();
     disown(fd);
@@ -180,7 +189,10 @@ export abstract class Socket implements AsyncIterable<SocketMessage>, Disposable
   handOver(): number {
     return this.handle.detach();
   }
-  /** Ends what waits with {@link ClosedError}. What the kernel has taken still arrives; sends that wait are lost: {@link end} first. */
+  /**
+   * Closes the socket; pending waits end with {@link ClosedError}. Bytes that the kernel has taken still arrive; pending sends are lost:
+   * call {@link end} first.
+   */
   close(): void {
     this.handle.close();
   }

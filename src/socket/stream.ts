@@ -2,7 +2,7 @@
 import { Duplex } from 'node:stream';
 import type { SocketMessage } from './message.js';
 
-/** A {@link Socket}, as far as a stream needs it. */
+/** What a stream needs of a {@link Socket}. */
 interface StreamedSocket {
   readonly type: string;
   send(bytes: Uint8Array): Promise<void>;
@@ -11,8 +11,8 @@ interface StreamedSocket {
   close(): void;
 }
 
-// What a stream is told, it is told in a tick of its own: a listener that throws is an uncaught exception, as with any stream, and not
-// the rejection of a promise of ours.
+// Each notification of a stream runs in a tick of its own: a listener that throws causes an uncaught exception, as with any stream, and not
+// the rejection of an internal promise.
 
 /** @see Socket.toStream */
 export function duplex(socket: StreamedSocket): Duplex {

@@ -1,4 +1,4 @@
-/** TCP sockets, tcp(7), with the face of Unix stream sockets. */
+/** TCP sockets, tcp(7), with the interface of Unix stream sockets. */
 
 import { lookup } from 'node:dns';
 import { isIP } from 'node:net';
@@ -18,31 +18,31 @@ import { Handle } from './handle.js';
 import { Server } from './server.js';
 import { Socket } from './socket.js';
 
-/** Where and how a TCP server listens. */
+/** Options of a TCP server. */
 export interface TcpListenOptions {
-  /** A numeric address; `127.0.0.1` unless told otherwise: this machine only. `0.0.0.0` or `::` are every network. */
+  /** A numeric address. Default: `127.0.0.1`, this machine only. `0.0.0.0` or `::` mean all networks. */
   host?: string;
-  /** 0, the default, lets the kernel choose: see `address.port`. */
+  /** The port. Default: 0, the kernel chooses one; see `address.port`. */
   port?: number;
-  /** How many connections may wait to be accepted; 511. */
+  /** How many connections may wait to be accepted. Default: 511. */
   backlog?: number;
-  /** `::` takes IPv4 as well, unless this is true. */
+  /** `::` accepts IPv4 as well, unless this is true. */
   ipv6Only?: boolean;
-  /** As of {@link TcpConnectOptions}, for the accepted sockets. */
+  /** As in {@link TcpConnectOptions}, for the accepted sockets. */
   noDelay?: boolean;
 }
-/** Where a TCP socket connects to, and how. */
+/** Where to connect to, and how. */
 export interface TcpConnectOptions extends WaitOptions {
-  /** A name or an address; `127.0.0.1` unless told otherwise. */
+  /** A name or an address. Default: `127.0.0.1`. */
   host?: string;
   /** 1 to 65535. */
   port: number;
-  /** TCP_NODELAY: small messages go at once instead of waiting for the receipt of earlier ones. True unless told otherwise. */
+  /** TCP_NODELAY: send small messages at once, instead of waiting until earlier ones are acknowledged. Default: true. */
   noDelay?: boolean;
-  /** SO_KEEPALIVE: the kernel asks a silent peer now and then whether it is there. */
+  /** SO_KEEPALIVE: the kernel probes a silent peer from time to time. */
   keepAlive?: boolean;
 }
-/** As {@link TcpConnectOptions}; a call that blocks the thread cannot be aborted. */
+/** As {@link TcpConnectOptions}, without `signal`: a call that blocks the thread cannot be aborted. */
 export type TcpConnectSyncOptions = Omit<TcpConnectOptions, 'signal'>;
 
 const LISTEN_OPTIONS: OptionNames<TcpListenOptions> = {
@@ -65,7 +65,7 @@ const SOL_SOCKET = constants['SOL_SOCKET']!;
 const NODELAY = constants['TCP_NODELAY']!;
 const NONBLOCK = constants['SOCK_NONBLOCK']!;
 
-/** A TCP connection. Made by {@link tcp}. */
+/** A TCP connection, created by {@link tcp}. */
 export class TcpSocket extends Socket {
   #local: InetAddress | undefined;
   #remote: InetAddress | undefined;
@@ -73,19 +73,19 @@ export class TcpSocket extends Socket {
   constructor(fd: number) {
     super(fd, 'stream', 'inet', 'TCP socket');
   }
-  /** Where this side is. */
+  /** The address of this side. */
   get localAddress(): InetAddress {
     return (this.#local ??= inetName(getsockname(this.fd)));
   }
-  /** `ENOTCONN` if it was first asked for when the connection was over. */
+  /** The address of the peer. Throws `ENOTCONN` if you first ask for it when the connection is over. */
   get remoteAddress(): InetAddress {
     return (this.#remote ??= inetName(getpeername(this.fd)));
   }
 }
 
-/** A TCP socket that listens. */
+/** A listening TCP socket. */
 export class TcpServer extends Server<TcpSocket> {
-  /** Where it listens, with the port that the kernel chose. */
+  /** The address that it listens on, with the port that the kernel chose. */
   readonly address: InetAddress;
   /** @internal */
   constructor(fd: number) {
@@ -138,7 +138,7 @@ function listenTcp(options: TcpListenOptions = {}): TcpServer {
   const address = inetAddress(host, port);
   const fd = socket(family(host), 'stream', NONBLOCK);
   try {
-    // A port may be used again while connections of a former server are dying (TIME_WAIT), not while one listens.
+    // A port may be used again while connections of an earlier server are in TIME_WAIT, not while another socket listens.
     setsockopt(fd, SOL_SOCKET, constants['SO_REUSEADDR']!, 1);
     if (family(host) === 'ipv6')
       setsockopt(fd, constants['IPPROTO_IPV6']!, constants['IPV6_V6ONLY']!, ipv6Only ? 1 : 0);
@@ -183,7 +183,7 @@ function plan(options: TcpConnectOptions | TcpConnectSyncOptions, check: (host: 
   checkFlag('options.keepAlive', keepAlive);
   return { host, port, noDelay, keepAlive };
 }
-/** Begins; tells whether the connection is still on its way. */
+/** Starts to connect; returns whether the connection is still pending. */
 function begin(host: string, { port, noDelay, keepAlive }: Plan): { fd: number; pending: boolean } {
   const address = inetAddress(host, port);
   const fd = socket(family(host), 'stream', NONBLOCK);
@@ -255,7 +255,7 @@ function connectTcpSync(options: TcpConnectSyncOptions): TcpSocket {
       pollOne(fd, constants['POLLOUT']!, deadline);
       finish(fd, wanted.host, wanted.port);
     }
-    fcntl(fd, constants['F_SETFL']!, 0); // the Sync voice can then block in the call itself
+    fcntl(fd, constants['F_SETFL']!, 0); // synchronous calls can then block in the call itself
     return new TcpSocket(fd);
   } catch (error) {
     close(fd);
@@ -266,7 +266,7 @@ function connectTcpSync(options: TcpConnectSyncOptions): TcpSocket {
 /** The addresses of a host, in the resolver's order. */
 function resolve(host: string, deadline: Deadline): Promise<string[]> {
   if (isIP(host) !== 0) return Promise.resolve([host]);
-  // RFC 6761: these names exist nowhere, and nobody is to be asked.
+  // RFC 6761: these names do not exist, and no resolver must be asked for them.
   if (/(^|\.)invalid\.?$/i.test(host)) {
     return Promise.reject(new HostError(host, Object.assign(new Error(host), { code: 'ENOTFOUND', errno: -3008 })));
   }
@@ -305,7 +305,7 @@ function adoptTcp(fd: number): TcpSocket {
 }
 
 /**
- * TCP over IPv4 and IPv6. No encryption, no authentication: on a network, everybody in between can read and change it.
+ * TCP over IPv4 and IPv6. No encryption, no authentication: every machine on the path can read and change the data.
  *
  * @example
  * ```ts
@@ -322,23 +322,23 @@ function adoptTcp(fd: number): TcpSocket {
  */
 export const tcp = {
   /**
-   * Listens, on this machine's loopback only unless `host` says otherwise. `EADDRINUSE`: the port is taken.
+   * Listens, on the loopback interface only unless `host` says otherwise. Throws `EADDRINUSE` if the port is taken.
    * @function
    */
   listen: listenTcp,
   /**
-   * Connects, to each address of a name in turn until one answers. An unknown name is a {@link HostError} (`ENOTFOUND`). Names are
+   * Connects, to each address of a name in turn until one answers. Throws a {@link HostError} (`ENOTFOUND`) for an unknown name. Names are
    * looked up as node:dns does, on a thread of libuv's pool: the only place in vecino that uses one.
    * @function
    */
   connect: connectTcp,
   /**
-   * As `connect`, blocking the thread; numeric addresses only, since a lookup cannot be limited in time.
+   * As `connect`, but blocks the thread; numeric addresses only, because a lookup cannot be limited in time.
    * @function
    */
   connectSync: connectTcpSync,
   /**
-   * A socket of a descriptor that was received or inherited; the descriptor is the socket's from then on.
+   * A socket for a descriptor that was received or inherited; the socket owns the descriptor from then on.
    * @function
    */
   fromFd: adoptTcp,

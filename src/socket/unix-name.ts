@@ -1,9 +1,9 @@
 /**
- * The file of a Unix socket: made with exact permissions, taken over from a process that is gone, removed if it is still ours.
+ * The file of a Unix socket: created with exact permissions, taken over from a dead process, removed if it is still ours.
  *
- * Whether a socket file is stale, the kernel tells: a connect(2) with a datagram socket finds the socket behind the file by its
- * inode, and fails with `ECONNREFUSED` if there is none, with `EPROTOTYPE` if there is one of another type, listening already or
- * not. It disturbs nobody.
+ * The kernel says whether a socket file is stale: a connect(2) with a datagram socket finds the socket behind the file by its inode. It
+ * fails with `ECONNREFUSED` if there is none, and with `EPROTOTYPE` if there is one of another type, listening already or not. The owner
+ * does not notice it.
  */
 
 import { basename, dirname, join, resolve } from 'node:path';
@@ -18,7 +18,7 @@ import { pause } from '../system/pause.js';
 import { socket } from '../system/socket.js';
 import { isAbstract, unixAddress } from '../system/socket-address.js';
 
-/** How long somebody else may take over sockets in the same folder before this gives up. Microseconds are normal. */
+/** How long another process may take over sockets in the same folder before this gives up. Usually that takes microseconds. */
 const GIVE_UP_MS = 2000;
 
 /** A name that this process has bound. */
@@ -31,14 +31,14 @@ export class UnixName {
     this.#path = resolve(name); // the working directory may change
     this.#file = file;
   }
-  /** Removes the file, before the socket closes, unless somebody has put another in its place. */
+  /** Removes the file, before the socket closes, unless another process has replaced it. */
   remove(): void {
     if (this.#file === undefined) return;
     try {
       const { dev, ino } = lstat(this.#path);
       if (dev === this.#file.dev && ino === this.#file.ino) unlink(this.#path);
     } catch {
-      // Gone, or no longer within reach: nothing of ours to remove.
+      // Removed already, or not reachable any more: nothing to do.
     }
   }
 }
@@ -55,7 +55,7 @@ export function bindName(fd: number, name: string, mode: number, address: Uint8A
     }
     return new UnixName(name);
   }
-  // The file gets the descriptor's mode less the umask, so at no time more than asked for.
+  // The file gets the descriptor's mode without the bits of the umask, so it never has more permissions than requested.
   fchmod(fd, mode);
   const result = native.bind(fd, address);
   if (result === EADDRINUSE) takeOver(fd, name, address);
@@ -65,16 +65,16 @@ export function bindName(fd: number, name: string, mode: number, address: Uint8A
   return new UnixName(name, file);
 }
 
-/** The name is taken. If its owner is gone, it is ours: decided by one process of a folder at a time. */
+/** The name is taken. If its owner is dead, we take it over; one process of a folder at a time decides that. */
 function takeOver(fd: number, name: string, address: Uint8Array): void {
   refuseUnlessStale(name);
   const folder = lockFolder(name);
   try {
-    // Again, now that nobody else is at it.
+    // Try again, now that we hold the lock.
     let result = native.bind(fd, address);
     if (result === EADDRINUSE) {
       refuseUnlessStale(name);
-      // Moved aside and looked at once more: programs that know nothing of the lock may have put theirs there just now.
+      // Move the file aside and check once more: a program that ignores the lock may have put its own socket there just now.
       const aside = join(dirname(name), `.${basename(name).slice(0, 40)}.${process.pid}.${threadId}`);
       try {
         rename(name, aside);
@@ -124,7 +124,7 @@ function refuseUnlessStale(name: string): void {
 function inUse(name: string): SystemError {
   return new SystemError(EADDRINUSE, 'bind', { path: name, hint: 'A running process has a socket there' });
 }
-/** How a connection to the file goes: `ECONNREFUSED` if nobody has the socket open. */
+/** The result of a connection to the file: `ECONNREFUSED` if no process has the socket open. */
 function probe(path: string): string {
   const fd = socket('unix', 'datagram', constants['SOCK_NONBLOCK']!);
   let file = -1;

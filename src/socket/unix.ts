@@ -16,23 +16,23 @@ import { Server } from './server.js';
 import { Socket } from './socket.js';
 import { bindName, type UnixName } from './unix-name.js';
 
-/** How a Unix socket listens. */
+/** Options of a Unix server. */
 export interface UnixListenOptions {
-  /** `stream` unless told otherwise. */
+  /** Default: `stream`. */
   type?: SocketType;
-  /** Who may connect: the exact permissions of the socket file, whatever the umask; 0600. An abstract name has none. */
+  /** Who may connect: the exact permissions of the socket file, whatever the umask. Default: 0600. An abstract name has no permissions. */
   mode?: number;
-  /** How many connections may wait to be accepted; 511. The kernel's limit is /proc/sys/net/core/somaxconn. */
+  /** How many connections may wait to be accepted. Default: 511. The kernel's limit is /proc/sys/net/core/somaxconn. */
   backlog?: number;
 }
-/** How a Unix socket connects. */
+/** Options for connecting to a Unix socket. */
 export interface UnixConnectOptions extends WaitOptions {
-  /** The listener's type; `stream` unless told otherwise. */
+  /** The type of the listening socket. Default: `stream`. */
   type?: SocketType;
-  /** This side's own name (a path or `@name`; `'@'` lets the kernel choose), which datagram receivers need to answer. */
+  /** This side's own name (a path or `@name`; `'@'` lets the kernel choose). Receivers of datagrams need it to answer. */
   bind?: string;
 }
-/** As {@link UnixConnectOptions}; a call that blocks the thread cannot be aborted. */
+/** As {@link UnixConnectOptions}, without `signal`: a call that blocks the thread cannot be aborted. */
 export type UnixConnectSyncOptions = Omit<UnixConnectOptions, 'signal'>;
 const LISTEN_OPTIONS: OptionNames<UnixListenOptions> = { type: true, mode: true, backlog: true };
 const CONNECT_OPTIONS: OptionNames<UnixConnectOptions> = { type: true, bind: true, ...WAIT_OPTIONS };
@@ -47,7 +47,7 @@ export interface Adopted {
   name?: UnixName | undefined;
 }
 
-/** A Unix socket. Made by {@link unix}. */
+/** A Unix socket, created by {@link unix}. */
 export class UnixSocket extends Socket {
   /** @internal */
   constructor({ fd, type, name }: Adopted, kind = `Unix ${type} socket`) {
@@ -63,8 +63,9 @@ export class UnixSocket extends Socket {
     return unixName(getpeername(this.fd));
   }
   /**
-   * The process at the other end, when it connected, listened, or made the pair; by the kernel's word (SO_PEERCRED). Of a datagram
-   * socket that is not of a pair nobody knows: {@link UnsupportedError}.
+   * The process at the other end when it connected, listened, or created the pair, as reported by the kernel (SO_PEERCRED).
+   *
+   * @throws UnsupportedError for a datagram socket that is not of a pair: it has no single peer
    */
   credentials(): Credentials {
     const found = peerCredentials(this.fd);
@@ -75,11 +76,11 @@ export class UnixSocket extends Socket {
   }
 }
 
-/** A Unix socket that listens, stream or seqpacket. `close()` also removes the socket file, if it is still this server's. */
+/** A listening Unix socket, stream or seqpacket. `close()` also removes the socket file, if it is still this server's. */
 export class UnixServer extends Server<UnixSocket> {
   /** The path or `@name`. */
   readonly address: string;
-  /** What it accepts: stream or seqpacket. */
+  /** The type of its connections: stream or seqpacket. */
   readonly type: SocketType;
   /** @internal */
   constructor(fd: number, type: SocketType, name: UnixName) {
@@ -95,9 +96,9 @@ export class UnixServer extends Server<UnixSocket> {
 }
 
 /**
- * A datagram socket with a name: it receives from everybody (`from` of a message), and sends to whom it is told (`to`).
+ * A datagram socket with a name: it receives from any socket (`from` of a message), and sends to the address in `to`.
  *
- * It has no connections. So that one program can serve all three types, `accept()` gives the socket itself, the first time.
+ * It has no connections. So that one program can serve all three types, `accept()` returns the socket itself, the first time.
  */
 export class UnixDatagramServer extends UnixSocket {
   /** The path or `@name`. */
@@ -109,7 +110,7 @@ export class UnixDatagramServer extends UnixSocket {
     this.address = name.name;
     readOnly(this, 'address');
   }
-  /** This socket itself, the first time; `UnsupportedError` after that, as there is no connection to wait for. */
+  /** Returns this socket itself, the first time. Throws `UnsupportedError` after that, because there are no connections to wait for. */
   async accept(options?: WaitOptions): Promise<UnixSocket> {
     const deadline = new Deadline(`accept on ${this.handle.what}`, options);
     deadline.signal?.throwIfAborted();
@@ -120,7 +121,7 @@ export class UnixDatagramServer extends UnixSocket {
       `${this.handle.what} has no connections to accept: a datagram server is accepted once, as itself`,
     );
   }
-  /** This socket itself, the first time; `undefined` after that. */
+  /** Returns this socket itself, the first time; `undefined` after that. */
   tryAccept(): UnixSocket | undefined {
     this.handle.open();
     if (this.#accepted) return undefined;
@@ -166,7 +167,7 @@ function listenUnix(path: string, options: UnixListenOptions = {}): UnixServer |
   }
 }
 
-/** A socket that is on its way to a listener. */
+/** A socket that is connecting. */
 class Connecting {
   readonly #path: string;
   readonly #type: SocketType;
@@ -192,7 +193,7 @@ class Connecting {
     const result = native.connect(this.#fd, this.#address);
     if (result === EAGAIN || result === EINTR) return undefined;
     if (result < 0) throw this.#error(result);
-    fcntl(this.#fd, constants['F_SETFL']!, 0); // the Sync voice can then block in the call itself
+    fcntl(this.#fd, constants['F_SETFL']!, 0); // synchronous calls can then block in the call itself
     return new UnixSocket({ fd: this.#fd, type: this.#type, name: this.#name });
   }
   abandon(): void {
@@ -211,7 +212,7 @@ class Connecting {
     return new SystemError(result, 'connect', { path: this.#path, hint });
   }
 }
-/** A full backlog cannot be waited on; looking again after these milliseconds, twice as long each time. */
+/** The kernel cannot wait for room in a backlog. Try again after so many milliseconds, doubled each time. */
 const FIRST_PAUSE = 1;
 const LONGEST_PAUSE = 20;
 
@@ -296,9 +297,9 @@ const TYPES = {
 };
 
 /**
- * Unix sockets: `stream` (bytes), `seqpacket` (messages over a connection), `datagram` (messages without one; on one machine
- * they are not lost and stay in order). A name is a path of at most 107 bytes, or `@name` in the abstract namespace, which is
- * no file, vanishes with its socket, and is open to every user of the machine (of its network namespace).
+ * Unix sockets: `stream` (bytes), `seqpacket` (messages over a connection), `datagram` (messages without a connection; on one machine they
+ * are not lost and stay in order). A name is a path of at most 107 bytes, or `@name` in the abstract namespace. An abstract name is not a
+ * file, disappears with its socket, and is open to every user of the machine (of its network namespace).
  *
  * @example
  * ```ts
@@ -315,28 +316,29 @@ const TYPES = {
  */
 export const unix = {
   /**
-   * Listens. A socket file that a dead process left is taken over; `EADDRINUSE` if its owner lives, or if the file is no socket.
-   * A datagram name gives a {@link UnixDatagramServer}, which is itself the socket to receive from.
+   * Listens. A socket file of a dead process is taken over. Throws `EADDRINUSE` if its owner lives, or if the file is not a socket. With
+   * type `datagram` it returns a {@link UnixDatagramServer}, which is itself the socket to receive from.
    * @function
    */
   listen: listenUnix,
   /**
-   * Connects. `ENOENT`, `ECONNREFUSED`: nobody listens; `EPROTOTYPE`: with another type. Waits while the listener's backlog is full.
+   * Connects. Waits while the listener's backlog is full. Throws `ENOENT` or `ECONNREFUSED` if no process listens, `EPROTOTYPE` if one
+   * listens with another type.
    * @function
    */
   connect: (path: string, options: UnixConnectOptions = {}): Promise<UnixSocket> => connectUnix(path, options, program),
   /**
-   * As `connect`, blocking the thread.
+   * As `connect`, but blocks the thread.
    * @function
    */
   connectSync: connectUnixSync,
   /**
-   * Two connected sockets, socketpair(2).
+   * Creates two connected sockets, socketpair(2).
    * @function
    */
   pair: pairUnix,
   /**
-   * A socket of a descriptor that was received or inherited; the descriptor is the socket's from then on.
+   * A socket for a descriptor that was received or inherited; the socket owns the descriptor from then on.
    * @function
    */
   fromFd: adoptUnix,

@@ -1,4 +1,4 @@
-/** epoll(7): a set of descriptors that stays in the kernel, so that waiting costs by what is ready, not by what is watched. */
+/** epoll(7): a set of descriptors that stays in the kernel, so a wait costs by the number of ready descriptors, not of watched ones. */
 
 import { checkDescriptor, checkInteger, type OptionNames } from '../../system/arguments.js';
 import { mayGoOn, nextTurn } from '../../system/cooperative-budget.js';
@@ -14,30 +14,30 @@ import { Readiness } from '../../system/readiness.js';
 import { decodeEvents, type Events, INTERESTS, type Interest, interestBits } from './events.js';
 import { type Timeout, timeoutOptions } from './timeout.js';
 
-/** What an epoll watches a descriptor for, and how it tells. Without a flag it tells as long as the state lasts (level-triggered). */
+/** What an epoll watches a descriptor for, and how it reports. Without a flag it reports as long as the state lasts (level-triggered). */
 export interface EpollInterest extends Interest {
-  /** Tell once each time that something new happens; read until nothing is left then (EPOLLET). */
+  /** Report once each time that something new happens; then read until nothing is left (EPOLLET). */
   edge?: boolean | undefined;
-  /** Tell once, then not again before `modify()` (EPOLLONESHOT). */
+  /** Report once, then not again before `modify()` (EPOLLONESHOT). */
   oneShot?: boolean | undefined;
-  /** Of several epolls that watch the same open file, wake one at least and not all (EPOLLEXCLUSIVE). */
+  /** If several epolls watch the same open file, wake at least one, not all (EPOLLEXCLUSIVE). */
   exclusive?: boolean | undefined;
 }
 /** A descriptor that is ready. */
 export interface EpollEvent<Data = unknown> {
-  /** Which one. */
+  /** The descriptor. */
   fd: number;
-  /** What was found. */
+  /** Its state. */
   events: Events;
-  /** What was given to `add()` or `modify()`. */
+  /** The `data` passed to `add()` or `modify()`. */
   data: Data;
 }
-/** How many events one wait may give: 256 unless told, 65536 at most. The others come with the next. */
+/** The most events that one wait returns. Default: 256; at most 65536. The rest come with the next wait. */
 interface MaxEvents {
   /** 1 to 65536. */
   maxEvents?: number | undefined;
 }
-/** How long a wait may take, and how many events it may give. */
+/** How long a wait may take, and how many events it may return. */
 export type EpollWaitOptions = WaitOptions & MaxEvents;
 /** As {@link EpollWaitOptions}, for a wait that blocks the thread. */
 export type EpollSyncWaitOptions = SyncWaitOptions & MaxEvents;
@@ -52,10 +52,11 @@ const BITS: Readonly<Record<string, number>> = {
 };
 
 /**
- * A set of descriptors and which of them are ready. Any kind but regular files and directories (`EPERM`: they are always ready).
- * A descriptor that is closed leaves the set by itself, once no copy of it is open either; better `remove()` it first.
+ * A set of descriptors, and which of them are ready. Any kind but regular files and directories (`EPERM`: they are always ready). A closed
+ * descriptor leaves the set by itself, once no copy of it is open either; better `remove()` it first.
  *
- * Its own descriptor is readable while something is ready: another `Epoll`, `poll`, `select` or `readable()` can wait for it.
+ * The epoll's own descriptor is readable while something is ready: another `Epoll`, `poll`, `select` or `readable()` can wait for it.
+ *
  * @example
  * ```ts
  * import { readiness } from 'vecino';
@@ -76,7 +77,7 @@ export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>,
   readonly #keepAlive = new KeepAlive();
   readonly #readiness = new Readiness(this.#fd, this.#what, this.#keepAlive);
   readonly #data = new Map<number, Data | undefined>();
-  /** Those who wait; the first is served, the others look again when it has been. */
+  /** The waiting calls; the first is served, then the others check again. */
   readonly #waiting: object[] = [];
   #room = epollRoom(0);
   #roomFor = 0;
@@ -92,21 +93,21 @@ export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>,
     this.#use();
     return this.#fd;
   }
-  /** Watches a descriptor. It may be in the set once (`EEXIST`); `data` comes back with its events. */
+  /** Watches a descriptor. It can be in the set once (`EEXIST`); `data` comes back with its events. */
   add(fd: number, interest: EpollInterest, data?: Data): void {
     const bits = interestBits('interest', interest, BITS);
     this.#use();
     epollCtl(this.#fd, 'add', fd, bits);
     this.#data.set(fd, data);
   }
-  /** Watches it for something else, or again after `oneShot`. Without `data` it keeps what it had. */
+  /** Watches it for something else, or again after `oneShot`. Without `data` it keeps the previous value. */
   modify(fd: number, interest: EpollInterest, ...data: [data?: Data]): void {
     const bits = interestBits('interest', interest, BITS);
     this.#use();
     epollCtl(this.#fd, 'modify', fd, bits);
     if (data.length > 0) this.#data.set(fd, data[0]);
   }
-  /** Stops watching it. `false`: it had been closed before, and so was not in the set any more. */
+  /** Stops watching it. Returns `false` if it was closed before, and so was not in the set any more. */
   remove(fd: number): boolean {
     this.#use();
     const known = this.#data.has(checkDescriptor('fd', fd));
@@ -122,9 +123,10 @@ export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>,
   }
 
   /**
-   * Resolves with what is ready, once at least one descriptor is. Neither blocks the event loop nor uses a thread. Of several
-   * waits the one that came first is served first.
-   * @param options milliseconds, or {@link EpollWaitOptions}; `TimeoutError` when time runs out
+   * Resolves with what is ready, once at least one descriptor is. Does not block the event loop, and uses no thread. Several waits are
+   * served in order.
+   * @param options milliseconds, or {@link EpollWaitOptions}
+   * @throws TimeoutError when the time is up
    */
   async wait(options?: Timeout<EpollWaitOptions>): Promise<EpollEvent<Data>[]> {
     const { most, deadline } = this.#prepare(options);
@@ -135,8 +137,8 @@ export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>,
       if (!mayGoOn()) await nextTurn();
       for (;;) {
         this.#use();
-        // One is served each time that the set becomes ready, and no `Line` serves: what the first is told of lasts until it has
-        // read, and the next must not be told of it too.
+        // Serve one each time that the set becomes ready. A wait queue does not work here: what the first one gets stays ready until its
+        // caller has read, and the next must not get it too.
         const first = this.#waiting[0] === me;
         const events = first && (mayLook || deadline.expired) ? this.#take(most, 0) : undefined;
         if (events !== undefined) return events;
@@ -148,7 +150,7 @@ export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>,
       this.#waiting.splice(this.#waiting.indexOf(me), 1);
     }
   }
-  /** What is ready now; `undefined` if nothing is. */
+  /** Returns what is ready now; `undefined` if nothing is. */
   tryWait(options?: MaxEvents): EpollEvent<Data>[] | undefined {
     return this.#take(this.#prepare(options).most, 0);
   }
@@ -169,17 +171,17 @@ export class Epoll<Data = unknown> implements AsyncIterable<EpollEvent<Data>[]>,
     }
   }
 
-  /** A wait keeps the program running: so it is unless {@link unref} was called. */
+  /** A pending wait keeps the program running. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** A wait, now or later, does not keep the program running. */
+  /** A pending wait, now or later, does not keep the program running. */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
-  /** Closes the set; the descriptors in it stay open. Waits end with {@link ClosedError}. */
+  /** Closes the set; the descriptors in it stay open. Pending waits end with {@link ClosedError}. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -1,12 +1,12 @@
-/** What a descriptor is watched for, and what was found: words for the bits that poll(2) and epoll(7) share. */
+/** What a descriptor is watched for, and its state: names for the bits that poll(2) and epoll(7) share. */
 import { invalidArgument } from '../../system/errors.js';
 import { constants } from '../../system/native.js';
 
-/** What to watch for. Errors and hang-ups are reported always. */
+/** What to watch for. Errors and hang-ups are always reported. */
 export interface Interest {
-  /** Bytes, a connection or the end can be had without blocking (POLLIN). */
+  /** Bytes, a connection or the end can be received without blocking (POLLIN). */
   read?: boolean | undefined;
-  /** Something can be written without blocking (POLLOUT). */
+  /** A write does not block (POLLOUT). */
   write?: boolean | undefined;
   /** An exceptional condition, such as out-of-band data of TCP (POLLPRI). */
   priority?: boolean | undefined;
@@ -14,21 +14,21 @@ export interface Interest {
   peerClosed?: boolean | undefined;
 }
 
-/** What was found. */
+/** The state of a descriptor. */
 export interface Events {
-  /** Bytes, a connection or the end can be had without blocking (POLLIN). */
+  /** Bytes, a connection or the end can be received without blocking (POLLIN). */
   readonly read: boolean;
-  /** Something can be written without blocking (POLLOUT). */
+  /** A write does not block (POLLOUT). */
   readonly write: boolean;
   /** An exceptional condition, such as out-of-band data of TCP (POLLPRI). */
   readonly priority: boolean;
   /** The peer has closed its writing half (POLLRDHUP). */
   readonly peerClosed: boolean;
-  /** The other side is gone (POLLHUP). What it sent before can still be read. */
+  /** The other side has closed or died (POLLHUP). What it sent before can still be read. */
   readonly hangUp: boolean;
-  /** The descriptor has failed, or nobody reads the pipe any more (POLLERR). */
+  /** The descriptor has failed, or the pipe has no reader any more (POLLERR). */
   readonly error: boolean;
-  /** The descriptor is not open (POLLNVAL); poll only, epoll forgets a descriptor that is closed. */
+  /** The descriptor is not open (POLLNVAL); poll only, because epoll forgets closed descriptors. */
   readonly invalid: boolean;
 }
 
@@ -42,7 +42,7 @@ const HUP = constants['POLLHUP']!;
 const ERR = constants['POLLERR']!;
 const NVAL = constants['POLLNVAL']!;
 
-/** The bits of an interest. `others` are properties that are the caller's business. */
+/** The bits of an interest. `others` are properties that belong to the caller. */
 export function interestBits(
   argument: string,
   value: unknown,

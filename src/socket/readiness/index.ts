@@ -1,4 +1,4 @@
-/** Which of many descriptors are ready: one job, the kernel's three ways. */
+/** Readiness of many descriptors: select, poll and epoll. */
 import { Epoll } from './epoll.js';
 import { poll, pollSync, tryPoll } from './poll.js';
 import { select, selectSync, trySelect } from './select.js';
@@ -24,7 +24,7 @@ export const readiness = {
    */
   trySelect,
   /**
-   * select(2), blocking the thread.
+   * select(2), which blocks the thread.
    * @function
    */
   selectSync,
@@ -39,10 +39,10 @@ export const readiness = {
    */
   tryPoll,
   /**
-   * poll(2), blocking the thread.
+   * poll(2), which blocks the thread.
    * @function
    */
   pollSync,
-  /** epoll(7): a set of descriptors that is kept. */
+  /** epoll(7): a set of descriptors that stays in the kernel. */
   Epoll,
 } as const;

@@ -1,8 +1,8 @@
 /**
- * How one call that looks at many descriptors waits in the event loop.
+ * How one call that checks many descriptors waits in the event loop.
  *
- * select and poll are made with time-out 0, so that each answer is really theirs. While they find nothing, the descriptors
- * are in an epoll, which has a descriptor of its own, and the event loop waits for that one: no thread is blocked.
+ * select and poll are called with time-out 0, so each result is really theirs. While they find nothing, the descriptors are in an epoll,
+ * which has a descriptor of its own, and the event loop waits for that one: no thread is blocked.
  */
 import { mayGoOn, nextTurn } from '../../system/cooperative-budget.js';
 import type { Deadline } from '../../system/deadline.js';
@@ -13,7 +13,7 @@ import { constants, native } from '../../system/native.js';
 import { Readiness } from '../../system/readiness.js';
 
 const DRAIN = 64;
-/** What `look` gives, once it gives something. `bits` are what each descriptor is watched for. */
+/** Resolves with the first result of `look`. `bits`: what to watch each descriptor for. */
 export async function lookUntil<T>(
   look: () => T | undefined,
   bits: ReadonlyMap<number, number>,
@@ -29,16 +29,16 @@ export async function lookUntil<T>(
   const readiness = new Readiness(epoll, what);
   try {
     const pairs = epollRoom(DRAIN);
-    // Edge-triggered: epoll reports every hang-up and error, also those that `look` does not count, and once must be enough.
+    // Edge-triggered: epoll reports every hang-up and error, also those that `look` ignores, and must report them only once.
     for (const [fd, wanted] of bits) {
       const result = native.epollCtl(epoll, constants['EPOLL_CTL_ADD']!, fd, (wanted | constants['EPOLLET']!) >>> 0);
-      // A regular file: `look` has found it ready, or never will. A descriptor closed since: `look` will say so.
+      // A regular file: `look` has found it ready, or never will. A descriptor that was closed since: `look` will report it.
       if (result < 0 && !['EPERM', 'EBADF'].includes(errnoName(result))) {
         check(result, 'epoll_ctl', { path: `fd ${fd}` });
       }
     }
     for (;;) {
-      // The edges first: what becomes ready after `look` is an edge again.
+      // Drain the edges first: what becomes ready after `look` is an edge again.
       while (epollWait(epoll, pairs, DRAIN, 0) === DRAIN);
       found = look();
       if (found !== undefined) return found;

@@ -1,4 +1,4 @@
-/** poll(2): any descriptor, any number of them, handed to the kernel anew with each call. */
+/** poll(2): any number of descriptors of any kind, passed to the kernel again with each call. */
 
 import { checkDescriptor } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
@@ -9,18 +9,18 @@ import { decodeEvents, type Events, INTERESTS, type Interest, interestBits } fro
 import { lookUntil } from './many.js';
 import { type Timeout, timeoutOptions } from './timeout.js';
 
-/** A descriptor and what to watch it for. It may carry more properties; they come back with the answer. */
+/** A descriptor and what to watch it for. You may add properties; they come back with the result. */
 export interface PollEntry extends Interest {
-  /** Which one; open for as long as it is watched. */
+  /** The descriptor; keep it open while it is watched. */
   fd: number;
 }
-/** An entry for which something was found. */
+/** An entry whose descriptor is ready. */
 export interface PollResult<Entry extends PollEntry = PollEntry> {
-  /** Which one. */
+  /** The descriptor. */
   fd: number;
-  /** What was found. */
+  /** Its state. */
   events: Events;
-  /** The entry itself, with whatever else it carries. */
+  /** The entry itself, with your own properties. */
   entry: Entry;
 }
 
@@ -31,7 +31,7 @@ class Polling<Entry extends PollEntry> {
   /** struct pollfd: an int and two shorts. */
   readonly #fds: Int32Array;
   readonly #shorts: Int16Array;
-  /** What epoll has to watch each descriptor for. */
+  /** What epoll watches each descriptor for. */
   readonly bits = new Map<number, number>();
 
   constructor(entries: Iterable<Entry>) {
@@ -54,7 +54,7 @@ class Polling<Entry extends PollEntry> {
       this.bits.set(fd, (this.bits.get(fd) ?? 0) | wanted);
     }
   }
-  /** One call; `undefined` if nothing was found in time. */
+  /** One call; `undefined` if nothing was ready in time. */
   look(milliseconds: number): PollResult<Entry>[] | undefined {
     const result = pollCall(this.#fds, milliseconds);
     if (result === 0 || result === EINTR) return undefined;
@@ -71,12 +71,13 @@ class Polling<Entry extends PollEntry> {
 }
 
 /**
- * Resolves with the entries for which something was found, in their order, once there is at least one. Neither blocks the event
- * loop nor uses a thread: an epoll waits for all of them, and then a poll(2) with time-out 0 tells which. Do not close them
- * meanwhile.
+ * Resolves with the ready entries, in their order, once there is at least one. Does not block the event loop, and uses no thread: an epoll
+ * waits for all of them, and then a poll(2) with time-out 0 finds the ready ones. Do not close the descriptors meanwhile.
  *
- * A descriptor that is not open is found at once, as `invalid`. A descriptor may be in several entries.
- * @param timeout milliseconds, or {@link WaitOptions}; `TimeoutError` when it runs out
+ * A descriptor that is not open is reported at once, as `invalid`. A descriptor can be in several entries.
+ * @param timeout milliseconds, or {@link WaitOptions}
+ * @throws TimeoutError when the time is up
+ *
  * @example
  * ```ts
  * import { readiness } from 'vecino';
@@ -96,11 +97,11 @@ export async function poll<Entry extends PollEntry>(
   const polling = new Polling(entries);
   return lookUntil(() => polling.look(0), polling.bits, deadline, 'poll');
 }
-/** What is found now; `undefined` if nothing is. */
+/** Returns what is ready now; `undefined` if nothing is. */
 export function tryPoll<Entry extends PollEntry>(entries: Iterable<Entry>): PollResult<Entry>[] | undefined {
   return new Polling(entries).look(0);
 }
-/** Blocks the thread in poll(2) until something is found. */
+/** As {@link poll}, but blocks the thread in poll(2). */
 export function pollSync<Entry extends PollEntry>(
   entries: Iterable<Entry>,
   timeout?: Timeout<SyncWaitOptions>,

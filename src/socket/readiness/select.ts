@@ -1,4 +1,4 @@
-/** select(2): the oldest of the three, at home everywhere, and for descriptors below 1024 only. */
+/** select(2): the oldest of the three, the most portable, and only for descriptors below 1024. */
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
 import { errnoName, invalidArgument, SystemError } from '../../system/errors.js';
 import { fcntl } from '../../system/file.js';
@@ -7,22 +7,22 @@ import { DescriptorSets, FD_SETSIZE, select as selectCall } from '../../system/s
 import { lookUntil } from './many.js';
 import { type Timeout, timeoutOptions } from './timeout.js';
 
-/** Descriptors to watch; each may stand in several lists. */
+/** Descriptors to watch; each can be in several lists. */
 export interface SelectSets {
-  /** To be read without blocking; the end and a hang-up count. */
+  /** Watch for reading without blocking; the end and a hang-up count. */
   read?: Iterable<number> | undefined;
-  /** To be written without blocking. */
+  /** Watch for writing without blocking. */
   write?: Iterable<number> | undefined;
-  /** For exceptional conditions, such as out-of-band data of TCP. */
+  /** Watch for exceptional conditions, such as out-of-band data of TCP. */
   except?: Iterable<number> | undefined;
 }
-/** Those that are ready, in the order they were given in, each once. */
+/** The ready descriptors, in the order given, each once. */
 export interface SelectResult {
-  /** Those that can be read without blocking. */
+  /** Reading does not block. */
   read: number[];
-  /** Those that can be written without blocking. */
+  /** Writing does not block. */
   write: number[];
-  /** Those with an exceptional condition. */
+  /** There is an exceptional condition. */
   except: number[];
 }
 
@@ -33,7 +33,7 @@ class Selection {
   readonly #lists: number[][] = [];
   readonly #wanted = new DescriptorSets();
   readonly #found = new DescriptorSets();
-  /** What epoll has to watch each for. */
+  /** What epoll watches each descriptor for. */
   readonly bits = new Map<number, number>();
 
   constructor(sets: SelectSets) {
@@ -79,7 +79,7 @@ class Selection {
     ) as [number[], number[], number[]];
     return { read, write, except };
   }
-  /** select(2) does not say which descriptor it was that is not open. */
+  /** select(2) does not say which descriptor is not open. */
   #explain(error: unknown): unknown {
     if (!(error instanceof SystemError) || error.code !== 'EBADF') return error;
     for (const fd of this.bits.keys()) {
@@ -102,11 +102,13 @@ function checkSelectable(argument: string, fd: unknown): void {
 }
 
 /**
- * Resolves with the descriptors that are ready, once at least one is. Neither blocks the event loop nor uses a thread: an
- * epoll waits for all of them, and then a select(2) with time-out 0 tells which. Do not close them meanwhile.
+ * Resolves with the ready descriptors, once there is at least one. Does not block the event loop, and uses no thread: an epoll waits for
+ * all of them, and then a select(2) with time-out 0 finds the ready ones. Do not close the descriptors meanwhile.
  *
- * Descriptors must be below 1024 (`RangeError`): the kernel's sets have no room for others. One that is not open is `EBADF`.
- * @param timeout milliseconds, or {@link WaitOptions}; `TimeoutError` when it runs out
+ * Descriptors must be below 1024 (`RangeError`), the limit of the kernel's sets. A descriptor that is not open causes `EBADF`.
+ * @param timeout milliseconds, or {@link WaitOptions}
+ * @throws TimeoutError when the time is up
+ *
  * @example
  * ```ts
  * import { readiness } from 'vecino';
@@ -123,12 +125,12 @@ export async function select(sets: SelectSets, timeout?: Timeout<WaitOptions>): 
   const selection = new Selection(sets);
   return lookUntil(() => selection.look(0), selection.bits, deadline, 'select');
 }
-/** What is ready now; `undefined` if nothing is. */
+/** Returns what is ready now; `undefined` if nothing is. */
 export function trySelect(sets: SelectSets): SelectResult | undefined {
   const selection = new Selection(sets);
   return selection.look(0);
 }
-/** Blocks the thread in select(2) until at least one descriptor is ready. */
+/** As {@link select}, but blocks the thread in select(2). */
 export function selectSync(sets: SelectSets, timeout?: Timeout<SyncWaitOptions>): SelectResult {
   const deadline = new Deadline('select', timeoutOptions(timeout));
   const selection = new Selection(sets);

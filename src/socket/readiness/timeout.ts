@@ -1,4 +1,4 @@
-/** The kernel's calls take a number of milliseconds; the house takes options. Both are understood. */
+/** Accepts a time-out both as a number of milliseconds, as the kernel's calls do, and as vecino's options. */
 import { invalidArgument } from '../../system/errors.js';
 
 /** Milliseconds, or options. */
