@@ -40,15 +40,15 @@ const answers = `
   for (;;) await answer(await take());`;
 
 /**
- * Its clock is not the machine's, which other programs may keep busy: it is a microsecond later each time that somebody asks. So what is measured is
+ * Its clock is not the machine's, which other programs may keep busy: it is half a microsecond later each time that somebody asks. So what is measured is
  * how much this program does between two turns of its event loop, and not how fast it is.
  */
 const asks = `
   let time = 0;
-  performance.now = () => (time += 0.001);
+  performance.now = () => (time += 0.0005);
   const { client, connect, Queue, Topic } = await import('vecino');
   const [kind, name] = process.argv.slice(1);
-  const spin = 500; // it rarely sleeps, which would be a turn of its own
+  const spin = 100; // it rarely sleeps, which would be a turn of its own
   const ends = {
     async connection() {
       const connection = await connect(name, { spin });
