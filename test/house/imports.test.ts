@@ -17,7 +17,7 @@ const STOREYS = [
 ];
 /** The same within src/channel. */
 const CHANNEL_STOREYS = [
-  ['full-error.ts'],
+  ['full-error.ts', 'loop.ts'],
   ['codec'],
   ['directory'],
   ['connection'],

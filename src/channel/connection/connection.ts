@@ -1,12 +1,12 @@
 /** One to one, ordered, in both directions, through memory that both have mapped. */
 import type { Readable, Writable } from 'node:stream';
 import type { SyncWaitOptions, WaitOptions } from '../../system/deadline.js';
-import { ClosedError } from '../../system/errors.js';
 import type { Credentials } from '../../system/socket-option.js';
 import type { Spin } from '../../system/spin.js';
 import type { Coder } from '../codec/index.js';
 import type { Statistics } from '../directory/statistics.js';
 import { FullError } from '../full-error.js';
+import { Loop } from '../loop.js';
 import type { Link } from './link.js';
 import type { Loan } from './loan.js';
 import { Receiver, type Visit } from './receiver.js';
@@ -170,7 +170,7 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
   }
   /** Messages until the peer or this side closes. Leaving the loop leaves the connection open. */
   [Symbol.asyncIterator](): AsyncIterableIterator<R> {
-    return new Messages(this.#receiver);
+    return new Loop(this.#receiver);
   }
   /**
    * Says that nothing more will be sent, after the sends that wait. A loan must be committed or discarded before. The peer's receive ends
@@ -211,39 +211,5 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
   }
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
-  }
-}
-
-/** Not a generator: that would cost more than the message. */
-class Messages<T> implements AsyncIterableIterator<T> {
-  readonly #receiver: Receiver<T>;
-  #over = false;
-  constructor(receiver: Receiver<T>) {
-    this.#receiver = receiver;
-  }
-  next(): Promise<IteratorResult<T>> {
-    if (this.#over) return Promise.resolve({ done: true, value: undefined });
-    try {
-      const value = this.#receiver.receiveNow();
-      if (value !== undefined) return Promise.resolve({ done: false, value });
-    } catch (error) {
-      return this.#end(error);
-    }
-    return this.#receiver.receive().then(
-      (value) => ({ done: false, value }),
-      (error) => this.#end(error),
-    );
-  }
-  return(): Promise<IteratorResult<T>> {
-    this.#over = true;
-    return Promise.resolve({ done: true, value: undefined });
-  }
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-  async #end(error: unknown): Promise<IteratorResult<T>> {
-    this.#over = true;
-    if (error instanceof ClosedError) return { done: true, value: undefined };
-    throw error;
   }
 }

@@ -9,12 +9,13 @@ import type { RingConsumer } from '../../lock-free/ring/consumer.js';
 import { FIRST_FRAGMENT, MESSAGE, RECORD_HEADER } from '../../lock-free/ring/layout.js';
 import { checkInteger } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
-import { CorruptError, IpcError, invalidArgument } from '../../system/errors.js';
+import { ClosedError, CorruptError, IpcError, invalidArgument } from '../../system/errors.js';
 import { commitTime, type Spin } from '../../system/spin.js';
 import { type Task, WaitQueue } from '../../system/wait-queue.js';
 import { taskInContext } from '../codec/context.js';
 import type { Decoder } from '../codec/index.js';
 import type { Statistics } from '../directory/statistics.js';
+import type { Source } from '../loop.js';
 import { CopyAhead } from './copy-ahead.js';
 import { FragmentAssembler } from './fragment-assembler.js';
 import type { Link } from './link.js';
@@ -29,7 +30,7 @@ function checkLimit(limit: unknown): void {
   if (limit !== Number.POSITIVE_INFINITY) checkInteger('limit', limit, 0);
 }
 
-export class Receiver<T> {
+export class Receiver<T> implements Source<T> {
   readonly waitQueue: WaitQueue;
   messages = 0;
   bytes = 0;
@@ -69,10 +70,13 @@ export class Receiver<T> {
     if (value !== undefined || !this.#isOver()) return value;
     return this.#takeLast();
   }
-  /** For whoever would wait otherwise: a message that is there, if it may be had without starving the event loop. */
-  receiveNow(): T | undefined {
+  resultNow(): IteratorResult<T, undefined> | undefined {
     this.#use();
-    return this.waitQueue.mayTry() ? this.#take(true) : undefined;
+    const value = this.waitQueue.mayTry() ? this.#take(true) : undefined;
+    return value === undefined ? undefined : { done: false, value };
+  }
+  endsLoop(error: unknown): boolean {
+    return error instanceof ClosedError;
   }
   async receive(options?: WaitOptions): Promise<T> {
     const deadline = options === undefined ? undefined : new Deadline(`receive over ${this.#link.what}`, options);

@@ -13,6 +13,7 @@ import { taskInContext } from '../codec/context.js';
 import { Scratch } from '../codec/scratch.js';
 import type { Visit } from '../connection/receiver.js';
 import { ExitWatcher } from '../directory/exit-watcher.js';
+import { Loop } from '../loop.js';
 import type { TopicRemnant } from './remnant.js';
 import { Rings } from './rings.js';
 import { FIRST_RECEIVED, type Seat } from './seat.js';
@@ -157,12 +158,17 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     return this.#visiting && !this.#closed && this.#rings.whole;
   }
   /** Messages as they come, until the subscription is closed. Leaving the loop closes nothing and loses nothing. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    try {
-      for (;;) yield await this.receive();
-    } catch (error) {
-      if (!(this.#closed && error instanceof ClosedError)) throw error;
-    }
+  [Symbol.asyncIterator](): AsyncIterableIterator<T> {
+    return new Loop({
+      receive: () => this.receive(),
+      resultNow: () => this.#resultNow(),
+      endsLoop: (error) => this.#closed && error instanceof ClosedError,
+    });
+  }
+  #resultNow(): IteratorResult<T, undefined> | undefined {
+    this.#checkOpen();
+    const value = this.#waitQueue.mayTry() ? this.#take() : NOTHING;
+    return value === NOTHING ? undefined : { done: false, value };
   }
   /** A receive that waits keeps the program running: so it is unless {@link unref} was called, here or of the topic. */
   ref(): this {
