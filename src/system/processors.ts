@@ -63,9 +63,13 @@ function rest(now: number): void {
 }
 /** Whether more threads run or want to, of the whole machine, than it has processors. False where it does not tell. */
 function tooMany(): boolean {
-  if (processors === 0) processors = Math.max(availableParallelism(), cpus().length);
   const runnable = runnableThreads();
-  return runnable !== undefined && runnable > processors;
+  return runnable !== undefined && runnable > onlineProcessors();
+}
+/** How many processors the machine has, whatever this process may use. */
+export function onlineProcessors(): number {
+  if (processors === 0) processors = Math.max(availableParallelism(), cpus().length);
+  return processors;
 }
 /** How many threads of the whole machine run or want to, this one among them; undefined where it does not tell. */
 export function runnableThreads(): number | undefined {

@@ -5,10 +5,9 @@
  *
  * See sched_yield(2) and sched_setaffinity(2). A thread that somebody has restricted to certain processors is never moved.
  */
-import { cpus } from 'node:os';
 import { monotonicMicroseconds } from './monotonic.js';
 import { native } from './native.js';
-import { runnableThreads } from './processors.js';
+import { onlineProcessors, runnableThreads } from './processors.js';
 
 declare module './native.js' {
   interface Native {
@@ -49,15 +48,19 @@ export class Company {
   }
 }
 const company = new Company();
+/** When the kernel was last asked whether there is room elsewhere. */
+let askedAt = Number.NEGATIVE_INFINITY;
 
 /** Another thread that waits for this processor runs first. @param now by {@link monotonicMicroseconds} */
 export function yieldProcessor(now: number): void {
   native.schedYield();
-  if (company.met(now, monotonicMicroseconds())) leaveProcessor();
+  if (!company.met(now, monotonicMicroseconds()) || now - askedAt < RECENT_US) return;
+  askedAt = now;
+  leaveProcessor();
 }
 /** Moves this thread to another processor, if there is likely an idle one and nobody has restricted the thread. True: it was moved. */
 export function leaveProcessor(): boolean {
-  const processors = cpus().length;
+  const processors = onlineProcessors();
   const runnable = runnableThreads();
   if (runnable === undefined || (runnable - 2) * PROCESSORS_FOR_A_STRANGER > processors) return false;
   const room = new Uint8Array(MASK_BYTES);
