@@ -1,8 +1,8 @@
 /**
- * The socket that a connection was made over, afterwards: a bell, and the proof that the peer lives.
+ * After the handshake, the socket of a connection serves as its bell, and as the proof that the peer lives.
  *
- * A byte says "look at the memory". The end of the stream says that the peer has closed, or that the kernel has closed for it: nobody
- * else can hold the other end, so its death is known at once, and from nothing else.
+ * A byte means "check the memory". The end of the stream means that the peer has closed, or that the kernel has closed for it. No other
+ * process can hold the other end, so a death is noticed at once.
  */
 
 import type { Deadline } from '../../system/deadline.js';
@@ -12,32 +12,32 @@ import { constants, native } from '../../system/native.js';
 import { pollOne } from '../../system/poll.js';
 
 const { read } = native;
-/** For want of memory: it passes. */
+/** Out of memory, which passes. */
 const OUT_OF_MEMORY = [ENOBUFS, ENOMEM];
 const FLAGS = constants['MSG_DONTWAIT']! | constants['MSG_NOSIGNAL']!;
 const stroke = new Uint8Array(1);
 const POLLIN = constants['POLLIN']!;
 /** Milliseconds until a peer that could not be woken is woken again. */
 const RING_AGAIN_MS = 10;
-/** How many strokes are taken at a time; a peer that is honest has never more than a few on their way. */
+/** How many wake-up bytes are read at a time; an honest peer never has more than a few in flight. */
 const MAX_RINGS_AT_A_TIME = 8;
 
 export class Bell {
   readonly fd: number;
   /** The peer's end is closed. */
   ended = false;
-  /** The peer has not been woken yet as it should have been. */
+  /** A wake-up of the peer failed and is still due. */
   #again: NodeJS.Timeout | undefined;
   readonly #room = new Uint8Array(64);
 
-  /** @param fd this thread's: a worker that is terminated hangs up */
+  /** @param fd belongs to this thread: a worker that is terminated hangs up */
   constructor(fd: number) {
     this.fd = fd;
     fcntl(fd, constants['F_SETFL']!, constants['O_NONBLOCK']!);
   }
   /**
-   * Wakes the peer. One that is not there any more is found out by {@link quiet}. Where the kernel has no memory for it, it is done again
-   * soon, from the event loop or by {@link blockSync}; our end would wake it as well.
+   * Wakes the peer. {@link quiet} finds out whether it still exists. If the kernel has no memory, the wake-up is repeated soon, from the
+   * event loop or by {@link blockSync}; our end would wake the peer as well.
    */
   ring(): void {
     let result: number;
@@ -61,7 +61,7 @@ export class Bell {
     this.#again = undefined;
     if (!this.ended) this.ring();
   }
-  /** Takes the strokes that have come, and sees whether the peer is still there. True: something has come. */
+  /** Reads the wake-up bytes that have come, and checks whether the peer still exists. True: something has come. */
   quiet(): boolean {
     for (let i = 0; ; i++) {
       if (this.ended || i === MAX_RINGS_AT_A_TIME) return true;
@@ -71,7 +71,7 @@ export class Bell {
       this.ended = true;
     }
   }
-  /** Ends both directions at once; the descriptor stays. Who waits for it is woken. */
+  /** Ends both directions at once; the descriptor stays open. Waiters on it are woken. */
   hangUp(): void {
     native.shutdown(this.fd, constants['SHUT_RDWR']!);
   }

@@ -18,19 +18,20 @@ import { BOTH_SIDES, type ListenOptions } from './listener.js';
 import { SOCKET } from './presence.js';
 import { Turnstile } from './turnstile.js';
 
-/** Milliseconds that a listener gets to take the connection, if no time-out was given: it may be stopped. */
+/** Milliseconds that a listener gets to accept the connection, if no time-out was given: its process may be stopped. */
 const DEFAULT_TIMEOUT_MS = 30_000;
-/** Between one introduction that was not heard and the next; at first there is none. */
+/** The longest pause between two introductions that got no answer; the first one follows at once. */
 const MAX_PAUSE_MS = 50;
 
 export interface ConnectOptions<T> extends ListenOptions<T>, WaitOptions {}
 
 /**
- * Connects to the process that listens under `name`.
+ * Connects to the process that listens under `name`. Any number of clients may connect at the same time: the ones that cannot be served yet
+ * wait.
  *
- * @throws SystemError `ENOENT`, `ECONNREFUSED` if nobody listens; MismatchError if it is another kind of channel, or carries another codec;
- * TimeoutError if the listener does not accept the connection within `timeout` (30 s by default). Any number of clients may connect at a
- * time: those that cannot be served yet wait.
+ * @throws SystemError `ENOENT`, `ECONNREFUSED` if no process listens
+ * @throws MismatchError if it is another kind of channel, or uses another codec
+ * @throws TimeoutError if the listener does not accept the connection within `timeout` (default: 30 s)
  */
 export function connect<T = unknown>(
   name: string,
@@ -45,7 +46,7 @@ export async function connect(name: string, options: ConnectOptions<unknown> = {
   checkOptions('options', options, BOTH_SIDES);
   return program.during(() => connectTo<unknown>('connection', name, options));
 }
-/** It does not keep the program running: that is the caller's to do. */
+/** It does not keep the program running; that is up to the caller. */
 export async function connectTo<T>(
   kind: ChannelKind,
   name: string,
@@ -73,9 +74,9 @@ export async function connectTo<T>(
         socket.unref();
         return new Connection<T>(await introduce(socket, plain, settings, rest()), coder, spin);
       } catch (error) {
-        // Of the socket, whose address is a path of this process, and with what was left by then.
+        // That is the time-out of the socket, whose address is a path of this process, with the time that was left.
         if (error instanceof TimeoutError) throw deadline.error();
-        // Whoever says nothing for too long among many is sent away, also if it is because this thread was busy or stopped.
+        // A listener drops silent connections if there are too many, also if ours was silent because this thread was busy or stopped.
         if (!wasNotHeard(error)) throw nobody(error, folder);
         if (deadline.expired) throw deadline.error();
       } finally {
@@ -89,7 +90,7 @@ export async function connectTo<T>(
     turnstile.leave();
   }
 }
-/** Where its folder is. One for channels between users need not be there. */
+/** Where the channel's folder is. A folder for channels between users need not exist. */
 function meetingOf(options: LinkOptions): ChannelDirectory {
   try {
     return directoryOf(options);
@@ -97,7 +98,7 @@ function meetingOf(options: LinkOptions): ChannelDirectory {
     throw options.directory === undefined ? error : nobody(error, options.directory);
   }
 }
-/** The channel's folder, if it is of that kind. Its listener says the last word. */
+/** The channel's folder, if it is of that kind. The listener decides in the end. */
 function folderOf(folder: string, kind: ChannelKind, codec: string): number {
   const control = openFile(`${folder}/control`, 'read');
   try {

@@ -1,4 +1,4 @@
-/** One to one, ordered, in both directions, through memory that both have mapped. */
+/** One to one, ordered, in both directions, through memory that both processes have mapped. */
 import type { Readable, Writable } from 'node:stream';
 import type { SyncWaitOptions, WaitOptions } from '../../system/deadline.js';
 import type { Credentials } from '../../system/socket-option.js';
@@ -14,15 +14,16 @@ import { Sender } from './sender.js';
 import { streams } from './streams.js';
 
 /**
- * One end of a connection between two processes (or threads), made by `listen` and `connect`.
+ * One end of a connection between two processes (or threads), created by `listen` and `connect`.
  *
- * A message is written to shared memory and read there: no system call, unless the other side sleeps. Messages arrive whole, in
- * order, once. One that is longer than the ring travels in parts, which nobody notices.
+ * A message is written to shared memory and read there: no system call, unless the other side sleeps. Messages arrive whole, in order,
+ * once. A message that is longer than the ring travels in fragments, which you do not notice.
  *
- * When the peer is killed, at whichever instruction, all that it had sent is delivered, then whoever waits gets a `PeerDiedError`;
- * a peer that closes, or exits with code 0, is a {@link ClosedError} instead, and the end of a `for await`.
+ * When the peer is killed, at whatever instruction, everything that it had sent is delivered. After that your calls fail with a
+ * {@link PeerDiedError}. If the peer closes, or exits with code 0, it is a {@link ClosedError} instead, and the end of a `for await`.
  *
- * Belongs to the thread that made it. An open connection does not keep the program running, waiting does, unless {@link unref} was called.
+ * A connection belongs to the thread that created it. An open connection does not keep the program running; a pending wait does, unless you
+ * call {@link unref}.
  *
  * @example
  * ```ts
@@ -50,7 +51,7 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
     this.#receiver = new Receiver(link, coder, spin);
   }
 
-  /** Who the peer was when it connected or began to listen, by the kernel's word. */
+  /** The peer's credentials when it connected or began to listen, as reported by the kernel. */
   get peer(): Credentials {
     return this.#link.peer;
   }
@@ -58,23 +59,25 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
   get closed(): boolean {
     return this.#link.closed;
   }
-  /** @internal The longest message that the peer takes, encoded. */
+  /** @internal The longest message that the peer accepts, encoded. */
   get peerTakes(): number {
     return this.#link.terms.peerTakes;
   }
-  /** @internal For an owner who looks by itself, and then waits by {@link receiveAsleep}. */
+  /** @internal For an owner that spins by itself, and then waits by {@link receiveAsleep}. */
   get spin(): Spin {
     return this.#receiver.spin;
   }
-  /** @internal As {@link receive}, but without looking for a while before it sleeps. */
+  /** @internal As {@link receive}, but without spinning before it sleeps. */
   receiveAsleep(): Promise<R> {
     return this.#receiver.receiveAsleep();
   }
-  /** @internal Ends the receives that wait, with `error`: for an owner who needs no signal for it, which costs each of them something. */
+  /**
+   * @internal Ends the pending receives with `error`: for an owner that needs no signal for it, which would cost each receive something.
+   */
   dismissReceivers(error: unknown): void {
     if (!this.#link.closed) this.#receiver.waitQueue.dismiss(error);
   }
-  /** @internal Asks the kernel whether the peer is still there. What it had sent may still be received. */
+  /** @internal Asks the kernel whether the peer has gone. What it had sent can still be received. */
   get isOver(): boolean {
     if (this.#link.closed) return true;
     const { bell } = this.#link;
@@ -86,11 +89,11 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
   }
   /** Messages and bytes (of payload) that this side has sent and received. */
   get counters(): {
-    /** Messages that were sent. */
+    /** Messages sent. */
     sent: number;
     /** Bytes of those messages, encoded. */
     sentBytes: number;
-    /** Messages that were received. */
+    /** Messages received. */
     received: number;
     /** Bytes of those messages, encoded. */
     receivedBytes: number;
@@ -100,7 +103,7 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
     return { sent, sentBytes, received, receivedBytes };
   }
 
-  /** @internal Has what passes written down, until it closes. */
+  /** @internal Publishes the counters until the connection closes. */
   account(statistics: Statistics, closed: () => void): void {
     this.#link.account(statistics, closed);
     this.#sender.statistics = statistics;
@@ -108,54 +111,56 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
   }
 
   /**
-   * Sends a message; waits, without blocking, while the ring is full. It has arrived in the peer's memory when this resolves, and is
-   * read even if this process is killed then. A time-out or abort means that it was not sent.
+   * Sends a message; waits while the ring is full, without blocking the event loop. When it resolves, the message is in the peer's memory,
+   * and is delivered even if this process is killed then. A time-out or abort means that it was not sent.
    *
-   * @throws MessageTooLargeError if the peer does not take one as long; ClosedError, PeerDiedError
+   * @throws MessageTooLargeError if the peer does not accept a message of that size
+   * @throws ClosedError, PeerDiedError
    */
   send(value: T, options?: WaitOptions): Promise<void> {
     return this.#sender.send(value, options);
   }
   /**
-   * Sends a message if there is room for it now (and nobody waits to send). It must fit in one piece, which is three eighths of the
-   * capacity; longer ones are for {@link send}.
+   * Sends a message if there is room for it now, and no earlier send waits; otherwise returns false. The message must fit in one piece,
+   * which is three eighths of the capacity; use {@link send} for longer ones.
    */
   trySend(value: T): boolean {
     return this.#sender.trySend(value);
   }
-  /** As {@link send}, blocking the thread; sends that wait go first. */
+  /** As {@link send}, but blocks the thread; pending sends go first. */
   sendSync(value: T, options?: SyncWaitOptions): void {
     this.#receiver.flush();
     this.#sender.sendSync(value, options);
   }
   /**
-   * The next message. A time-out or abort takes none.
+   * Returns the next message. A time-out or abort loses no message.
    *
-   * @throws ClosedError once the peer has closed and all it had sent was received; PeerDiedError if it is gone without closing
+   * @throws ClosedError once the peer has closed and everything that it had sent was received
+   * @throws PeerDiedError if the peer died, or exited without closing
    */
   receive(options?: WaitOptions): Promise<R> {
     return this.#receiver.receive(options);
   }
-  /** The next message if there is one; undefined: not yet. At the end it throws as {@link receive} does. */
+  /** Returns the next message if there is one; otherwise undefined. At the end it throws as {@link receive} does. */
   tryReceive(): R | undefined {
     return this.#receiver.tryReceive();
   }
-  /** As {@link receive}, blocking the thread; receives that wait are served first. */
+  /** As {@link receive}, but blocks the thread; pending receives are served first. */
   receiveSync(options?: SyncWaitOptions): R {
     return this.#receiver.receiveSync(options);
   }
   /**
-   * Hands all messages that are there, at most `limit`, to `visit` where they lie: without a copy, without decoding, without
-   * allocation. Of those that come meanwhile no more than a ring's worth: it comes to an end however fast the peer is. Read the bytes
-   * during the call only; a hostile peer could change them meanwhile. Tells how many there were. If `visit` throws, its message counts as
+   * Passes all messages that are there, at most `limit`, to `visit` where they lie: without copying, decoding or allocating. Of messages
+   * that arrive meanwhile it passes at most one ring's worth, so it ends however fast the peer is. Read the bytes during the call only, and
+   * copy what you check: a hostile peer can change them meanwhile. Returns the number of messages. If `visit` throws, its message counts as
    * received.
    */
   drain(visit: Visit, limit?: number): number {
     return this.#receiver.drain(visit, limit);
   }
   /**
-   * Room for a message of `length` bytes in the peer's memory, to be filled in and committed: the codec is not used, nothing is copied.
-   * At most three eighths of the capacity. One at a time; nothing else can be sent meanwhile.
+   * Reserves room for a message of `length` bytes in the peer's memory. Fill it in and commit it: the codec is not used, and nothing is
+   * copied. At most three eighths of the capacity. There is one loan at a time, and nothing else can be sent meanwhile.
    *
    * @throws FullError if there is no room now, see {@link tryReserve}
    */
@@ -164,42 +169,45 @@ export class Connection<T, R = T> implements AsyncIterable<R>, Disposable, Async
     if (loan === null) throw new FullError(`${this.#link.what}: no room for ${length} bytes now`);
     return loan;
   }
-  /** As {@link reserve}; null: no room now. */
+  /** As {@link reserve}, but returns null if there is no room now. */
   tryReserve(length: number): Loan | null {
     return this.#sender.tryReserve(length);
   }
-  /** Messages until the peer or this side closes. Leaving the loop leaves the connection open. */
+  /** The messages until the peer or this side closes. Leaving the loop leaves the connection open. */
   [Symbol.asyncIterator](): AsyncIterableIterator<R> {
     return new Loop(this.#receiver);
   }
   /**
-   * Says that nothing more will be sent, after the sends that wait. A loan must be committed or discarded before. The peer's receive ends
-   * once it has had all; this side goes on receiving.
+   * Ends the sending side, after the pending sends. Commit or discard a loan first. The peer's receive ends once it has received
+   * everything; this side can still receive.
    */
   end(options?: WaitOptions): Promise<void> {
     return this.#sender.end(options);
   }
-  /** Two Node streams in object mode, one chunk a message. Do not receive otherwise then. */
+  /** Two Node streams in object mode, one chunk per message. Do not receive in other ways as well. */
   toStreams(): {
-    /** What the peer sends; ends when the peer has. */
+    /** What the peer sends; ends when the peer ends. */
     readable: Readable;
-    /** What is sent to the peer; its end is {@link end}. */
+    /** What is sent to the peer; ending it calls {@link end}. */
     writable: Writable;
   } {
     return streams(this);
   }
 
-  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  /** Pending waits keep the program running. This is the default. */
   ref(): this {
     this.#link.keepAlive.ref();
     return this;
   }
-  /** What waits here, now or later, does not keep the program running. */
+  /** Pending waits, now and later, do not keep the program running. */
   unref(): this {
     this.#link.keepAlive.unref();
     return this;
   }
-  /** Ends what waits with ClosedError. The peer still receives what was sent, and then learns that this side has closed. Idempotent. */
+  /**
+   * Closes the connection; pending waits end with ClosedError. The peer still receives what was sent, and then learns that this side has
+   * closed. Idempotent.
+   */
   close(): void {
     if (this.#link.closed) return;
     this.#sender.close();

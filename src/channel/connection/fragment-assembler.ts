@@ -1,13 +1,13 @@
 /**
- * A message that comes in parts, put together. The first begins with the length of the whole; they must make exactly that. Parts without
- * their last were given up by their sender, and are thrown away when the next message begins.
+ * Assembles a message from fragments. The first one begins with the length of the whole; the fragments must make exactly that. If the last
+ * one is missing, the sender gave up, and the fragments are dropped when the next message begins.
  */
 import type { RingConsumer } from '../../lock-free/ring/consumer.js';
 import { FIRST_FRAGMENT, LAST_FRAGMENT } from '../../lock-free/ring/layout.js';
 
-/** Before the first part: the length of the whole, and 4 bytes unused. */
+/** Before the first fragment: the length of the whole, and 4 bytes unused. */
 export const PREFIX = 8;
-/** Parts are an eighth of the ring, but for the last. Much smaller ones, or none at all, would be work without end: a shift of the capacity. */
+/** Fragments are an eighth of the ring, except the last. Much smaller or empty ones would be work without end. A shift of the capacity. */
 const MIN_FRAGMENT_SHIFT = 6;
 export class FragmentAssembler {
   readonly #ring: RingConsumer;
@@ -20,7 +20,7 @@ export class FragmentAssembler {
     this.#ring = ring;
     this.#takes = takes;
   }
-  /** Adds the record of `length` bytes at `offset`. The message, if it was the last; a text: what is wrong with it. */
+  /** Adds the record of `length` bytes at `offset`. Returns the message if it was the last; a text if it is invalid. */
   add(offset: number, length: number, kind: number): Uint8Array | string | undefined {
     const { bytes, words, capacity } = this.#ring;
     let from = offset;
@@ -29,7 +29,7 @@ export class FragmentAssembler {
       if (total < length - PREFIX + 1) return `fragments of a message of ${total} bytes`;
       if (total > this.#takes)
         return `fragments of a message of ${total} bytes, more than the ${this.#takes} that are accepted`;
-      this.#whole = new Uint8Array(total); // one that was begun before was given up
+      this.#whole = new Uint8Array(total); // an unfinished one was given up
       this.#filled = 0;
       from += PREFIX;
     }

@@ -1,11 +1,11 @@
 /**
- * How two processes agree, over a Unix socket that keeps message borders:
+ * The handshake of two processes, over a Unix socket that keeps message boundaries:
  *
  *     connector -> listener   { vecino: 1, codec, capacity, takes, barriers }
  *     listener -> connector   { vecino: 1, capacity, takes, barriers } and the descriptor of the memory, or { vecino: 1, error, message }
  *
- * JSON, at most 4 KiB. Before anything is shared each side looks at who the other is, by the kernel's word. Nothing that comes is
- * believed: the connector checks that the memory is sealed and as large as the terms say.
+ * JSON, at most 4 KiB. Before anything is shared each side checks the other's credentials, as reported by the kernel. No message is
+ * trusted: the connector checks that the memory is sealed and as large as the terms say.
  */
 
 import { AsyncResource } from 'node:async_hooks';
@@ -30,20 +30,21 @@ const PROTOCOL = 1;
 const MAX_HELLO_BYTES = 4096;
 /** Bytes of a direction's ring. */
 const CAPACITY: number = 128 * 1024;
-/** The longest message that is taken, unless told otherwise. */
+/** The longest message that is accepted by default. */
 const TAKES: number = 256 * 2 ** 20;
-/** A listener does not let strangers have more than this many times its own ring. */
+/** A connecting process cannot get a ring of more than this many times the listener's own. */
 const MAX_RING_RATIO = 16;
 
-/** For either side of a connection. */
+/** Options of both sides of a connection. */
 export interface LinkOptions extends DirectoryOptions {
-  /** Bytes of the ring that this side writes to: a power of two from 4096 to 512 MiB; 128 KiB if not given. */
+  /** Bytes of the ring that this side writes to: a power of two from 4096 to 512 MiB. Default: 128 KiB. */
   capacity?: number;
-  /** The longest message that this side takes, in bytes; 256 MiB if not given. The peer's send of a longer one fails. */
+  /** The longest message that this side accepts, in bytes. Default: 256 MiB. If the peer sends a longer one, its send fails. */
   maxMessageSize?: number;
   /**
-   * Whether to talk to a process of these credentials: `true`, at once (a promise is a no). If not given, to those of this user; with
-   * `directory`, a listener to the members of `group` too, and who connects to the `owner` and root.
+   * Whether to accept a peer with these credentials. It must return `true` synchronously (a promise counts as no). Default: accept
+   * processes of this user. With `directory`, a listener also accepts the members of `group`, and a connecting process accepts the `owner`
+   * and root.
    */
   allow?: (peer: Credentials) => boolean;
 }
@@ -55,12 +56,12 @@ export interface LinkSettings {
 }
 const sameUser = ({ uid }: Credentials) => uid === process.geteuid!();
 
-/** With whom a listener talks unless told otherwise: the kernel lets nobody but the owner and the group use its socket. */
+/** The peers that a listener accepts by default: the kernel lets only the owner and the group use its socket. */
 export function allowedByListener({ named, group, owner }: ChannelDirectory): (peer: Credentials) => boolean {
   if (!named) return sameUser;
   return (peer) => group !== undefined || peer.uid === owner || sameUser(peer);
 }
-/** With whom somebody who connects talks. Root can listen in anybody's folder, and gives up being root perhaps afterwards. */
+/** The peers that a connecting process accepts by default. Root can listen in any folder, and may drop its privileges afterwards. */
 export function allowedByConnector({ named, owner }: ChannelDirectory): (peer: Credentials) => boolean {
   return named ? ({ uid }) => uid === owner || uid === 0 : sameUser;
 }
@@ -74,7 +75,7 @@ export function linkSettings(
   checkInteger('options.maxMessageSize', maxMessageSize, 1, 0x7fffffff);
   if (typeof allow !== 'function')
     throw Object.assign(new TypeError('options.allow must be a function'), { code: 'ERR_INVALID_ARG_TYPE' });
-  return { codec, capacity, takes: maxMessageSize, allow: AsyncResource.bind(allow) }; // asked from the event loop
+  return { codec, capacity, takes: maxMessageSize, allow: AsyncResource.bind(allow) }; // called from the event loop
 }
 
 interface Message {
@@ -113,15 +114,15 @@ const isCapacity = (value: unknown): value is number =>
 const isSize = (value: unknown): value is number =>
   Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 0x7fffffff;
 
-/** What a listener's handshakes have in common. */
+/** What the handshakes of one listener have in common. */
 export interface Host {
   readonly name: string;
   readonly settings: LinkSettings;
   readonly spare: SpareDescriptor;
-  /** The stranger has said what it wants. */
+  /** The connecting process has sent its request. */
   heard(socket: UnixSocket): void;
 }
-/** The listener's half. Takes the socket over: it is closed if this fails. */
+/** The listener's half. It takes over the socket, and closes it on failure. */
 export async function welcome(socket: UnixSocket, host: Host, options: WaitOptions): Promise<Link> {
   const { name, settings } = host;
   const peer = socket.credentials();
@@ -155,7 +156,7 @@ export async function welcome(socket: UnixSocket, host: Host, options: WaitOptio
     throw error;
   }
 }
-/** Makes the memory, and hands it over. Where there are too few descriptors for that, it waits until there are. */
+/** Creates the memory and passes it to the peer. Waits if there are too few descriptors. */
 async function share(
   socket: UnixSocket,
   { name, settings, spare }: Host,
@@ -168,7 +169,7 @@ async function share(
   const attempt = (): Link => {
     const memory = SharedMemory.anonymous(linkSize(terms));
     try {
-      // The first thing that goes through this socket: there is room for it.
+      // This is the first message through this socket, so there is room for it.
       if (socket.trySend(answer, { descriptors: [memory.fd] }) === false)
         throw new SystemError(EAGAIN, 'sendmsg', { path: name });
       return attach(socket, 'listener', name, memory, terms, peer);
@@ -186,7 +187,7 @@ async function share(
       }
     } catch (error) {
       if (!isShortOfDescriptors(error) || deadline.expired) {
-        // No memory, say: the other side shall know that it is not refused for what it is.
+        // Out of memory, for instance: tell the other side, so that it does not take it for a refusal.
         if (error instanceof IpcError) await refuse(socket, error.code, error.message);
         throw error;
       }
@@ -194,13 +195,13 @@ async function share(
     await sleep(SHORT_OF_DESCRIPTORS_MS, undefined, { signal, ref: false });
   }
 }
-/** How long to wait, for want of descriptors, before the next try. */
+/** How long to wait before the next try when descriptors are short. */
 export const SHORT_OF_DESCRIPTORS_MS = 50;
-/** The process or the machine has none left, or too many of this user's are on their way. */
+/** The process or the machine has none left, or too many of this user's are in flight. */
 export function isShortOfDescriptors(error: unknown): boolean {
   return error instanceof SystemError && ['EMFILE', 'ENFILE', 'ETOOMANYREFS'].includes(error.code);
 }
-/** An exception is a no: there is nobody here to be told of it. */
+/** An exception counts as no: there is no caller to report it to. */
 function allows({ allow }: LinkSettings, peer: Credentials): boolean {
   try {
     return allow(peer) === true;
@@ -213,7 +214,7 @@ async function refuse(socket: UnixSocket, error: string, message: string): Promi
   return new IpcError(error, message);
 }
 
-/** The connector's half. Takes the socket over: it is closed if this fails. */
+/** The connector's half. It takes over the socket, and closes it on failure. */
 export async function introduce(
   socket: UnixSocket,
   name: string,
@@ -236,7 +237,7 @@ export async function introduce(
       await socket.send(encode({ codec, capacity, takes, barriers: barriersReachUs }), options);
     } catch (error) {
       if (!wasNotHeard(error)) throw error;
-      unsent = error; // it has hung up: perhaps after it has said why
+      unsent = error; // the listener has hung up, perhaps after sending a reason
     }
     const { message, descriptors } = await receiveMessage(socket, what, options).catch((error) => {
       throw unsent ?? error;
@@ -264,7 +265,7 @@ export async function introduce(
     throw error;
   }
 }
-/** Whether an introduction failed because the listener has hung up without having read anything: nothing has happened yet. */
+/** Whether an introduction failed because the listener hung up before it had read anything: nothing has happened yet. */
 export function wasNotHeard(error: unknown): boolean {
   return error instanceof SystemError && (error.code === 'EPIPE' || error.code === 'ECONNRESET');
 }
@@ -273,7 +274,7 @@ function refusal(name: string, { error, message }: Message): IpcError {
   if (error === 'ERR_VECINO_MISMATCH') return new MismatchError(text);
   return new IpcError(typeof error === 'string' ? error : 'ERR_VECINO_CORRUPT', text);
 }
-/** The memory's descriptor has done its duty: a connection keeps one, the socket's. */
+/** The memory's descriptor is not needed any more: a connection keeps one, the socket's. */
 function attach(
   socket: UnixSocket,
   role: 'listener' | 'connector',

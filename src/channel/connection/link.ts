@@ -1,6 +1,6 @@
 /**
- * What two processes share once they are connected, and what both directions of a connection have in common: the memory, the bell,
- * whether the peer is there.
+ * What two connected processes share, and what both directions of a connection have in common: the memory, the bell, the liveness of the
+ * peer.
  *
  *     the memory, a sealed memfd
  *     byte     0  control block of the ring from the listener to the connector (see ring/layout.ts)
@@ -23,20 +23,20 @@ import { Bell } from './bell.js';
 
 const DATA = 4096;
 
-/** What the two have agreed on. */
+/** The result of the handshake. */
 export interface Terms {
   /** Bytes of the ring that the listener writes to, and of the one that the connector writes to. */
   readonly listenerCapacity: number;
   readonly connectorCapacity: number;
-  /** The longest message that the peer takes, in bytes. */
+  /** The longest message that the peer accepts, in bytes. */
   readonly peerTakes: number;
-  /** The longest message that this side takes. */
+  /** The longest message that this side accepts. */
   readonly takes: number;
   /** Whether barriers of this side reach the peer, see ring/layout.ts. */
   readonly barriers: boolean;
 }
 
-/** How much memory that needs. */
+/** The bytes of memory for these terms. */
 export function linkSize({
   listenerCapacity,
   connectorCapacity,
@@ -50,7 +50,7 @@ export class Link {
   readonly peer: Credentials;
   readonly terms: Terms;
   readonly bell: Bell;
-  /** Of what waits for the peer, in either direction. */
+  /** For all waits on the peer, in either direction. */
   readonly keepAlive: KeepAlive = new KeepAlive();
   readonly out: RingProducer;
   readonly in: RingConsumer;
@@ -62,7 +62,7 @@ export class Link {
   #damage: CorruptError | undefined;
   readonly #remains: Remnant;
 
-  /** Takes the descriptor of the socket and the memory over. */
+  /** Takes over the descriptor of the socket and the memory. */
   constructor(
     name: string,
     role: 'listener' | 'connector',
@@ -88,7 +88,7 @@ export class Link {
     }
     this.in.mayBeBusy = terms.barriers;
     this.bell = new Bell(fd);
-    const me = new WeakRef(this); // what is left of us must not lead to us
+    const me = new WeakRef(this); // the remains must not refer to this object
     this.out.onDamage = this.in.onDamage = (error) => me.deref()?.fail(error);
     this.#remains = new Remnant(this, own(fd), memory, me);
     whenDropped(this, this.#remains);
@@ -102,31 +102,34 @@ export class Link {
     if (this.#closed) throw new ClosedError(this.what);
     if (this.#damage !== undefined) throw this.#damage;
   }
-  /** The peer breaks the rules: no more of it. It is hung up on, and each operation from now on throws the error. */
+  /** The peer violates the protocol: hang up, and let each operation from now on throw the error. */
   fail(error: CorruptError): void {
     if (this.#closed || this.#damage !== undefined) return;
     this.#damage = error;
     this.broken = true;
     this.bell.hangUp();
   }
-  /** Those who wait for the bell, one line for each direction. */
+  /** The waiters on the bell, one queue for each direction. */
   get waitQueues(): WaitQueue[] {
     return this.#remains.waitQueues;
   }
-  /** Where what passes is written down, and who is told when that ends. */
+  /** Where to publish the counters, and what to call when that ends. */
   account(statistics: Statistics, over: () => void): void {
     this.#remains.statistics = statistics;
     this.#remains.over = over;
   }
   /**
-   * Takes the strokes of the bell, on behalf of `line`. One of them may have been meant for the other, which will then not be told
-   * by the event loop any more: it tries again, but not before the caller is through.
+   * Reads the wake-ups of the bell, on behalf of `waitQueue`. One of them may have been meant for the other direction, which the event loop
+   * will not notify any more. So that one tries again, but only after the caller has finished.
    */
   quiet(waitQueue: WaitQueue): void {
     if (!this.bell.quiet()) return;
     for (const other of this.waitQueues) if (other !== waitQueue && !other.idle) queueMicrotask(() => other.retry());
   }
-  /** The error of an operation that needs the peer, once its end of the bell is closed or it has said (`closed`) that it has closed. */
+  /**
+   * The error of an operation that needs the peer, once the peer's end of the bell is closed or the peer has announced (`closed`) that it
+   * has closed.
+   */
   gone(closed: boolean): ClosedError | PeerDiedError | CorruptError {
     if (this.#damage !== undefined) return this.#damage;
     if (closed) return new ClosedError(`${this.what} (by the peer)`);
@@ -145,8 +148,7 @@ export class Link {
   }
 }
 /**
- * What is seen to when nobody refers to a connection any more, neither by itself nor by something that is pending: the peer learns that it
- * has been closed.
+ * Closes a connection that was dropped, when neither the program nor a pending operation refers to it any more. The peer sees it as closed.
  */
 class Remnant implements Remains {
   readonly what: string;
@@ -179,14 +181,14 @@ class Remnant implements Remains {
   abandon(): boolean {
     for (const waitQueue of this.waitQueues) waitQueue.close();
     this.end();
-    this.#bell.ended = true; // it may be about to ring again, by a number that is somebody else's then
+    this.#bell.ended = true; // it may be about to ring again, with a number that belongs to another file then
     const ours = closeIfOwned(this.#bell.fd, this.#serial);
     this.#memory.unmap();
     return ours;
   }
 }
 
-/** A program that ends well has closed; one that fails has not, and its peers shall know. */
+/** A program that exits with code 0 closes its connections. One that fails does not, so its peers learn of it. */
 const open = new Set<WeakRef<Link>>();
 process.on('exit', (code) => {
   if (code === 0) for (const link of [...open]) link.deref()?.close();

@@ -1,4 +1,4 @@
-/** Where connections come in: a name, and the socket that stands for it. */
+/** Accepts connections under a name, on a Unix socket. */
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import type { UnixServer, UnixSocket } from '../../socket/index.js';
 import { checkName, checkOptions, type OptionNames } from '../../system/arguments.js';
@@ -28,16 +28,16 @@ import { Presence } from './presence.js';
 import { SpareDescriptor } from './spare.js';
 import { MAX_SILENCE_MS, Strangers } from './strangers.js';
 
-/** As many as the kernel lets wait to be accepted: /proc/sys/net/core/somaxconn. */
+/** As many as the kernel allows to wait for an accept: /proc/sys/net/core/somaxconn. */
 const BACKLOG = 65_535;
 
 export interface ListenOptions<T> extends LinkOptions {
-  /** How values become bytes; `'msgpack'` if not given. Whoever connects must ask for the same. */
+  /** How values become bytes. Default: `'msgpack'`. The connecting process must use the same codec. */
   codec?: Codec<T>;
-  /** Microseconds that a waiter of a connection looks before it sleeps; if not given it adapts, and is 0 on one core. */
+  /** Microseconds that a waiter of a connection spins before it sleeps. By default it adapts, and is 0 on one core. */
   spin?: number;
 }
-/** Also of a service. */
+/** Also for services. */
 export const LISTEN_OPTIONS: OptionNames<ListenOptions<unknown>> = {
   codec: true,
   capacity: true,
@@ -46,7 +46,7 @@ export const LISTEN_OPTIONS: OptionNames<ListenOptions<unknown>> = {
   spin: true,
   ...DIRECTORY_OPTIONS,
 };
-/** One object may be given to both sides: `listen` does not mind what only `connect` has. */
+/** You can pass one object to both sides: `listen` ignores options that only `connect` has. */
 export const BOTH_SIDES: OptionNames<ListenOptions<unknown> & WaitOptions> = { ...LISTEN_OPTIONS, ...WAIT_OPTIONS };
 interface Waiter<T, R> {
   resolve(connection: Connection<T, R>): void;
@@ -54,9 +54,9 @@ interface Waiter<T, R> {
 }
 
 /**
- * Takes connections; made by {@link listen}. As an async iterable it gives one after the other until it is closed.
+ * Accepts connections; created by {@link listen}. As an async iterable it yields connections until it is closed.
  *
- * If its process is killed, connections die with it, and the name is free for the next one at once.
+ * If its process is killed, its connections end with it, and the name is free again at once.
  */
 export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disposable, AsyncDisposable {
   /** The name that it listens at. */
@@ -64,22 +64,22 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
   readonly #makeCoder: () => Coder<T, R>;
   readonly #makeSpin: () => Spin;
   readonly #host: Host;
-  /** Its place and its socket, and the watch for their loss. */
+  /** Its participant and its socket, and the watcher for their removal. */
   readonly #present: Present;
-  /** Why it listens no more, if not because it was closed. */
+  /** Why it stopped listening, if it was not closed. */
   #failure: RemovedError | undefined;
-  /** Connections that nobody has accepted yet, and those who wait for one. One of both is empty. */
+  /** Connections that were not accepted yet, and pending accepts. One of the two is empty. */
   readonly #ready: Connection<T, R>[] = [];
   readonly #waiters: Waiter<T, R>[] = [];
   readonly #over = new AbortController();
-  /** The lines of the control file that are about connections. */
+  /** The statistics of the control file for connections. */
   readonly #perConnection: (Statistics | undefined)[] = new Array<Statistics | undefined>(SEATS).fill(undefined);
   readonly #remains: Remains;
   readonly #keepAlive = new KeepAlive();
   readonly #strangers = new Strangers();
   readonly #spare = new SpareDescriptor();
   #pumping = false;
-  /** Ends the wait for the next stranger, while there is one, or the pause before it. */
+  /** Ends the wait for the next connecting process, or the pause before it. */
   #accepting: AbortController | undefined;
 
   /** @internal */
@@ -91,7 +91,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
   ) {
     this.name = checkName('name', name);
     readOnly(this, 'name');
-    // Read once: the caller may use the object again for something else.
+    // Read once: the caller may change the object afterwards.
     const { codec, spin, directory, owner, group } = options;
     const where: DirectoryOptions = { directory, owner, group };
     this.#makeCoder = () => makeCoder(codec);
@@ -117,8 +117,8 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     return this.#over.signal.aborted;
   }
   /**
-   * The next connection. Those who connect and then say nothing, or nonsense, or are of another user, are sent away and do not hold up
-   * the others. Where the process has no descriptors left, connections wait until it has.
+   * Waits for the next connection, without blocking the event loop. Processes that connect and send nothing, send an invalid request, or
+   * belong to another user are dropped, and do not delay the others. While the process has no descriptors left, connections wait.
    */
   async accept(options?: WaitOptions): Promise<Connection<T, R>> {
     const deadline = new Deadline(`accept a connection to '${this.name}'`, options);
@@ -152,7 +152,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
       void this.#pump();
     });
   }
-  /** A connection that is ready; undefined: none. It is made ready only while somebody waits in {@link accept}. */
+  /** Returns a connection that is ready; otherwise undefined. Connections become ready only while an {@link accept} is pending. */
   tryAccept(): Connection<T, R> | undefined {
     this.#use();
     return this.#ready.shift();
@@ -169,29 +169,29 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
       yield connection;
     }
   }
-  /** An accept that waits keeps the program running: so it is unless {@link unref} was called. */
+  /** A pending accept keeps the program running. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** An accept that waits, now or later, does not keep the program running. Connections have their own. */
+  /** A pending accept, now or later, does not keep the program running. Connections have their own setting. */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
-  /** Frees the name. Connections that were accepted stay; the others are closed. Idempotent. */
+  /** Frees the name. Accepted connections stay open; the others are closed. Idempotent. */
   close(): void {
     if (this.closed) return;
     this.#end(new ClosedError(`listener '${this.name}'`));
   }
-  /** @internal Its name was removed. It takes it back, unless somebody else has it by now. */
+  /** @internal Its name was removed. Takes the name back, unless another process has it by now. */
   lost(error: RemovedError): void {
     if (this.closed) return;
     try {
       this.#present.enter(this, (participant) => {
         for (const statistics of this.#perConnection) statistics?.move(participant);
       });
-      this.#accepting?.abort(); // at the socket that nobody can find any more
+      this.#accepting?.abort(); // at the socket that no process can find any more
     } catch (cause) {
       this.#failure = new RemovedError(error.message, { cause });
       this.#end(this.#failure);
@@ -214,7 +214,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     this.close();
   }
 
-  /** Takes strangers while somebody waits for a connection. */
+  /** Accepts connecting processes while an accept is pending. */
   async #pump(): Promise<void> {
     if (this.#pumping) return;
     this.#pumping = true;
@@ -224,13 +224,13 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
       this.#accepting = accepting;
       try {
         if (this.#strangers.tooMany) {
-          await turn(); // what has come from them in this turn of the event loop is heard by then
+          await turn(); // what they sent in this turn of the event loop has been read by then
           const pause = this.#strangers.makeRoom();
           if (pause > 0) {
             await sleep(pause, undefined, { signal, ref: false });
           }
         }
-        // Without a spare descriptor those who are accepted could not be served.
+        // Without a spare descriptor, accepted processes could not be served.
         else if (this.#spare.take()) void this.#welcome((await this.#present.server.accept({ signal })).unref());
         else await this.#shortage(signal);
       } catch (error) {
@@ -242,7 +242,7 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
     this.#accepting = undefined;
     this.#pumping = false;
   }
-  /** No descriptor is left: a stranger's is given back, or whoever connects waits. */
+  /** No descriptor is left: drop the oldest silent process, or let new ones wait. */
   async #shortage(signal: AbortSignal): Promise<void> {
     await turn(); // as above
     if (this.#strangers.dismissOldest()) return;
@@ -267,17 +267,17 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
       else if (this.#waiters.length > 0) this.#waiters[0]!.resolve(connection);
       else this.#ready.push(connection);
     } catch {
-      // Whoever it was has been told, or is gone. It is nothing to those who wait for others.
+      // That process was notified, or has ended. It must not affect accepts that wait for others.
     } finally {
       this.#strangers.delete(socket);
     }
   }
-  /** For {@link listChannels}; beyond as many as there are lines for, connections are not listed. */
+  /** For {@link listChannels}; connections beyond the number of entries are not listed. */
   #writeDown(connection: Connection<T, R>): void {
     const seat = this.#perConnection.indexOf(undefined, 1);
     if (seat < 0 || this.closed) return;
     const statistics = new Statistics(this.#present.participant, seat, connection.peer.pid);
-    const perConnection = this.#perConnection; // and not the listener, which may be dropped before the connection
+    const perConnection = this.#perConnection; // and not the listener, which may be collected before the connection
     perConnection[seat] = statistics;
     connection.account(statistics, () => {
       perConnection[seat] = undefined;
@@ -289,10 +289,11 @@ export class Listener<T, R = T> implements AsyncIterable<Connection<T, R>>, Disp
 }
 
 /**
- * Takes the name `name` for connections, in this user's runtime folder.
+ * Listens for connections under `name`, in this user's runtime folder.
  *
  * @param name `[A-Za-z0-9._-]{1,200}`
- * @throws SystemError `EADDRINUSE` if a living process listens there; MismatchError if the name is another kind of channel's
+ * @throws SystemError `EADDRINUSE` if a running process listens under the name
+ * @throws MismatchError if the name belongs to another kind of channel
  */
 export function listen<T = unknown>(
   name: string,
@@ -308,7 +309,7 @@ export async function listen(name: string, options: ListenOptions<unknown> = {})
   return new Listener<unknown>(name, options, 'connection');
 }
 const MAX_ATTEMPTS = 10;
-/** Where a listener can be found; again, after that was removed. Nothing in it leads to the listener, which it outlives. */
+/** The listener's presence in the file system; created again after a removal. Nothing in it refers to the listener, which it outlives. */
 class Present {
   readonly #name: string;
   readonly #wanted: Description;
@@ -321,7 +322,7 @@ class Present {
     this.#wanted = wanted;
     this.#where = where;
   }
-  /** Throws, and leaves what was, if somebody else has the name. */
+  /** Throws, and keeps the previous state, if another process has the name. */
   enter(listener: Listener<never, unknown>, move: (participant: Participant) => void = () => {}): void {
     const now = this.#makeAgain();
     move(now.participant);
@@ -334,7 +335,7 @@ class Present {
       try {
         return new Presence(this.#name, this.#wanted, directoryOf(this.#where, true), BACKLOG);
       } catch (error) {
-        // Whoever removes it is at it still, and has taken the folder away that it was to be made in.
+        // The remover is still busy, and has just removed the folder in which this was to be created.
         if (!(error instanceof SystemError) || error.code !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;
       }
     }
@@ -350,7 +351,7 @@ class Present {
     this.#now?.close();
   }
 }
-/** What is seen to when nobody refers to a listener any more, neither by itself nor by a pending accept. */
+/** What closes a listener that was dropped, when neither the program nor a pending accept refers to it any more. */
 function remainsOf(
   what: string,
   ready: Disposable[],

@@ -3,7 +3,7 @@ import { checkInteger } from '../../system/arguments.js';
 import { ClosedError } from '../../system/errors.js';
 
 /**
- * A message that is written in shared memory, where it will be read: commit it to send it, discard it (or leave `using`) to send
+ * Room for a message in shared memory, where it will be read. Commit it to send the message; discard it (or leave a `using` block) to send
  * nothing.
  */
 export class Loan implements Disposable {
@@ -20,25 +20,27 @@ export class Loan implements Disposable {
     this.#length = length;
     this.#settle = settle;
   }
-  /** Where it lies: a byte offset in the shared memory. */
+  /** Its byte offset in the shared memory. */
   get offset(): number {
     return this.#offset;
   }
-  /** How long it is. */
+  /** Its length in bytes. */
   get length(): number {
     return this.#length;
   }
-  /** The message's bytes, in shared memory: write them, then {@link commit}, and write them no more. They hold what was there before. */
+  /**
+   * The message's bytes, in shared memory: write them, then {@link commit}, and do not write them afterwards. They hold old data at first.
+   */
   get bytes(): Uint8Array {
     if (this.#buffer.byteLength === 0) throw new ClosedError('the channel of this loan');
     return (this.#bytes ??= new Uint8Array(this.#buffer, this.#offset, this.#length));
   }
-  /** Sends it, or the first `length` bytes of it. Does nothing after {@link discard} or a second time. */
+  /** Sends it, or its first `length` bytes. Does nothing after {@link discard}, or the second time. */
   commit(length: number = this.#length): void {
     checkInteger('length', length, 0, this.#length);
     this.#settle(this, length);
   }
-  /** Gives the room back; nobody has seen anything. */
+  /** Frees the room without sending anything. */
   discard(): void {
     this.#settle(this, -1);
   }

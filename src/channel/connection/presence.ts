@@ -1,4 +1,4 @@
-/** What a listener has in the file system: its seat in the channel, and the socket there that others connect to. */
+/** What a listener has in the file system: its seat in the channel, and the socket to connect to. */
 import { type UnixServer, unix } from '../../socket/index.js';
 import { unlink } from '../../system/path.js';
 import type { Description } from '../directory/control-file.js';
@@ -7,7 +7,7 @@ import { Participant } from '../directory/participant.js';
 
 /** The socket in the channel's folder. */
 export const SOCKET = 'socket';
-/** The seat of the listener, of which there is one. */
+/** The seat of the listener; there is only one listener. */
 const LISTENER_SEAT = 0;
 
 export class Presence {
@@ -20,10 +20,10 @@ export class Presence {
     const path = this.participant.path(SOCKET);
     try {
       try {
-        unlink(path); // of one who is dead: the seat is ours
+        unlink(path); // of a dead process: the seat is ours
       } catch {}
       this.server = unix.listen(path, { type: 'seqpacket', mode: this.participant.mode, backlog }) as UnixServer;
-      this.server.unref(); // whoever waits for a connection counts
+      this.server.unref(); // a pending accept keeps the program running, not the server
       try {
         this.participant.share(SOCKET);
       } catch (error) {

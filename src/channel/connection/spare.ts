@@ -1,8 +1,8 @@
 /**
- * A descriptor that a listener keeps for the moment in which there is no other one.
+ * A descriptor that a listener keeps for the moment when there is no other one.
  *
- * A connection needs one for good, its socket, and a second one until its memory is mapped and handed over. Were the last ones
- * of the process taken by sockets, none of them could ever be served.
+ * A connection needs one permanently, its socket, and a second one until its memory is mapped and passed on. If sockets took the last
+ * descriptors of the process, no connection could ever be completed.
  */
 import { close, open } from '../../system/file.js';
 import { constants } from '../../system/native.js';
@@ -16,7 +16,7 @@ export class SpareDescriptor {
     if (this.#fd < 0) this.#restore();
     return this.#fd >= 0;
   }
-  /** Calls `use` while there is one more descriptor to be had. */
+  /** Calls `use` while one more descriptor is available. */
   lend<T>(use: () => T): T {
     this.#release();
     try {
@@ -34,7 +34,7 @@ export class SpareDescriptor {
     try {
       this.#fd = open('/dev/null', constants['O_RDONLY']!);
     } catch {
-      // The next who needs it tries again.
+      // The next call that needs it tries again.
     }
   }
   #release(): void {

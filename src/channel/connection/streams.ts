@@ -2,7 +2,7 @@
 import { Readable, Writable } from 'node:stream';
 import { ClosedError, invalidArgument } from '../../system/errors.js';
 
-/** A {@link Connection}, as far as streams need it. */
+/** What streams need of a {@link Connection}. */
 interface StreamedConnection<T> {
   send(value: T): Promise<void>;
   receive(options: { signal: AbortSignal }): Promise<unknown>;
@@ -11,8 +11,8 @@ interface StreamedConnection<T> {
 }
 
 /**
- * In object mode, one chunk a message; `null`, which is a stream's end, is an error. The end of `writable` is the peer's end of
- * `readable`; the connection closes when both are over, or one of them fails.
+ * In object mode, one chunk per message; `null`, which is a stream's end, is an error. The end of `writable` is the peer's end of
+ * `readable`. The connection closes when both have ended, or one of them fails.
  */
 export function streams<T>(connection: StreamedConnection<T>): { readable: Readable; writable: Writable } {
   const aborted = new AbortController();
@@ -20,8 +20,8 @@ export function streams<T>(connection: StreamedConnection<T>): { readable: Reada
   const over = () => {
     if (--ends === 0) connection.close();
   };
-  // What a stream is told, it is told in a tick of its own: a listener that throws is an uncaught exception, as with any stream, and not
-  // the rejection of a promise of ours.
+  // Each notification of a stream runs in a tick of its own: a listener that throws causes an uncaught exception, as with any stream, and
+  // not the rejection of an internal promise.
   const readable: Readable = new Readable({
     objectMode: true,
     read() {

@@ -1,8 +1,8 @@
 /**
- * Lets so many of this thread's connects to one listener be under way at a time, the others in the order they came.
+ * Limits how many of this thread's connects to one listener are in progress; the others wait in order.
  *
- * A listener's backlog holds some thousand, and a connect that finds it full can only try again and again: the kernel has nothing to wait
- * for. So a burst waits here instead, where it costs neither descriptors nor system calls.
+ * A listener's backlog holds some thousand, and a connect that finds it full can only try again: the kernel has nothing to wait for. So a
+ * burst waits here, where it costs neither descriptors nor system calls.
  */
 import type { Deadline } from '../../system/deadline.js';
 
@@ -17,7 +17,7 @@ export class Turnstile {
   private constructor(path: string) {
     this.#path = path;
   }
-  /** Resolves with what is to be left by {@link leave}; rejects as `deadline` says. */
+  /** Resolves with the turnstile, to {@link leave} afterwards; rejects as `deadline` says. */
   static async enter(path: string, deadline: Deadline): Promise<Turnstile> {
     let turnstile = Turnstile.#all.get(path);
     if (turnstile === undefined) {
@@ -28,7 +28,7 @@ export class Turnstile {
     return turnstile;
   }
   leave(): void {
-    // Whoever is let in takes the place over, so that no newcomer can come between.
+    // The next one takes over the slot directly, so that no newcomer can get in between.
     for (const next of this.#waiting) {
       this.#waiting.delete(next);
       next();

@@ -1,8 +1,8 @@
-/** A message in the hands of its consumer. */
+/** A received message. */
 import { inspect } from 'node:util';
 import { ClosedError, IpcError } from '../../system/errors.js';
 
-/** Who a delivery is settled with. */
+/** The queue that a delivery is settled with. */
 export interface DeliveryOwner {
   closed: boolean;
   readonly what: string;
@@ -14,8 +14,8 @@ const ACKNOWLEDGED = 1;
 const REJECTED = 2;
 
 /**
- * A message, and the duty to say what became of it. Until then it is in flight: nobody else gets it, and its place in the queue
- * is used. If its consumer closes the queue or dies, the message goes back to its place, as if rejected.
+ * A received message, which you must settle: acknowledge or reject it. Until then it is in flight: no other consumer gets it, and it
+ * occupies its slot. If its consumer closes the queue or dies, the message is redelivered, as if rejected.
  *
  * @example
  * ```ts
@@ -60,11 +60,11 @@ export class Delivery<T> implements Disposable {
     this.#slot = slot;
     this.#word = word;
   }
-  /** What was sent. */
+  /** The value that was sent. */
   get value(): T {
     return this.#value;
   }
-  /** The priority that it was sent with; higher goes first. */
+  /** Its priority; higher is delivered first. */
   get priority(): number {
     return this.#priority;
   }
@@ -72,14 +72,14 @@ export class Delivery<T> implements Disposable {
   get type(): number {
     return this.#type;
   }
-  /** How often it was delivered, this time included: 1 for the first. */
+  /** The number of deliveries so far, including this one: 1 for the first. */
   get attempt(): number {
     return this.#attempt;
   }
   /**
-   * It was dealt with: it is gone, and its place is free. Again: nothing.
+   * The message is processed: removes it and frees its slot. Calling it again does nothing.
    *
-   * @throws ClosedError if the queue was closed meanwhile, so that the message went back
+   * @throws ClosedError if the queue was closed meanwhile, so that the message is redelivered
    * @throws IpcError `ERR_VECINO_SETTLED` if it was rejected
    */
   acknowledge(): void {
@@ -90,7 +90,12 @@ export class Delivery<T> implements Disposable {
     this.#owner.acknowledge(this.#slot, this.#word);
     this.#fate = ACKNOWLEDGED;
   }
-  /** It was not dealt with: it goes back to its place in the order, to be delivered once more. Again: nothing. */
+  /**
+   * The message was not processed: returns it to its position in the queue, for redelivery. Calling it again does nothing.
+   *
+   * @throws IpcError `ERR_VECINO_SETTLED` if it was acknowledged
+   * @throws ClosedError if the queue was closed meanwhile
+   */
   reject(): void {
     if (this.#fate === REJECTED) return;
     if (this.#fate !== HELD || this.#owner.closed) this.#refuse('acknowledged');
@@ -105,7 +110,7 @@ export class Delivery<T> implements Disposable {
   [Symbol.dispose](): void {
     if (this.#fate === HELD && !this.#owner.closed) this.reject();
   }
-  /** For people who look at it. */
+  /** For console.log and util.inspect. */
   [inspect.custom](): object {
     const { priority, type, attempt, settled } = this;
     return { value: this.#value, priority, type, attempt, settled };
@@ -116,7 +121,7 @@ export class Delivery<T> implements Disposable {
   }
 }
 
-/** What was sent cannot be decoded: whoever looks at the value gets the error, and may acknowledge the message to be rid of it. */
+/** A message that cannot be decoded. Reading the value throws the error; you can acknowledge the message to remove it. */
 export class Undecodable<T> extends Delivery<T> {
   readonly #error: unknown;
 

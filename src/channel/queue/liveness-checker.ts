@@ -1,8 +1,8 @@
 /**
- * When to look who has died, while asleep: after somebody has closed the control file (directory/exit-watcher.ts).
+ * When a sleeping process checks for dead peers: after a process has closed the control file (directory/exit-watcher.ts).
  *
- * The event comes an instant before the kernel gives the dead one's lock back, which is the proof of his death. So after an event we
- * look at once, and again a few times, later and later. Then there is silence until the next.
+ * The event comes an instant before the kernel releases the lock of the dead process, which is the proof of its death. So after an event we
+ * check at once, and a few more times at growing intervals, then not until the next event.
  */
 import type { Deadline } from '../../system/deadline.js';
 import { ExitWatcher } from '../directory/exit-watcher.js';
@@ -13,16 +13,16 @@ const CHECKS_MS = [0, 1, 10, 100, 1000];
 
 export class LivenessChecker {
   readonly #exitWatcher: ExitWatcher;
-  /** When something was closed, in milliseconds; how many looks were due since; and when the next one is. */
+  /** When the last event came, in milliseconds; how many checks were due since; and when the next one is. */
   #event: number = performance.now();
   #looks = 0;
   #next: number = this.#event;
 
-  /** @param told as of {@link ExitWatcher} */
+  /** @param told as in {@link ExitWatcher} */
   constructor(participant: Participant, told: () => void) {
     this.#exitWatcher = new ExitWatcher(participant, told);
   }
-  /** Whether it is time to look who is dead. */
+  /** Whether it is time to check for dead peers. */
   due(): boolean {
     const now = performance.now();
     if (this.#exitWatcher.happened()) {
@@ -39,12 +39,12 @@ export class LivenessChecker {
     while (this.#next <= now) this.#plan(now);
     return true;
   }
-  /** Milliseconds until the next look, `Infinity` for none. */
+  /** Milliseconds until the next check, `Infinity` for none. */
   get remaining(): number {
     if (this.#exitWatcher.pending) return 0;
     return this.#next === Number.POSITIVE_INFINITY ? this.#next : Math.max(0, this.#next - performance.now());
   }
-  /** Blocks the thread until `fd` is readable, or it may be time to look, or `most` milliseconds are over. */
+  /** Blocks the thread until `fd` is readable, a check may be due, or `most` milliseconds are over. */
   blockSync(fd: number, deadline: Deadline, most: number): void {
     this.#exitWatcher.blockSync(fd, deadline, Math.min(most, this.remaining));
   }

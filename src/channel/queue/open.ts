@@ -1,4 +1,4 @@
-/** What a queue is opened with. */
+/** The options of a queue. */
 
 import {
   checkGeometry,
@@ -16,15 +16,15 @@ import { readControl } from '../directory/control-file.js';
 import { type ChannelDirectory, DIRECTORY_OPTIONS, type DirectoryOptions } from '../directory/directory.js';
 
 export interface QueueOptions<T = unknown> extends DirectoryOptions {
-  /** How values become bytes: `'msgpack'` unless the queue is there with another. */
+  /** How values become bytes. Default: the codec of the existing queue, or `'msgpack'`. */
   codec?: Codec<T>;
-  /** Messages that it holds, ready or in flight: 1 to 65536, 1024 by default. */
+  /** Messages that it holds, ready or in flight: 1 to 65536. Default: 1024. */
   capacity?: number;
-  /** Bytes that an encoded message may have: 1 to 16 MiB, 1024 by default. */
+  /** The most bytes of an encoded message: 1 to 16 MiB. Default: 1024. */
   messageSize?: number;
-  /** Levels of priority: 1 to 32, 4 by default. */
+  /** Levels of priority: 1 to 32. Default: 4. */
   priorities?: number;
-  /** Microseconds for which a blocking call looks before it sleeps. Adapts by default, and is 0 on one core. */
+  /** Microseconds that a waiting call spins before it sleeps. By default it adapts, and is 0 on one core. */
   spin?: number;
 }
 const OPTIONS: OptionNames<QueueOptions> = {
@@ -38,7 +38,7 @@ const OPTIONS: OptionNames<QueueOptions> = {
 const DEFAULT: Geometry = { capacity: 1024, messageSize: 1024, priorities: 4 };
 const NAMED: readonly string[] = ['bytes', 'text', 'json', 'structured', 'msgpack'] satisfies CodecName[];
 
-/** The options, checked, and which of them must be as they are. */
+/** The checked options, and those that must match an existing queue. */
 export function describe(
   name: string,
   options?: QueueOptions,
@@ -58,7 +58,7 @@ export function describe(
   checkGeometry(geometry);
   return { name, geometry, insist, spin: new Spin(given.spin) };
 }
-/** The codec that was asked for, or if none was, the one that the queue has. */
+/** The requested codec, or otherwise the codec of the existing queue. */
 export function codecOf(name: string, asked: Codec | undefined, directory: ChannelDirectory): Codec {
   if (asked !== undefined) return asked;
   let fd = -1;
@@ -67,7 +67,7 @@ export function codecOf(name: string, asked: Codec | undefined, directory: Chann
     const { codec } = readControl(fd, name);
     if (NAMED.includes(codec)) return codec as CodecName;
   } catch {
-    // It is not there, or will be refused in a moment.
+    // It does not exist, or will be refused in a moment.
   } finally {
     if (fd >= 0) close(fd);
   }

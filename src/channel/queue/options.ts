@@ -1,19 +1,19 @@
-/** What the calls of a queue are given, and what its `stats()` give. */
+/** Options of a queue's calls, and the result of its `stats()`. */
 import { checkInteger, checkOptions, type OptionNames } from '../../system/arguments.js';
 import { WAIT_OPTIONS, type WaitOptions } from '../../system/deadline.js';
 import { invalidArgument } from '../../system/errors.js';
 import type { Types } from './waiting.js';
 
-/** How a message is sent. */
+/** Options for sending a message. */
 export interface QueueSendOptions {
   /** 0 (the default) to `priorities - 1`; higher ones are delivered first. */
   priority?: number;
-  /** A number from 0 (the default) to 2³¹ - 1 by which consumers may choose. */
+  /** A number from 0 (the default) to 2³¹ - 1, by which consumers can select messages. */
   type?: number;
 }
-/** Which messages are received. */
+/** Options for receiving a message. */
 export interface QueueReceiveOptions {
-  /** Only messages of these types; without it, of all. */
+  /** Receive only messages of these types. Default: all types. */
   types?: readonly number[];
 }
 export const SEND_OPTIONS: OptionNames<QueueSendOptions & WaitOptions> = {
@@ -22,19 +22,19 @@ export const SEND_OPTIONS: OptionNames<QueueSendOptions & WaitOptions> = {
   ...WAIT_OPTIONS,
 };
 export const RECEIVE_OPTIONS: OptionNames<QueueReceiveOptions & WaitOptions> = { types: true, ...WAIT_OPTIONS };
-/** What is in a queue. */
+/** The state of a queue, and the counters of one object. */
 export interface QueueStats {
   /** Messages that can be received. */
   ready: number;
-  /** Messages that were received and neither acknowledged nor rejected. */
+  /** Messages that were received and not settled yet. */
   inFlight: number;
   /** Messages that it holds, ready or in flight. */
   capacity: number;
-  /** Bytes that an encoded message may have. */
+  /** The most bytes of an encoded message. */
   messageSize: number;
-  /** How many priorities it knows: 0 to `priorities - 1`. */
+  /** Levels of priority: 0 to `priorities - 1`. */
   priorities: number;
-  /** What this object did: `recovered` are messages of dead consumers that it has given back. */
+  /** Messages that this object sent. */
   sent: number;
   /** Messages that this object received. */
   received: number;
@@ -42,7 +42,7 @@ export interface QueueStats {
   acknowledged: number;
   /** Messages that this object rejected. */
   returned: number;
-  /** Messages of dead consumers that this object has given back. */
+  /** Messages of dead consumers that this object returned to the queue. */
   recovered: number;
 }
 const LARGEST_TYPE = 0x7fffffff;
@@ -53,7 +53,7 @@ export function typeOf(options: QueueSendOptions | undefined): number {
   const { type } = checkOptions('options', options, SEND_OPTIONS)!;
   return type === undefined ? 0 : checkInteger('options.type', type, 0, LARGEST_TYPE);
 }
-/** The types that are to be received; undefined: all. */
+/** The types to receive; undefined: all. */
 export function typesOf(options: QueueReceiveOptions | undefined): Types {
   if (options === undefined) return undefined;
   const { types } = checkOptions('options', options, RECEIVE_OPTIONS)!;

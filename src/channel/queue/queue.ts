@@ -1,4 +1,4 @@
-/** A queue in shared memory: many producers, many consumers, each message to one of them, at least once. */
+/** A queue in shared memory: many producers, many consumers, each message to one consumer, at least once. */
 
 import {
   CONSUMER_TICKETS,
@@ -52,21 +52,21 @@ const ACKNOWLEDGED_COUNT = 2;
 const RETURNED_COUNT = 3;
 const RECOVERED_COUNT = 4;
 
-/** Milliseconds from one look for the dead to the next, for those who never wait. */
+/** Milliseconds between two checks for dead peers, for consumers that never wait. */
 const DEAD_CHECK_MS = 20;
-/** Messages taken from one look at the clock to the next, at most. */
+/** The most messages taken between two readings of the clock. */
 const MAX_UNTIMED_MESSAGES = 256;
 
 /**
- * A queue under a name, for all processes of one user. It is there from the first `open` until {@link Queue.unlink}, with its
- * messages, also while nobody has it open; not across a restart of the machine.
+ * A named queue for all processes of one user. It exists, with its messages, from the first `open` until {@link Queue.unlink}, also while
+ * no process has it open. It does not survive a restart of the machine.
  *
- * **Order**: the highest priority first; within a priority in the order of commit, which for one producer is the order of its
- * sends; a message that comes back stands in its old place.
+ * **Order**: the highest priority first. Within a priority in the order of commit, which for one producer is the order of its sends. A
+ * redelivered message keeps its position.
  *
- * **Delivery**: each message to one consumer, and at least once: it is gone when its consumer has acknowledged it. If that
- * consumer closes the queue or dies before, it is delivered again, with `attempt` one higher. A producer that dies while it sends has
- * sent all of a message or nothing.
+ * **Delivery**: each message goes to one consumer, at least once. It is removed when its consumer acknowledges it. If the consumer closes
+ * the queue or dies before that, the message is delivered again, with `attempt` one higher. If a producer dies while it sends, the whole
+ * message is in the queue, or nothing.
  *
  * @example
  * ```ts
@@ -84,7 +84,7 @@ const MAX_UNTIMED_MESSAGES = 256;
  * ```
  */
 export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, AsyncIterable<Delivery<R>> {
-  /** Its name. */
+  /** The name of the queue. */
   readonly name: string;
   readonly #participant: Participant;
   readonly #mapping: Mapping;
@@ -106,7 +106,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   readonly #watch: RemovalWatcher<Queue<T, R>>;
   #loss: RemovedError | undefined;
   #waitingOrNone: Waiting<R> | undefined;
-  /** When we looked for the dead, and how many messages may be taken before the clock is looked at. */
+  /** When we last checked for dead peers, and how many messages may be taken before the clock is read. */
   #looked = 0;
   #untimed = 0;
   #batch = 0;
@@ -152,11 +152,11 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   }
 
   /**
-   * Opens the queue `name`, or makes it. What is given of `codec`, `capacity`, `messageSize` and `priorities` must be as it was
-   * made; what is not given is as it is.
+   * Opens the queue `name`, or creates it. If it exists, the options `codec`, `capacity`, `messageSize` and `priorities` that you give must
+   * match; the others are taken from the queue.
    *
-   * @throws MismatchError if it was made otherwise, or another kind of channel has the name
-   * @throws SystemError `ENOSPC` if there is no memory for it, `EADDRINUSE` if 256 have it open
+   * @throws MismatchError if an option does not match, or the name belongs to another kind of channel
+   * @throws SystemError `ENOSPC` if there is no memory for it, `EADDRINUSE` if 256 processes have it open
    */
   static open<T = unknown>(name: string, options?: QueueOptions & { codec?: AnyCodecName }): Promise<Queue<T>>;
   static open<C extends Codec>(
@@ -179,35 +179,41 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
       segment = mapSegment(participant, plan);
       return new Queue(participant, segment.mapping, plan, coder, wanted.spin);
     } catch (error) {
-      // What we have just made goes, if nobody else has come meanwhile; not if somebody may have left messages in it.
+      // Remove what we have just created, unless another process came meanwhile and may have left messages in it.
       participant.close(() => (segment === undefined ? !hasSegment(participant) : segment.made && segment.isEmpty()));
       segment?.mapping.unmap();
       throw error;
     }
   }
   /**
-   * Removes the queue's name, and its messages with the last who has it open; they go on with it until then, and a new queue of that name
-   * is another one. False: there was none.
+   * Removes the queue's name. Processes that have the queue open keep it, with its messages, until they close it; a new queue of that name
+   * is another one. Returns false if the name does not exist.
    *
-   * @throws MismatchError if the name is that of another kind of channel
+   * @throws MismatchError if the name belongs to another kind of channel
    */
   static unlink(name: string, options?: DirectoryOptions): boolean {
     const plain = checkName('name', name);
     return unlinkPlace(plain, 'queue', directoryOf(checkOptions('options', options, DIRECTORY_OPTIONS)));
   }
 
-  /** Sends a value; waits in the event loop while the queue is full. Waiting sends of this object are served in their order. */
+  /**
+   * Sends a value; waits while the queue is full, without blocking the event loop. Waiting sends of this object are served in order. When
+   * it resolves, the message is in the queue and survives this process.
+   *
+   * @throws MessageTooLargeError if it is longer than `messageSize` when encoded
+   * @throws TimeoutError, or the signal's reason: then it was not sent
+   */
   async send(value: T, options?: QueueSendOptions & WaitOptions): Promise<void> {
     const deadline = new Deadline(`send to ${this.#what}`, options, SEND_OPTIONS);
     const priority = this.#priorityOf(options);
     const type = typeOf(options);
     const payload = this.#encode(value);
-    this.#mustBeOpen(); // what was called for the value and the options may have closed it
+    this.#mustBeOpen(); // code of the value or the options may have closed it
     if (deadline.signal?.aborted) throw deadline.signal.reason;
     if (this.#waiting.maySend() && this.#put(payload, priority, type)) return undefined;
     return this.#waiting.send({ payload: new Uint8Array(payload), priority, type }, deadline);
   }
-  /** Sends a value if there is room and nobody of this object waits to send; otherwise false. Never blocks. */
+  /** Sends a value if there is room at once, and no send of this object waits; otherwise returns false. Never blocks. */
   trySend(value: T, options?: QueueSendOptions): boolean {
     const priority = this.#priorityOf(options);
     const type = typeOf(options);
@@ -217,7 +223,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     if (this.#put(payload, priority, type)) return true;
     return this.#lookedForDead() && this.#put(payload, priority, type);
   }
-  /** Sends a value; blocks the thread while the queue is full. */
+  /** As {@link send}, but blocks the thread while the queue is full. */
   sendSync(value: T, options?: QueueSendOptions & SyncWaitOptions): void {
     const deadline =
       options?.timeout === undefined ? undefined : new Deadline(`send to ${this.#what}`, options, SEND_OPTIONS);
@@ -230,7 +236,12 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     this.#waiting.sendSync({ payload: new Uint8Array(payload), priority, type }, deadline ?? FOREVER);
   }
 
-  /** Receives the next message; waits in the event loop while there is none. */
+  /**
+   * Receives the next message; waits for one without blocking the event loop. Settle the delivery: if this process dies first, another
+   * consumer gets the message.
+   *
+   * @throws TimeoutError, or the signal's reason: no message was taken
+   */
   async receive(options?: QueueReceiveOptions & WaitOptions): Promise<Delivery<R>> {
     const deadline = new Deadline(`receive from ${this.#what}`, options, RECEIVE_OPTIONS);
     const types = typesOf(options);
@@ -242,14 +253,14 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     }
     return this.#waiting.receive(types, deadline);
   }
-  /** Receives the next message if there is one; otherwise undefined. Never blocks. */
+  /** Receives the next message if there is one; otherwise returns undefined. Never blocks. */
   tryReceive(options?: QueueReceiveOptions): Delivery<R> | undefined {
     const types = typesOf(options);
     this.#mustBeOpen();
     this.#waitingOrNone?.serve();
     return this.#take(types) ?? (this.#lookedForDead() ? this.#take(types) : undefined);
   }
-  /** Receives the next message; blocks the thread while there is none. */
+  /** As {@link receive}, but blocks the thread while there is no message. */
   receiveSync(options?: QueueReceiveOptions & SyncWaitOptions): Delivery<R> {
     const deadline =
       options?.timeout === undefined ? undefined : new Deadline(`receive from ${this.#what}`, options, RECEIVE_OPTIONS);
@@ -262,9 +273,9 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     return this.#waiting.receiveSync(types, deadline ?? FOREVER);
   }
   /**
-   * Every message from now on. When the loop asks for the next, the one before is acknowledged, unless the body has settled it.
-   * Leaving the loop, by `break` or by an error, gives the one in hand back to its place: acknowledge it before a `break` that ends
-   * well. The loop ends when this object is closed.
+   * All messages from now on. When the loop asks for the next one, the previous one is acknowledged, unless the body has settled it.
+   * Leaving the loop, by `break` or an error, rejects the current message, so acknowledge it before a `break` that means success. The loop
+   * ends when this object is closed.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Delivery<R>, void, undefined> {
     for (;;) {
@@ -286,7 +297,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     }
   }
 
-  /** What is in it: exact while nobody changes it. Looks at the state of every slot: a microsecond for a thousand. */
+  /** The state of the queue: exact if no process changes it meanwhile. Reads the state of every slot: a microsecond for a thousand. */
   stats(): QueueStats {
     this.#mustBeOpen();
     const { capacity, messageSize, priorities } = this.#plan;
@@ -305,17 +316,20 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   get closed(): boolean {
     return this.#closed;
   }
-  /** What waits here keeps the program running: so it is unless {@link unref} was called. */
+  /** Pending waits keep the program running. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** What waits here, now or later, does not keep the program running. */
+  /** Pending waits, now and later, do not keep the program running. */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
-  /** Gives back what was received and not settled, and ends waits with {@link ClosedError}. The queue and its messages stay. */
+  /**
+   * Closes this object: unsettled deliveries are redelivered, and pending waits end with {@link ClosedError}. The queue and its messages
+   * stay.
+   */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -343,11 +357,11 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     this.close();
   }
 
-  /** Static: a function made in the constructor would keep the queue. */
+  /** Static: a closure of the constructor would keep the queue alive. */
   static #told<T, R>(queue: Queue<T, R>, error: RemovedError): void {
     queue.#lost(error);
   }
-  /** Who opens the queue from now on gets another one. */
+  /** Processes that open the queue from now on get another one. */
   #lost(error: RemovedError): void {
     this.#loss = error;
     this.#waitingOrNone?.fail(error);
@@ -415,28 +429,28 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     this.#waker.flush();
     this.#waker.passOn();
   }
-  /** Gives back what the dead had in hand. */
+  /** Returns the messages of dead consumers to the queue. */
   #recover(): void {
     this.#loss ??= this.#participant.loss();
     if (this.#loss !== undefined) throw this.#loss;
     this.#mapping.check();
     const { returned, freed } = recover(this.#participant, this.#messages);
     this.#counters[this.#counter + RECOVERED_COUNT]! += returned;
-    // One who was to wake others may have died before he did, so they look in any case; here are those who sleep for good reason.
+    // A waker may have died first, so sleepers check for themselves; the ones here have checked and found nothing.
     this.#waker.all(returned > 0, freed > 0);
   }
-  /** Who always finds a message never waits, and must look for the dead all the same: what they had comes before what is there. */
+  /** A busy consumer never waits, but must still check for dead peers: their messages come before those that are ready. */
   #lookNowAndThen(): void {
     const now = performance.now();
     const elapsed = now - this.#clock;
     this.#clock = now;
     this.#lookedForDead();
-    // As many as may come in a quarter of the time, if they go on coming as they did.
+    // As many as may come in a quarter of the interval, at the current rate.
     const rate = (this.#batch + 1) / Math.max(elapsed, 0.01);
     this.#batch = Math.min(MAX_UNTIMED_MESSAGES, Math.floor((rate * DEAD_CHECK_MS) / 4));
     this.#untimed = this.#batch;
   }
-  /** For the voice that never waits: now and then, whether somebody has died. */
+  /** For non-blocking calls: from time to time, whether a peer has died. */
   #lookedForDead(): boolean {
     const now = performance.now();
     if (now - this.#looked < DEAD_CHECK_MS) return false;
@@ -481,8 +495,8 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
 }
 
 /**
- * What is seen to when nobody refers to a queue any more, neither by itself nor by a delivery or something that waits: it counts as killed,
- * and others recover what it had in flight.
+ * Cleans up a queue that was dropped, when neither the program, nor a delivery, nor a pending call refers to it any more. It counts as
+ * killed, and other processes recover its messages in flight.
  */
 class Remnant implements Remains {
   readonly what: string;

@@ -1,4 +1,4 @@
-/** The file `slots` of a queue: made whole, by whoever comes first, then mapped by all. */
+/** The file `slots` of a queue: created whole, by the first process that comes, then mapped by all. */
 import { existsSync } from 'node:fs';
 import { FREE, MAGIC, type Plan, STATE, VERSION } from '../../lock-free/slot-queue/layout.js';
 import { CorruptError, SystemError } from '../../system/errors.js';
@@ -14,12 +14,12 @@ const FILE = 'slots';
 
 export interface Segment {
   readonly mapping: Mapping;
-  /** Whether it was made just now. */
+  /** Whether this process has just created it. */
   readonly made: boolean;
-  /** Whether no slot is anybody's, so that there is no message in it. */
+  /** Whether all slots are free, so that it holds no message. */
   isEmpty(): boolean;
 }
-/** Maps it, making it first if it is not there. Throws a SystemError `ENOSPC` if there is no memory for it. */
+/** Maps it, and creates it first if it does not exist. Throws a SystemError `ENOSPC` if there is no memory for it. */
 export function mapSegment(participant: Participant, plan: Plan): Segment {
   const mapping = openSegment(participant, plan);
   return mapping === undefined ? makeSegment(participant, plan) : segmentOf(mapping, plan, false);
@@ -28,7 +28,7 @@ function segmentOf(mapping: Mapping, plan: Plan, made: boolean): Segment {
   const states = new Int32Array(mapping.buffer, plan.states * 4, plan.capacity);
   return { mapping, made, isEmpty: () => states.every((word) => (word & STATE) === FREE) };
 }
-/** Needs no descriptor, so that it can be asked when there is none. */
+/** Needs no descriptor, so it works when there is none left. */
 export function hasSegment(participant: Participant): boolean {
   return existsSync(participant.path(FILE));
 }
@@ -56,7 +56,7 @@ function openSegment(participant: Participant, plan: Plan): Mapping | undefined 
     close(fd);
   }
 }
-/** Mapped before it has its name: for want of address space the queue is not made. */
+/** Mapped before it gets its name, so that without address space the queue is not created. */
 function makeSegment(participant: Participant, plan: Plan): Segment {
   removeUnlinked(participant.directory.path);
   const file = newFile(participant.path('.'));
@@ -76,7 +76,7 @@ function makeSegment(participant: Participant, plan: Plan): Segment {
     mapping?.unmap();
     file.withdraw();
     if (error instanceof SystemError && error.code === 'EEXIST') {
-      const other = openSegment(participant, plan); // somebody was faster
+      const other = openSegment(participant, plan); // another process was faster
       if (other !== undefined) return segmentOf(other, plan, false);
     }
     throw error;

@@ -1,9 +1,9 @@
 /**
- * Those of one process who wait, for messages or for room, in the event loop or blocking the thread. They share the bell of their
- * seat, and the watch for the deaths of others.
+ * The calls of one process that wait, for messages or for room, in the event loop or blocking the thread. They share the bell of their
+ * seat, and the watcher for deaths of others.
  *
- * Each in order of arrival tries again when something may have changed. A receiver that wants certain types does not hold up those
- * behind it. Whoever runs out of time steps out with nothing done, because an attempt is one synchronous call.
+ * In order of arrival, each tries again when something may have changed. A receiver that wants certain types does not delay those behind
+ * it. A call that times out leaves with nothing done, because an attempt is one synchronous call.
  */
 
 import type { WaiterTable } from '../../lock-free/slot-queue/waiter-table.js';
@@ -29,22 +29,22 @@ export interface Job {
   readonly priority: number;
   readonly type: number;
 }
-/** What is tried. */
+/** The operations to try. */
 export interface Attempts<T> {
-  /** What {@link receive} decodes with. */
+  /** Decodes messages for {@link receive}. */
   readonly coder: Decoder<T>;
   receive(types: Types): Delivery<T> | undefined;
   send(job: Job): boolean;
-  /** Looks for the dead. */
+  /** Checks for dead peers. */
   recover(): void;
-  /** By this it is told of them. */
+  /** Called with the checker that reports them. */
   watches(livenessChecker: LivenessChecker): void;
-  /** At a glance. */
+  /** A quick check. */
   looksReady(): boolean;
   looksFree(): boolean;
-  /** Somebody who was perhaps woken for something leaves it to others. */
+  /** A waiter that may have been woken for something leaves it to others. */
   passOn(): void;
-  /** Wakes those who could not be woken; true: some still cannot. */
+  /** Repeats failed wake-ups; true: some still fail. */
   ringAgain(): boolean;
 }
 interface Receiver<T> {
@@ -59,7 +59,7 @@ interface Sender {
 
 /** Milliseconds for which a producer lets the consumers gather room for more than one message. */
 const GATHER_MS = 2;
-/** Milliseconds for which a thread blocks at most while it owes somebody a wake-up. */
+/** The most milliseconds that a thread blocks while a wake-up is still due. */
 const AGAIN_MS = 10;
 
 export class Waiting<T> {
@@ -104,11 +104,11 @@ export class Waiting<T> {
     this.#keepAlive = keepAlive;
   }
 
-  /** Whether an asynchronous receive may try at once: nobody waits, and the event loop had its turn not too long ago. */
+  /** Whether an asynchronous receive may try at once: no earlier one waits, and the event loop had its turn recently. */
   mayReceive(): boolean {
     return this.#receivers.size === 0 && this.#hasCredit();
   }
-  /** Looks for a while whether there is something to receive. */
+  /** Spins for a while until there is something to receive. */
   looksReady(): boolean {
     return this.#spin.until(this.#ready);
   }
@@ -155,7 +155,7 @@ export class Waiting<T> {
     this.#begin();
     return sender.pending.promise;
   }
-  /** Those who wait go first. */
+  /** Pending calls go first. */
   serve(): void {
     if (this.#receivers.size > 0) this.#serveReceivers();
     if (this.#senders.size > 0) this.#serveSenders();
@@ -229,7 +229,7 @@ export class Waiting<T> {
     if (mayGoOn()) return true;
     this.#rest = afterTurn(() => {
       this.#rest = undefined;
-      if (this.#receivers.size > 0) this.looksReady(); // nobody has looked for them yet
+      if (this.#receivers.size > 0) this.looksReady(); // not checked yet
       this.#settle();
     });
     return false;
@@ -238,7 +238,7 @@ export class Waiting<T> {
     this.#watchDeaths();
     if (this.#rest === undefined) this.#settle();
   }
-  /** Somebody has stopped waiting, without having got what he was perhaps woken for. */
+  /** A call has stopped waiting without taking what it was perhaps woken for. */
   #left(): void {
     if (this.#closed) return;
     if (this.#receivers.size === 0) this.#consumers.withdraw();
@@ -246,7 +246,7 @@ export class Waiting<T> {
     this.#attempts.passOn();
     if (this.#rest === undefined) this.#settle();
   }
-  /** Serves those who wait; announces the sleep of the rest, looks once more, and waits to be told. */
+  /** Serves the pending calls; announces the sleep of the rest, polls once more, and waits for events. */
   #settle(): void {
     if (this.#closed) return;
     this.serve();
@@ -298,7 +298,7 @@ export class Waiting<T> {
     this.#bell.quiet();
     if (this.#rest === undefined) this.#settle();
   }
-  /** The control file was closed by somebody, or it is time to look again. */
+  /** A process closed the control file, or the next check is due. */
   #someDeath(): void {
     this.#lookForDead();
     if (this.#rest === undefined) this.#settle();
@@ -313,17 +313,17 @@ export class Waiting<T> {
     }
   }
   #died(): void {
-    if (!this.#idle) this.#someDeath(); // otherwise whoever waits next looks
+    if (!this.#idle) this.#someDeath(); // otherwise the next waiter checks
   }
   #watchDeaths(): void {
     if (this.#livenessChecker !== undefined) return;
-    const me = new WeakRef(this); // the watch must not keep a queue that was dropped
+    const me = new WeakRef(this); // the watcher must not keep a dropped queue alive
     this.#livenessChecker = new LivenessChecker(this.#participant, () => {
       const waiting = me.deref();
       if (waiting !== undefined) waiting.#died();
     });
     this.#attempts.watches(this.#livenessChecker);
-    this.#lookForDead(); // those who died before
+    this.#lookForDead(); // earlier deaths
   }
   /** Ends every wait with `error`. */
   fail(error: unknown): void {
@@ -360,7 +360,7 @@ export class Waiting<T> {
       this.#full = performance.now();
     }
   }
-  /** Writes down what types of messages we are to be woken for: a count, 0 for all, and the types. */
+  /** Publishes the types of messages to wake us for: a count, 0 for all, and the types. */
   #tellTypes(types: Types, blocking: boolean): void {
     const wanted = new Set<number>(blocking ? types : []);
     let all = blocking && types === undefined;
@@ -377,7 +377,7 @@ export class Waiting<T> {
       for (const type of wanted) words[at++] = type;
     }
   }
-  /** Sleeps until the bell is rung, somebody has died, or `most` milliseconds are over. */
+  /** Sleeps until the bell rings, a process dies, or `most` milliseconds are over. */
   #block(deadline: Deadline, most: number): void {
     this.#watchDeaths();
     if (this.#attempts.ringAgain()) most = Math.min(most, AGAIN_MS);

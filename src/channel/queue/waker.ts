@@ -1,6 +1,6 @@
 /**
- * Whom one who has sent, freed or given back something wakes: two consumers for a message, so that it does not wait for one who
- * cannot run; producers for more than one free slot at a time, unless they have waited for long. How, waiter-table.ts tells.
+ * Chooses which waiters to wake after a send, a free slot or a redelivery. For a message it wakes two consumers, in case one of them cannot
+ * run. Producers are woken when more than one slot is free, unless they have waited for long. waiter-table.ts describes how.
  */
 
 import type { Messages } from '../../lock-free/slot-queue/messages.js';
@@ -10,9 +10,9 @@ import type { Participant } from '../directory/participant.js';
 
 /** How many waiters are woken at a time. */
 const WAITERS_AT_A_TIME = 2;
-/** Milliseconds after which all are woken if those two have not taken it: both may be stopped. */
+/** Milliseconds after which all are woken if those two have not taken it: both processes may be stopped. */
 const WAKE_ALL_AFTER_MS = 50;
-/** Freed slots that a consumer gathers before it wakes a producer, at most. Each wake-up costs a barrier besides (waiter-table.ts). */
+/** The most freed slots that a consumer gathers before it wakes a producer. Each wake-up also costs a barrier (waiter-table.ts). */
 const MAX_GATHERED_SLOTS = 256;
 const ALL = Number.POSITIVE_INFINITY;
 
@@ -22,7 +22,7 @@ export class Waker {
   readonly #consumers: WaiterTable;
   readonly #producers: WaiterTable;
   readonly #gather: number;
-  /** Slots freed since a producer was woken, while there was one asleep. */
+  /** Slots freed since a producer was woken, while one was asleep. */
   #freed = 0;
   #again: NodeJS.Timeout | undefined;
   #closed = false;
@@ -34,7 +34,7 @@ export class Waker {
     this.#producers = producers;
     this.#gather = Math.max(1, Math.min(MAX_GATHERED_SLOTS, messages.plan.capacity >> 2));
   }
-  /** There is a message of this type: wakes two of those who take all, and who asks for it. */
+  /** There is a message of this type: wakes two consumers that take all types, and one that asks for this type. */
   message(type: number): void {
     const { words } = this.#participant;
     this.#wake(this.#consumers, WAITERS_AT_A_TIME, (seat) => {
@@ -53,22 +53,22 @@ export class Waker {
   /** No more room will come soon: wakes producers for what was gathered. */
   flush(): void {
     if (this.#freed === 0) return;
-    const count = this.#freed + 1; // one more, should the first be one who cannot run
+    const count = this.#freed + 1; // one more, in case the first cannot run
     this.#freed = 0;
     this.#wake(this.#producers, count);
     if (this.#producers.some) this.#lookAgain();
   }
-  /** Messages came back, slots were freed, more than one perhaps. */
+  /** Messages were redelivered or slots freed, perhaps several. */
   all(messages: boolean, room: boolean): void {
     if (messages) this.#wake(this.#consumers, ALL);
     if (room) this.#wake(this.#producers, ALL);
   }
-  /** Somebody who was perhaps woken for something leaves it to others. */
+  /** A waiter that may have been woken for something leaves it to others. */
   passOn(): void {
     if (this.#consumers.some && this.#messages.looksReady) this.#wake(this.#consumers, WAITERS_AT_A_TIME);
     if (this.#producers.some && this.#messages.looksFree) this.#wake(this.#producers, WAITERS_AT_A_TIME);
   }
-  /** Before this thread blocks: whoever could not be woken. True: there is still somebody. */
+  /** Before this thread blocks: repeats failed wake-ups. True: some still fail. */
   ringAgain(): boolean {
     if (!this.#unheard) return false;
     this.#allWhoCould();
@@ -77,7 +77,7 @@ export class Waker {
   get #unheard(): boolean {
     return this.#consumers.unheard || this.#producers.unheard;
   }
-  /** Before the memory goes. */
+  /** Before the memory is unmapped. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#again);
@@ -86,7 +86,7 @@ export class Waker {
     waiters.wake(most, choose);
     if (waiters.unheard) this.#lookAgain();
   }
-  /** Whoever still sleeps a while later, and could go on, is woken. */
+  /** Wakes the waiters that still sleep a while later, although they could continue. */
   #lookAgain(): void {
     if (this.#closed) return;
     this.#again ??= setTimeout(() => {
@@ -96,7 +96,7 @@ export class Waker {
   }
   #allWhoCould(): void {
     const ready = this.#messages.looksReady;
-    if (!ready) this.#consumers.unheard = false; // somebody else has taken it
+    if (!ready) this.#consumers.unheard = false; // another consumer has taken it
     this.all(ready, true);
   }
 }

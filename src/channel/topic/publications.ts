@@ -1,4 +1,4 @@
-/** What waits to be published until a loan is ended, in the order in which it came. */
+/** Publications that wait for the end of a loan, in order. */
 import type { Deadline } from '../../system/deadline.js';
 import { ClosedError } from '../../system/errors.js';
 import type { KeepAlive } from '../../system/keep-alive.js';
@@ -18,7 +18,7 @@ export class Publications {
     this.#keepAlive = keepAlive;
   }
 
-  /** Resolves when it was published. A time-out or an abort takes it out: it was not. */
+  /** Resolves when it is published. A time-out or abort removes it unpublished. */
   add(payload: Uint8Array, deadline: Deadline): Promise<void> {
     return new Promise((resolve, reject) => {
       const publication: Publication = { payload, resolve, reject, callOff() {} };
@@ -30,7 +30,7 @@ export class Publications {
       this.#waiting.add(publication);
     });
   }
-  /** Publishes them all. */
+  /** Publishes all of them. */
   flush(publish: (payload: Uint8Array) => void): void {
     for (const publication of this.#waiting) {
       this.#remove(publication);
@@ -42,7 +42,7 @@ export class Publications {
       }
     }
   }
-  /** None of them will be. */
+  /** Rejects all of them. */
   close(what: string): void {
     for (const publication of this.#waiting) {
       this.#remove(publication);

@@ -1,4 +1,4 @@
-/** What is seen to when nobody refers to a topic any more, neither by itself nor by a subscription: it counts as killed. */
+/** Cleans up a topic that was dropped, when neither the program nor a subscription refers to it any more: it counts as killed. */
 import type { Remains } from '../../system/dropped.js';
 import type { Mapping } from '../../system/memory.js';
 import type { WaitQueue } from '../../system/wait-queue.js';
@@ -8,7 +8,7 @@ import type { Waking } from './waking.js';
 
 export class TopicRemnant implements Remains {
   readonly what: string;
-  /** Its own, and those of its subscriptions. */
+  /** The topic's own seat, and those of its subscriptions. */
   readonly seats = new Set<Seat>();
   readonly waitQueues = new Set<WaitQueue>();
   readonly exitWatcher = new Set<Pick<ExitWatcher, 'close'>>();

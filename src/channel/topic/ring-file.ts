@@ -1,11 +1,11 @@
 /**
- * The files of the rings: made, taken over, opened, found.
+ * The files of the rings: create, take over, open, list.
  *
- * Ring N belongs to whoever holds the lock of byte `FIRST_LOCK + N` of the control file, which the kernel takes back when he dies. The
- * lowest ring that nobody has is taken, so there are never more rings than there were publishers at one time, and what a publisher has said
- * stays when he is gone, until those that come after him have overwritten it or the last participant leaves.
+ * Ring N belongs to the process that holds the lock of byte `FIRST_LOCK + N` of the control file, which the kernel releases when it dies. A
+ * publisher takes the lowest free ring, so there are never more rings than there were publishers at the same time. The messages of a dead
+ * publisher stay until later publishers have overwritten them or the last participant leaves.
  *
- * Crash guarantee: a file has its name when it is whole. Killed between the lock and the name, its maker leaves nothing.
+ * Crash guarantee: a file gets its name when it is complete. A process that is killed between the lock and the name leaves nothing.
  */
 
 import {
@@ -27,16 +27,16 @@ import { giveToOwner } from '../directory/directory.js';
 import type { Participant } from '../directory/participant.js';
 
 const FIRST_LOCK = 1024;
-/** Everybody who publishes has a seat, so there is always a ring to be had. */
+/** Every publisher has a seat, so there is always a free ring. */
 const RINGS = SEATS;
 
-/** A ring that is ours to write, until {@link giveRing}. */
+/** A ring that we may write, until {@link giveRing}. */
 export interface OwnRing {
   readonly number: number;
   readonly mapping: Mapping;
 }
 /**
- * Takes a ring that nobody writes, or makes one.
+ * Takes over a ring without a writer, or creates one.
  *
  * @throws SystemError `ENOSPC` if `/dev/shm` has no room for it, `EMFILE`
  */
@@ -54,12 +54,12 @@ export function takeRing(participant: Participant, capacity: number): OwnRing {
     `topic '${participant.name}' is corrupt: more of its rings are locked than it can have publishers`,
   );
 }
-/** Unmaps it; the next publisher goes on where it ends. */
+/** Unmaps and unlocks it; the next publisher continues where it ends. */
 export function giveRing(participant: Participant, { number, mapping }: OwnRing): void {
   mapping.unmap();
   participant.unlock(FIRST_LOCK + number);
 }
-/** The numbers of the rings that there are. */
+/** The numbers of the existing rings. */
 export function ringNumbers(participant: Participant): number[] {
   const numbers: number[] = [];
   for (const name of readdir(participant.path('.'))) {
@@ -68,7 +68,7 @@ export function ringNumbers(participant: Participant): number[] {
   }
   return numbers.sort((a, b) => a - b);
 }
-/** Maps a ring for reading; undefined if there is none of that number. */
+/** Maps a ring for reading; undefined if it does not exist. */
 export function openRing(participant: Participant, number: number, capacity: number): Mapping | undefined {
   return map(participant, number, capacity, true);
 }

@@ -1,4 +1,4 @@
-/** All rings of a topic, for one who reads them: found as they appear, read in turn. */
+/** All rings of a topic, for one reader: found as they appear, read in turn. */
 
 import { type Beginning, RingReader } from '../../lock-free/broadcast-ring/reader.js';
 import type { WaiterEntry } from '../../lock-free/broadcast-ring/waiter-table.js';
@@ -6,7 +6,7 @@ import type { Mapping } from '../../system/memory.js';
 import type { Participant } from '../directory/participant.js';
 import { openRing, ringNumbers } from './ring-file.js';
 
-/** Messages of one ring that are taken in a row while others may have some too. */
+/** The most messages of one ring in a row while other rings may have some too. */
 const MAX_MESSAGES_IN_A_ROW = 64;
 
 export class Rings {
@@ -17,7 +17,7 @@ export class Rings {
   readonly #readers: RingReader<Mapping>[] = [];
   readonly #known = new Set<number>();
   #generation: number;
-  /** Whose turn it is, and how many it has had. */
+  /** Whose turn it is, and how many messages it has had. */
   #turn = 0;
   #taken = 0;
 
@@ -34,7 +34,7 @@ export class Rings {
       throw error;
     }
   }
-  /** A reader that has given a record, by {@link RingReader.next}, whose payload lies at {@link offset}; undefined: there is none. */
+  /** A reader with a record, by {@link RingReader.next}, whose payload lies at {@link offset}; undefined: there is none. */
   next(): RingReader | undefined {
     do {
       const readers = this.#readers;
@@ -43,14 +43,14 @@ export class Rings {
         if (++this.#taken <= MAX_MESSAGES_IN_A_ROW) {
           this.offset = reader.next();
           if (this.offset >= 0) return reader;
-        } else tries++; // it may have more, but comes last now
+        } else tries++; // it may have more, but goes last now
         this.#pass();
       }
     } while (this.#refresh());
     return undefined;
   }
   offset = -1;
-  /** Visits up to `limit` records; gives how many it visited. */
+  /** Visits up to `limit` records; returns the number. */
   drain(visit: (memory: Uint8Array, offset: number, length: number) => void, limit: number): number {
     let count = 0;
     do {
@@ -74,7 +74,7 @@ export class Rings {
     for (const reader of this.#readers) if (reader.ready) return true;
     return this.#waiter.generation !== this.#generation;
   }
-  /** Throws if somebody has truncated a ring or written to our mapping. */
+  /** Throws if another process has truncated a ring or written to our mapping. */
   check(): void {
     for (const { mapping } of this.#readers) mapping.check();
   }
@@ -87,12 +87,12 @@ export class Rings {
     this.#taken = 0;
     if (++this.#turn >= this.#readers.length) this.#turn = 0;
   }
-  /** Looks for rings that have appeared. */
+  /** Checks for new rings. */
   #refresh(): boolean {
     const { generation } = this.#waiter;
     if (generation === this.#generation) return false;
     const found = this.#find('first');
-    this.#generation = generation; // not if that has failed: it has to be done then
+    this.#generation = generation; // only on success: otherwise it must be done again
     return found;
   }
   #find(from: Beginning): boolean {

@@ -1,4 +1,4 @@
-/** A place in a topic, with its bell: what everybody needs who publishes or subscribes. */
+/** A seat in a topic, with its bell, for publishers and subscriptions. */
 
 import { TOPIC_SEAT } from '../../lock-free/broadcast-ring/waiter-table.js';
 import type { Description } from '../directory/control-file.js';
@@ -7,10 +7,10 @@ import type { ChannelDirectory } from '../directory/directory.js';
 import { Doorbell } from '../directory/doorbell.js';
 import { Participant } from '../directory/participant.js';
 
-/** Bits of what the owner of a seat does. */
+/** Bits for the roles of a seat's owner. */
 export const PUBLISHES = 1;
 export const SUBSCRIBES = 2;
-/** Its counters, for whoever lists channels: published, its bytes, received, its bytes, lost. */
+/** Its counters, for listings of channels: published, its bytes, received, its bytes, lost. */
 export const PUBLISHED = 0;
 export const FIRST_RECEIVED = 2;
 
@@ -31,7 +31,7 @@ export class Seat {
     const first = (this.participant.wordOf(this.participant.seat) >> 1) + SEAT_COUNTERS;
     this.shown = this.participant.doubles.subarray(first, first + COUNTERS);
   }
-  /** Says what this seat does, or does no more. */
+  /** Sets or clears a role of this seat. */
   plays(role: number, yes: boolean): void {
     const index = this.participant.wordOf(this.participant.seat) + SEAT_ROLE;
     const before = this.participant.words[index]!;

@@ -18,7 +18,7 @@ import type { TopicRemnant } from './remnant.js';
 import { Rings } from './rings.js';
 import { FIRST_RECEIVED, type Seat } from './seat.js';
 
-/** What {@link Subscription} is made of. @internal */
+/** The parts of a {@link Subscription}. @internal */
 export interface SubscriptionParts<T> {
   readonly seat: Seat;
   readonly coder: Decoder<T>;
@@ -33,11 +33,11 @@ const NOTHING: unique symbol = Symbol('nothing');
 const FOREVER = new Deadline('receive from a topic');
 
 /**
- * Everything that is published, from when it was made on (or from the oldest that is there), of each publisher in the order in which
- * it was published. Between publishers there is no order; they are read in turn.
+ * The receiving side of a topic. It gets everything that is published from its creation on (or from the oldest kept message), for each
+ * publisher in the order of publication. There is no order between publishers; they are read in turn.
  *
- * Nobody waits for a subscription: what it does not fetch before the publisher comes round its ring is overwritten, and
- * {@link Subscription.lost} says how many that were. A publisher's death changes nothing for it: what was published arrives.
+ * No publisher waits for a subscription: messages that it does not read before the publisher's ring comes round are overwritten, and
+ * {@link Subscription.lost} says how many. A publisher's death changes nothing: what was published arrives.
  */
 export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterable<T> {
   readonly #fragments: SubscriptionParts<T>;
@@ -49,9 +49,9 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   readonly #waitQueue: WaitQueue;
   readonly #keepAlive = new KeepAlive();
   readonly #ready: () => boolean;
-  /** Of the control file, by a publisher who has died between a message and our bell, say. From the first sleep on. */
+  /** For a publisher that dies between a message and our wake-up, for instance. From the first sleep on. */
   #exitWatcher: ExitWatcher | undefined;
-  /** A visit is under way. */
+  /** A drain() is in progress. */
   #visiting = false;
   #closed = false;
   #failure: CorruptError | RemovedError | undefined;
@@ -69,25 +69,28 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     parts.remains.waitQueues.add(this.#waitQueue);
   }
 
-  /** How many messages were overwritten before this subscription had read them. Exact, each publisher's numbers being without gaps. */
+  /**
+   * How many messages were overwritten before this subscription had read them. The number is exact, because each publisher numbers its
+   * messages without gaps.
+   */
   get lost(): number {
     return this.#counts[LOST]!;
   }
-  /** Of {@link lost}, those that were overwritten while {@link drain} showed them: what the visitor saw of them was not whole. */
+  /** Those of {@link lost} that were overwritten while {@link drain} passed them to the visitor, so it saw incomplete data. */
   get overtaken(): number {
     return this.#counts[OVERTAKEN]!;
   }
-  /** Messages received: those that {@link drain} has shown whole as well. */
+  /** Messages received, including those that {@link drain} passed complete. */
   get received(): number {
     return this.#counts[RECEIVED]!;
   }
 
   /**
-   * The next message; waits for one in the event loop. Several calls are served in the order they were made. After a time-out or an
-   * abort nothing is lost: the next call gets it.
+   * Returns the next message; waits for one without blocking the event loop. Several calls are served in order. A time-out or abort loses
+   * nothing: the next call gets the message.
    *
-   * @throws CorruptError if somebody has damaged the shared memory; the subscription is closed then. Also if the codec cannot decode
-   *   a message (`cause` is its error): then the next call gives the next one
+   * @throws CorruptError if another process has damaged the shared memory; the subscription is closed then. Also if the codec cannot decode
+   * a message (`cause` is its error); then the next call returns the next message
    */
   async receive(options?: WaitOptions): Promise<T> {
     const deadline = options === undefined ? FOREVER : new Deadline(`receive from ${this.#what}`, options);
@@ -99,14 +102,14 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     }
     return (await this.#waitQueue.join(taskInContext(this.#fragments.coder, this.#task), deadline))[0];
   }
-  /** The next message if there is one (that no earlier {@link receive} waits for), `undefined` if not. */
+  /** Returns the next message if there is one, and no earlier {@link receive} waits for it; otherwise `undefined`. */
   tryReceive(): T | undefined {
     if (this.#closed || this.#visiting) this.#checkOpen();
     if (!this.#waitQueue.idle) return undefined;
     const value = this.#take();
     return value === NOTHING ? undefined : value;
   }
-  /** As {@link receive}, blocking the thread. Calls that wait already are served first. */
+  /** As {@link receive}, but blocks the thread. Pending calls are served first. */
   receiveSync(options?: SyncWaitOptions): T {
     const deadline = options === undefined ? FOREVER : new Deadline(`receive from ${this.#what}`, options);
     this.#checkOpen();
@@ -130,13 +133,13 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     }
   }
   /**
-   * Shows up to `limit` messages (all that are there, if not given) to `visit`, without copying or decoding them; gives how many.
+   * Passes up to `limit` messages (default: all that are there) to `visit`, without copying or decoding them. Returns the number.
    *
-   * The bytes are shared memory: the publisher overwrites them when it comes round. Whether that happened during a visit is known only
-   * after it; {@link overtaken} counts them, and {@link whole} tells it of the message being visited. What `visit` throws goes through;
-   * its message counts as received.
+   * The bytes are shared memory: the publisher overwrites them when its ring comes round. Whether that happened during a visit is known
+   * only afterwards: {@link overtaken} counts such messages, and {@link whole} says it of the current one. If `visit` throws, the error
+   * passes through, and its message counts as received.
    *
-   * Messages that an earlier {@link receive} waits for are not shown: then the answer is 0.
+   * Messages that an earlier {@link receive} waits for are not passed: then the result is 0.
    */
   drain(visit: Visit, limit: number = Number.MAX_SAFE_INTEGER): number {
     if (typeof visit !== 'function') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'visit', 'a function', visit);
@@ -153,11 +156,11 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
       if (!this.#closed) this.#show();
     }
   }
-  /** During a visit of {@link drain}: whether all that was read of the message so far is as it was published. */
+  /** During a visit of {@link drain}: whether the part of the message that was read so far is intact. */
   get whole(): boolean {
     return this.#visiting && !this.#closed && this.#rings.whole;
   }
-  /** Messages as they come, until the subscription is closed. Leaving the loop closes nothing and loses nothing. */
+  /** Messages as they arrive, until the subscription is closed. Leaving the loop closes nothing and loses nothing. */
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
     return new Loop({
       receive: () => this.receive(),
@@ -170,17 +173,17 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     const value = this.#waitQueue.mayTry() ? this.#take() : NOTHING;
     return value === NOTHING ? undefined : { done: false, value };
   }
-  /** A receive that waits keeps the program running: so it is unless {@link unref} was called, here or of the topic. */
+  /** A pending receive keeps the program running. This is the default, unless {@link unref} was called, here or on the topic. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** A receive that waits, now or later, does not keep the program running. */
+  /** A pending receive, now or later, does not keep the program running. */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
-  /** Ends calls that wait with {@link ClosedError}. Idempotent. */
+  /** Closes the subscription; pending calls end with {@link ClosedError}. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#show();
@@ -194,12 +197,12 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     this.#rings.close();
     this.#fragments.closed(this);
   }
-  /** @internal Ends it with an error, which is also that of later calls. */
+  /** @internal Closes it with an error, which later calls get too. */
   fail(error: CorruptError | RemovedError): void {
     if (this.#closed || this.#failure !== undefined) return;
     this.#failure = error;
     this.#waitQueue.dismiss(error);
-    queueMicrotask(() => this.close()); // not now: the line may be in the middle of serving those who wait
+    queueMicrotask(() => this.close()); // not now: the queue may just be serving its waiters
   }
   [Symbol.dispose](): void {
     this.close();
@@ -214,7 +217,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     if (this.#visiting)
       throw new IpcError('ERR_VECINO_DRAINING', `${this.#what}: the visitor of drain() must not receive`);
   }
-  /** One try of those who wait in the line. Boxed, because a value may be undefined. */
+  /** One try for the wait queue. Boxed, because a value may be undefined. */
   readonly #attempt = (): [T] | undefined => {
     const { seat, spin } = this.#fragments;
     seat.bell.quiet();
@@ -231,21 +234,21 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     return value === NOTHING ? undefined : [value];
   };
   readonly #task: Task<[T]> = { attempt: this.#attempt, attemptAfresh: this.#attemptAfresh };
-  /** What a newcomer does: looks for a while, then announces its sleep. */
+  /** For a newcomer: spins, then announces its sleep. */
   #look(): T | typeof NOTHING {
     let value = this.#take();
     if (value === NOTHING && this.#fragments.spin.until(this.#ready)) value = this.#take();
     return value === NOTHING ? this.#lastLook() : value;
   }
   #watch(): ExitWatcher {
-    const waitQueue = this.#waitQueue; // and nothing that leads to us: the watch must not keep what was dropped
+    const waitQueue = this.#waitQueue; // and nothing that refers to this object: the watcher must not keep a dropped subscription
     const exitWatcher = new ExitWatcher(this.#fragments.seat.participant, () => waitQueue.retry());
     this.#fragments.remains.exitWatcher.add(exitWatcher);
     return exitWatcher;
   }
-  /** Announces the sleep and looks once more; what is found calls it off. */
+  /** Announces the sleep and polls once more; a message cancels the announcement. */
   #lastLook(): T | typeof NOTHING {
-    // What comes after this look is told by the bell, or by the watch if who was to ring it is dead.
+    // After this poll the bell reports new messages, or the exit watcher if the publisher dies before it has rung.
     this.#exitWatcher ??= this.#watch();
     this.#exitWatcher.looking();
     this.#waiter.announce();
@@ -282,7 +285,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
       return shared ? (value as T) : this.#decode(value as Uint8Array, 0, length);
     }
   }
-  /** The value of a private copy, which nobody can change any more, or of memory that the coder may see change. */
+  /** The value of a private copy, which cannot change any more, or of memory that the coder may see change. */
   #decode(bytes: Uint8Array, offset: number, length: number): T {
     const { coder } = this.#fragments;
     try {
@@ -302,22 +305,22 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
       throw this.#failed(error);
     }
   }
-  /** For who blocks the thread, in which no event is told. */
+  /** For calls that block the thread, which get no events. */
   #throwIfLost(): void {
     const error = this.#fragments.seat.participant.loss();
     if (error === undefined) return;
     this.fail(error);
     throw error;
   }
-  /** Damage ends the subscription; what a codec throws does not. */
+  /** Damage ends the subscription; an error of a codec does not. */
   #failed(error: unknown): unknown {
     if (error instanceof CorruptError && this.#failure === undefined && !this.#closed) {
       this.#failure = error;
-      queueMicrotask(() => this.close()); // not now: the line may be in the middle of serving those who wait
+      queueMicrotask(() => this.close()); // not now: the queue may just be serving its waiters
     }
     return error;
   }
-  /** Lets others see what was counted. */
+  /** Publishes the counters. */
   #show(): void {
     const { shown } = this.#fragments.seat;
     const counts = this.#counts;

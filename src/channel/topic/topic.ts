@@ -1,4 +1,4 @@
-/** One to many: what one process publishes all that subscribe get. */
+/** One to many: every subscription gets what any process publishes. */
 
 import { checkCapacity, DEFAULT_CAPACITY, isCapacity, longestMessage } from '../../lock-free/broadcast-ring/layout.js';
 import { RingWriter } from '../../lock-free/broadcast-ring/writer.js';
@@ -32,16 +32,16 @@ import { Waking } from './waking.js';
 
 export interface TopicOptions extends DirectoryOptions {
   /**
-   * Bytes of the ring that each publisher has: the messages that are kept, with 16 bytes and up to 15 of padding for each. A power of two
-   * from 4096 to 2^30; 1 MiB if not given. Given, a topic that is there with another one is refused.
+   * Bytes of each publisher's ring, which holds its recent messages, with 16 bytes and up to 15 of padding for each. A power of two from
+   * 4096 to 2^30. Default: 1 MiB. If given, it must match an existing topic.
    */
   capacity?: number;
-  /** Microseconds for which a subscription looks before it sleeps; by default it adapts, and is 0 on one core. */
+  /** Microseconds that a subscription spins before it sleeps. By default it adapts, and is 0 on one core. */
   spin?: number;
 }
 /** Where a subscription begins. */
 export interface SubscribeOptions {
-  /** Begin with what is published from now on (the default), or with the oldest message that is still there. */
+  /** Start with what is published from now on (`'now'`, the default), or with the oldest message that is still kept (`'oldest'`). */
   from?: 'now' | 'oldest';
 }
 
@@ -56,15 +56,15 @@ const SUBSCRIBE_OPTIONS: OptionNames<SubscribeOptions> = { from: true };
 const AT_ONCE = new Deadline('publish');
 
 /**
- * A named topic of this user on this machine. Any number publish and subscribe, and come and go in any order. Publishing never waits
- * for subscribers and costs the same for one and for many: each publisher writes a ring of its own, and overwrites its oldest
+ * A named topic of this user on this machine. Any number of processes publish and subscribe, and come and go in any order. Publishing never
+ * waits for subscribers, and costs the same for one and for many: each publisher writes a ring of its own, and overwrites its oldest
  * messages. A subscriber that is too slow loses those, and knows exactly how many.
  *
- * The ring is the history: who subscribes `from: 'oldest'` reads what it still holds, also of publishers that are gone. It all goes when
- * the last participant closes or dies.
+ * The rings are the history: a subscription with `from: 'oldest'` reads what they still hold, also of publishers that have left. Everything
+ * is removed when the last participant closes or dies.
  *
- * A participant that is killed at any instruction hurts nobody: what it had published arrives, what it had not is not seen, and its ring is
- * taken over by the next that publishes.
+ * A participant that is killed, at whatever instruction, harms no other: what it had published arrives, what it had not published is not
+ * seen, and the next publisher takes over its ring.
  *
  * @example
  * ```ts
@@ -78,7 +78,7 @@ const AT_ONCE = new Deadline('publish');
  * ```
  */
 export class Topic<T, R = T> implements Disposable, AsyncDisposable {
-  /** Its name. */
+  /** The name of the topic. */
   readonly name: string;
   /** Bytes of each publisher's ring. */
   readonly capacity: number;
@@ -91,7 +91,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
   readonly #keepAlive = new KeepAlive();
   readonly #waiting = new Publications(this.#keepAlive);
   readonly #subscriptions = new Set<Subscription<R>>();
-  /** The topic's own seat is a subscription's. The others have one each. */
+  /** A subscription uses the topic's own seat. The others have one each. */
   #seatSubscribes = false;
   #ring: OwnRing | undefined;
   #writer: RingWriter | undefined;
@@ -120,11 +120,11 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Opens a topic, which is made if nobody has it open.
+   * Opens a topic, and creates it if no process has it open.
    *
    * @param name `[A-Za-z0-9._-]{1,200}`
-   * @param options `codec`: how values become bytes, `'msgpack'` if not given; all must use the same
-   * @throws MismatchError if the name is in use by another kind of channel, or with another codec or capacity
+   * @param options `codec`: how values become bytes, default `'msgpack'`; all processes must use the same
+   * @throws MismatchError if the name belongs to another kind of channel, or to a topic with another codec or capacity
    * @throws SystemError `EADDRINUSE` if it has 255 participants, `ENOSPC`, `EMFILE`, `EACCES`
    */
   static open<T = unknown>(name: string, options?: TopicOptions & { codec?: AnyCodecName }): Promise<Topic<T>>;
@@ -151,24 +151,24 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Publishes a value: when the call returns, every subscription can read it. It waits only for a {@link Loan} of this object that is not
-   * ended yet, and then in the order of the calls; and it gives the event loop its turn now and then.
+   * Publishes a value: when the call returns, every subscription can read it. It waits only for an open {@link Loan} of this object, and
+   * then in the order of the calls. From time to time it lets the event loop have its turn.
    *
-   * The first publication takes or makes this object's ring.
+   * The first publication takes or creates this object's ring.
    *
    * @throws MessageTooLargeError if it is longer than {@link longest} when encoded
-   * @throws SystemError `ENOSPC` or `EMFILE`, when there is no ring to be had
+   * @throws SystemError `ENOSPC` or `EMFILE`, if there is no ring available
    */
   async publish(value: T, options?: WaitOptions): Promise<void> {
     const deadline = options === undefined ? AT_ONCE : new Deadline(`publish to ${this.#what}`, options);
     deadline.signal?.throwIfAborted();
     const payload = this.#encode(value);
-    const writer = this.#writer ?? this.#begin(); // after what the codec has called, which may have closed it
+    const writer = this.#writer ?? this.#begin(); // after the codec has run, which may have closed it
     if (this.#loan !== undefined) return this.#waiting.add(new Uint8Array(payload), deadline);
     this.#write(writer, payload);
     if (!mayGoOn()) await nextTurn();
   }
-  /** Publishes a value at once; false if a {@link Loan} of this object is not ended yet. Throws what {@link publish} throws. */
+  /** Publishes a value at once. Returns false while a {@link Loan} of this object is open. Throws what {@link publish} throws. */
   tryPublish(value: T): boolean {
     const payload = this.#encode(value);
     const writer = this.#writer ?? this.#begin();
@@ -177,12 +177,12 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     return true;
   }
   /**
-   * Memory of the ring for a message of `length` bytes, to be filled in place and published by {@link Loan.commit}. There is one at a time;
-   * meanwhile `publish()` waits and `tryPublish()` says false. Reserving has overwritten the oldest messages already.
+   * Reserves room in the ring for a message of `length` bytes. Fill it in and publish it by {@link Loan.commit}. There is one loan at a
+   * time; meanwhile `publish()` waits and `tryPublish()` returns false. Reserving already overwrites the oldest messages.
    *
-   * The codec is not asked: the bytes are the message, as subscribers' codecs and `drain()` will see it.
+   * The codec is not used: the bytes are the message, as the subscribers' codecs and `drain()` will see it.
    *
-   * @throws SystemError `EBUSY` if there is one already
+   * @throws SystemError `EBUSY` if a loan is open already
    */
   reserve(length: number): Loan {
     const writer = this.#writer ?? this.#begin();
@@ -197,8 +197,8 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     return this.#loan;
   }
   /**
-   * Subscribes. What is published from this call on arrives, whoever publishes it, by this object too. Each subscription counts as a
-   * participant; closing the topic closes it.
+   * Subscribes. The subscription gets everything that any process, this object included, publishes after this call. Each subscription
+   * counts as a participant; closing the topic closes it.
    *
    * @throws SystemError `EADDRINUSE` if the topic has 255 participants, `EMFILE`
    */
@@ -213,7 +213,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     try {
       const subscription = new Subscription<R>({
         seat,
-        // Coders have scratch memory of their own.
+        // Each coder has its own scratch memory.
         coder: coderOf<R>(this.#codec),
         capacity: this.capacity,
         spin: new Spin(this.#spin),
@@ -240,19 +240,21 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
       throw error;
     }
   }
-  /** What waits here or in a subscription keeps the program running: so it is unless {@link unref} was called. */
+  /** Pending waits, here and in subscriptions, keep the program running. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     for (const subscription of this.#subscriptions) subscription.ref();
     return this;
   }
-  /** What waits here or in a subscription, now or later, does not keep the program running. A subscription can be told otherwise. */
+  /** Pending waits, here and in subscriptions, now and later, do not keep the program running. You can set a subscription differently. */
   unref(): this {
     this.#keepAlive.unref();
     for (const subscription of this.#subscriptions) subscription.unref();
     return this;
   }
-  /** Closes the subscriptions too; a loan that is not committed is discarded, and publications that wait for it end with {@link ClosedError}. Idempotent. */
+  /**
+   * Closes the subscriptions too; an open loan is discarded, and publications that wait for it end with {@link ClosedError}. Idempotent.
+   */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -276,14 +278,14 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
   get #what(): string {
     return `topic '${this.name}'`;
   }
-  /** What is published and received through this object reaches nobody who comes from now on. */
-  /** Not made in the constructor: what is made there keeps the topic. */
+  /** What is published and received through this object does not reach processes that open the topic from now on. */
+  /** Not a closure of the constructor, which would keep the topic alive. */
   static #told<T, R>(topic: Topic<T, R>, error: RemovedError): void {
     topic.#lost(error);
   }
   #lost(error: RemovedError): void {
     this.#loss = error;
-    this.#writer = undefined; // so that whoever publishes is told
+    this.#writer = undefined; // so that a publishing call gets the error
     for (const subscription of [...this.#subscriptions]) subscription.fail(error);
   }
   #checkOpen(): void {

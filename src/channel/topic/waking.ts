@@ -1,9 +1,9 @@
-/** Waking those who wait for a topic's messages, again and again where a bell cannot be rung at once. */
+/** Wakes the subscriptions that wait for a topic's messages, and repeats it where a wake-up failed. */
 import { Waker } from '../../lock-free/broadcast-ring/waiter-table.js';
 import type { Doorbell } from '../directory/doorbell.js';
 import type { Participant } from '../directory/participant.js';
 
-/** Until a bell that could not be rung is rung again. */
+/** Milliseconds until a failed wake-up is repeated. */
 const AGAIN_MS = 10;
 
 export class Waking {
@@ -23,7 +23,7 @@ export class Waking {
   appear(): void {
     this.#waker.appear();
   }
-  /** Before the memory goes. */
+  /** Before the memory is unmapped. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#again);
