@@ -1,6 +1,6 @@
 /**
- * Whether JSON or V8's structured clone carries a value unchanged: a walk over it beforehand, because neither of them says what it
- * leaves out or turns into something else.
+ * Whether JSON or V8's structured clone preserves a value: a walk over it beforehand, because neither of them reports what it leaves out or
+ * changes.
  */
 import { types } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
@@ -16,7 +16,7 @@ import {
 } from './kinds.js';
 import { element, entry, MAX_DEPTH, nth, property, Refusal, within } from './refusal.js';
 
-/** What JSON keeps: its own values, and nothing that has to be turned into one of them. */
+/** What JSON preserves: its own values, and nothing that must be converted. */
 export function checkJson(value: unknown, depth = 0): void {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return;
   if (typeof value === 'number') {
@@ -72,10 +72,10 @@ function checkInner(value: unknown, check: (inner: unknown) => void, step: () =>
   }
 }
 
-/** Whether this Node's structured clone keeps what an error was caused by. */
+/** Whether this Node's structured clone keeps the cause of an error. */
 const keepsCause = (deserialize(serialize(new Error('', { cause: 1 }))) as Error).cause === 1;
 
-/** What the structured clone keeps. Objects that are met again, also within themselves, are. */
+/** What the structured clone preserves. Repeated objects, circular ones included, are preserved. */
 export class StructuredCheck {
   readonly #seen = new Set<object>();
   readonly #next = (inner: unknown): void => this.check(inner);

@@ -1,6 +1,6 @@
 /**
- * The async context (`AsyncLocalStorage`) of a receive that waits, and is tried again from the event loop: what the user gave to decode with
- * runs in that of the call. Our own codecs do not need one, and it would cost each wait half a microsecond.
+ * The async context (`AsyncLocalStorage`) of a waiting receive, which is tried again from the event loop: the user's decoder runs in the
+ * context of the call. Our own codecs need none, and it would cost each wait half a microsecond.
  */
 import { AsyncResource } from 'node:async_hooks';
 import type { Task } from '../../system/wait-queue.js';
@@ -11,7 +11,7 @@ type Decoding = Pick<Coder<unknown>, 'foreign'>;
 export function inContext<T>(coder: Decoding, attempt: () => T): () => T {
   return coder.foreign === true ? AsyncResource.bind(attempt) : attempt;
 }
-/** Of a task that consists of attempts alone. */
+/** For a task that consists only of attempts. */
 export function taskInContext<T>(coder: Decoding, task: Task<T>): Task<T> {
   if (coder.foreign !== true) return task;
   const bound: Task<T> = { attempt: AsyncResource.bind(() => task.attempt()) };

@@ -1,4 +1,4 @@
-/** The codecs by name, and the user's own. */
+/** The codecs by name, and custom ones. */
 
 import { Layout, type RecordOf } from '../../memory/index.js';
 import { checkBytes } from '../../system/arguments.js';
@@ -13,24 +13,24 @@ export type { Coder, Decoder } from './coder.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever its fields are
 type AnyLayout = Layout<any>;
-/** The codecs that have a name. */
+/** The built-in codecs. */
 export type CodecName = 'bytes' | 'text' | 'json' | 'structured' | 'msgpack';
-/** A codec of your own. `name` is recorded in the channel, so that two that differ are told apart; `'custom'` if not given. */
+/** A codec of your own. Its `name` is recorded in the channel, so that different codecs do not mix. Default: `'custom'`. */
 export interface CustomCodec<T> {
-  /** Recorded in the channel: who opens it with a codec of another name is refused. */
+  /** Recorded in the channel: a process that opens it with a codec of another name is refused. */
   readonly name?: string;
-  /** The bytes of a value. They are copied before the next call. */
+  /** Returns the bytes of a value. They are copied before the next call. */
   encode(value: T): Uint8Array;
-  /** The value of bytes that are yours to keep. */
+  /** Returns the value of the bytes, which are yours to keep. */
   decode(bytes: Bytes): T;
 }
 /**
- * How the values of a channel become bytes, chosen once for each channel and recorded in it: one that can carry values of type `T`. (Of
- * `unknown` and `any` it could be any.)
+ * How the values of a channel become bytes: chosen once per channel and recorded in it. It must be able to carry values of type `T` (for
+ * `unknown` and `any`, every codec is allowed).
  */
 // biome-ignore lint/suspicious/noExplicitAny: as above
 export type Codec<T = any> = AnyCodecName | CustomCodec<T> | (unknown extends T ? CodecName | AnyLayout : CodecFor<T>);
-/** The codecs that carry values of many types. */
+/** The codecs for values of many types. */
 export type AnyCodecName = 'json' | 'structured' | 'msgpack';
 type CodecFor<T> = [T] extends [string]
   ? 'text'
@@ -39,9 +39,9 @@ type CodecFor<T> = [T] extends [string]
       ? 'bytes'
       : never
     : AnyLayout & { read(memory: ArrayBuffer): T };
-/** What is received, where that is told more exactly than what is sent. */
+/** The type of received values, where it is narrower than that of sent ones. */
 export type ReceivedOf<C> = C extends 'bytes' ? Bytes : ValueOf<C>;
-/** What a codec carries. */
+/** The values that a codec carries. */
 export type ValueOf<C> = C extends 'bytes'
   ? Uint8Array
   : C extends 'text'

@@ -1,6 +1,6 @@
 /**
- * What an object is: a thing that codecs know, or something else. Decided by what it really is and by its prototype, so that an instance
- * of a class of its own, which would arrive without that class, is not taken for what its class derives from.
+ * What kind of object a value is, for the codecs. Decided by its internal type and by its prototype: an instance of a class of your own,
+ * which would arrive without that class, is not mistaken for the base class.
  */
 import { types } from 'node:util';
 import { property, Refusal } from './refusal.js';
@@ -54,7 +54,7 @@ export function kindOf(value: object): Kind {
   if (known !== undefined) return known.is(value) ? known.kind : 'other';
   return foreignKind(value, prototype);
 }
-/** Of another realm (`node:vm`, test runners) the classes are others, but lie as far below its `Object.prototype`. */
+/** In another realm (`node:vm`, test runners) the classes differ, but are at the same distance below its `Object.prototype`. */
 function foreignKind(value: object, prototype: object): Kind {
   const depth = ancestors(prototype);
   if (depth === 0) return Object.hasOwn(prototype, 'isPrototypeOf') ? 'plain' : 'other';
@@ -75,7 +75,7 @@ function ancestors(prototype: object): number {
   return count;
 }
 
-/** The name of an error's class, if every JavaScript has it. */
+/** The name of an error's class, if it is one of JavaScript's own. */
 export function errorClassOf(error: object): string | undefined {
   const prototype = getPrototypeOf(error);
   const maker = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value;
@@ -84,7 +84,7 @@ export function errorClassOf(error: object): string | undefined {
   return errorClasses.find((each) => each.name === maker?.name)?.name;
 }
 
-/** Properties under symbols have no place in any encoding. */
+/** Properties under symbols cannot be encoded. */
 export function refuseSymbols(value: object): void {
   const symbols = getOwnPropertySymbols(value);
   if (symbols.length === 0) return;
@@ -93,7 +93,7 @@ export function refuseSymbols(value: object): void {
     throw new Refusal('the key of a property must be a string, not a symbol').within(property(symbol));
   }
 }
-/** Properties that somebody has given to a Map, a Date or the like. */
+/** Extra properties of a Map, a Date or the like. */
 export function refuseProperties(value: object, what: string): void {
   refuseSymbols(value);
   for (const key of Object.keys(value)) {
@@ -102,7 +102,7 @@ export function refuseProperties(value: object, what: string): void {
 }
 const { keys } = Uint8Array.prototype;
 const byteLength = Object.getOwnPropertyDescriptor(DataView.prototype, 'byteLength')!.get!;
-/** A view whose memory was transferred to somebody else, or shrank to less than it, has no bytes and is not empty either. */
+/** A view whose memory was transferred, or has become smaller than the view: it has no bytes, and is not empty either. */
 export function refuseDetached(view: ArrayBufferView): void {
   if (view.byteLength > 0) return;
   try {
@@ -112,7 +112,7 @@ export function refuseDetached(view: ArrayBufferView): void {
     throw new Refusal('its buffer is detached, or has become smaller than the view', cause);
   }
 }
-/** Buffers that have no bytes any more, or whose length may change. */
+/** Buffers without bytes, or with a variable length. */
 export function refuseUnsteady(buffer: ArrayBuffer & { readonly resizable?: boolean }): void {
   if (buffer.resizable === true) throw new Refusal('it is a resizable buffer; send a view of it');
   try {
@@ -132,7 +132,7 @@ export function refuseInstance(value: object): Refusal {
   const name = typeof maker === 'function' && maker.name !== '' ? maker.name : 'unnamed';
   return new Refusal(`an instance of class ${name} would arrive without its class. Send a plain object with its data`);
 }
-/** Where the next search would begin is not kept. */
+/** The start of the next search is not encoded. */
 export function refuseStarted(value: RegExp): void {
   if (value.lastIndex !== 0) throw new Refusal(`its lastIndex is ${String(value.lastIndex)}, and would arrive as 0`);
 }

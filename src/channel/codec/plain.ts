@@ -15,7 +15,7 @@ export class BytesCoder implements Coder<Uint8Array> {
   readonly verbatim = true;
   readonly #pool = new Pool();
   encode(value: Uint8Array): Uint8Array {
-    // The short way first: the check is a call or two.
+    // The fast path first: the check is a call or two.
     return value instanceof Uint8Array && value.length > 0 ? value : this.#checked(value);
   }
   #checked(value: Uint8Array): Uint8Array {
@@ -37,7 +37,7 @@ export class TextCoder implements Coder<string> {
   encode(value: string): Uint8Array {
     if (typeof value !== 'string') throw new Refusal('it must be a string').toError(this.name, value);
     const bytes = this.#scratch.text(value);
-    // Half of a surrogate pair has become U+FFFD. ASCII, as long in bytes as in characters, has none.
+    // A lone surrogate has become U+FFFD. ASCII, with as many bytes as characters, has none.
     if (bytes.length !== value.length && !isWellFormed.call(value)) {
       throw new Refusal('it contains a lone surrogate, which UTF-8 cannot encode').toError(this.name, value);
     }
@@ -77,12 +77,12 @@ export class StructuredCoder implements Coder<unknown> {
     }
   }
   decode(memory: Uint8Array, offset: number, length: number): unknown {
-    // A copy of its own: typed arrays in the value are views of what they were read from.
+    // A private copy: typed arrays in the value are views of the memory that they were read from.
     return deserialize(memory.slice(offset, offset + length));
   }
 }
 
-/** As `v8.serialize`, with errors that are told from those of the value's own getters. */
+/** As `v8.serialize`, with errors that differ from those of the value's own getters. */
 class Serializer extends DefaultSerializer {
   _getDataCloneError(message: string): Error {
     return new CloneError(message);

@@ -1,15 +1,14 @@
 /**
- * Copies of bytes that lie one behind the other in memory of several, as short Buffers do. To allocate an `ArrayBuffer` for each takes
- * V8 a microsecond or two, ten times as long as to copy 1 KiB, and its garbage collector gives it back from another thread, which the
- * next allocation waits for.
+ * Copies of bytes in shared buffers, as for short Buffers. Allocating an `ArrayBuffer` for each copy takes V8 a microsecond or two, ten
+ * times as long as copying 1 KiB, and its garbage collector frees it on another thread, which the next allocation waits for.
  */
 import { markAsUntransferable } from 'node:worker_threads';
 
-/** Bytes of an array whose memory V8 keeps in its own heap, which costs little. */
+/** Bytes of an array whose memory V8 keeps in its own heap, which is cheap. */
 const MAX_IN_HEAP_BYTES = 64;
-/** Longer ones have memory of their own. */
+/** Longer copies have memory of their own. */
 export const LARGEST_POOLED_BYTES = 4096;
-/** What one copy that is kept keeps from being freed, at most. */
+/** The most memory that one live copy keeps from being freed. */
 export const POOL_BYTES = 32768;
 
 export class Pool {
@@ -20,7 +19,7 @@ export class Pool {
   copy(memory: Uint8Array, offset: number, length: number): Uint8Array<ArrayBuffer> {
     if (length <= MAX_IN_HEAP_BYTES || length > LARGEST_POOLED_BYTES) return memory.slice(offset, offset + length);
     let at = this.#at;
-    // Its length is 0 before the first, and if somebody has transferred it all the same.
+    // The length is 0 before the first copy, and if the memory was transferred all the same.
     if (at + length > this.#memory.length) {
       this.#renew();
       at = 0;
@@ -34,9 +33,9 @@ export class Pool {
     this.#memory = new Uint8Array(poolBuffer());
   }
 }
-/** Memory for copies of several. */
+/** Memory for several copies. */
 export function poolBuffer(): ArrayBuffer {
   const buffer = new ArrayBuffer(POOL_BYTES);
-  markAsUntransferable(buffer); // the others in it would be gone
+  markAsUntransferable(buffer); // the other copies in it would be lost
   return buffer;
 }

@@ -1,17 +1,17 @@
-/** Decoding what lies in shared memory. */
+/** Decodes messages in shared memory. */
 
 import { copyOut, MAX_LOOP_BYTES } from '../../lock-free/copy-out.js';
 import type { Decoder } from './coder.js';
 import { Scratch } from './scratch.js';
 
-/** Decodes messages in memory that others can write to: copied to private memory first, unless the coder needs that not. */
+/** Decodes messages in memory that other processes can write to: copied to private memory first, unless the coder does not need that. */
 export class SharedDecoder<T> {
   readonly #coder: Decoder<T>;
   readonly #memory: Uint8Array;
   readonly #words: Int32Array;
   readonly #scratch = new Scratch();
 
-  /** @param memory all of the mapping; messages begin at multiples of 8 */
+  /** @param memory the whole mapping; messages begin at multiples of 8 */
   constructor(coder: Decoder<T>, memory: ArrayBuffer) {
     this.#coder = coder;
     this.#memory = new Uint8Array(memory);

@@ -1,4 +1,4 @@
-/** A Layout as a codec: the bytes of a C struct, nothing around them. */
+/** A Layout as a codec: the bytes of a C struct, and nothing else. */
 import { createHash } from 'node:crypto';
 import { Layout } from '../../memory/index.js';
 import { ArrayField } from '../../memory/layout-array.js';
@@ -17,17 +17,17 @@ export class RecordCoder implements Coder<unknown> {
   readonly fixedLength: number;
   readonly #record: RecordField;
   readonly #program: Program;
-  /** What was encoded last. */
+  /** The last encoded value. */
   readonly #bytes: Uint8Array;
   readonly #memory: Memory;
-  /** What was encoded to last, and what was decoded from last. */
+  /** The last destination of an encoding, and the last source of a decoding. */
   #target: Uint8Array | undefined;
   #targetMemory: Memory;
   #source: Uint8Array | undefined;
   #sourceMemory: Memory;
 
   constructor(layout: Layout) {
-    // Two layouts are the same if the same fields lie at the same places.
+    // Two layouts are the same if the same fields have the same offsets.
     const plan = layout.fields.map(({ name, offset, size, kind, type }) => [name, offset, size, kind, type]);
     this.name = `layout:${createHash('sha256').update(JSON.stringify(plan)).digest('hex').slice(0, 16)}`;
     const record = Layout.recordOf(layout);
@@ -73,7 +73,7 @@ function isBadArgument(error: unknown): error is Error & { code: string } {
   const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
   return code === 'ERR_INVALID_ARG_TYPE' || code === 'ERR_INVALID_ARG_VALUE' || code === 'ERR_OUT_OF_RANGE';
 }
-/** Which part was refused: each by itself, into memory of its own, once more. */
+/** Which field was refused: encodes each one again, separately, into private memory. */
 function blame(field: Field, value: unknown, error: Error): Refusal {
   for (const [step, inner, part] of members(field, value)) {
     try {

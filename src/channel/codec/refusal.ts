@@ -1,15 +1,15 @@
-/** What a codec throws when a value holds something that it cannot carry, and how the place of that something is named. */
+/** What a codec throws when it cannot carry a part of a value, and the path of that part. */
 import { inspect } from 'node:util';
 import { NotEncodableError } from '../../system/errors.js';
 
 /**
- * How deep arrays, objects, maps and sets may lie in one another. A fixed number, the same for who encodes and who decodes: were it
- * the stack's, a value could be sent that its receiver cannot read.
+ * How deep arrays, objects, maps and sets can be nested. A fixed number, the same for encoding and decoding: with the stack as the limit, a
+ * value could be sent that its receiver cannot read.
  */
 export const MAX_DEPTH = 500;
 const TOO_DEEP = 'too deep';
 
-/** Thrown inside a codec only; each container that it passes on its way out puts its own step in front of the path. */
+/** Thrown only inside a codec; each container that it passes on its way out prepends its own step to the path. */
 export class Refusal {
   #path = '';
   readonly reason: string;
@@ -21,12 +21,12 @@ export class Refusal {
   static tooDeep(): Refusal {
     return new Refusal(TOO_DEEP);
   }
-  /** The same, inside of what `step` leads to. */
+  /** The same, inside of the part that `step` leads to. */
   within(step: string): this {
     this.#path = step + this.#path;
     return this;
   }
-  /** @param value what was to be encoded */
+  /** @param value the value to encode */
   toError(codec: string, value: unknown): NotEncodableError {
     const options = this.cause === undefined ? undefined : { cause: this.cause };
     if (this.reason !== TOO_DEEP) {
@@ -46,7 +46,7 @@ export class Refusal {
   }
 }
 
-/** The error to throw for one that went through a container on its way out. */
+/** Adds a step to an error on its way out of a container. */
 export function within(error: unknown, step: string): unknown {
   return error instanceof Refusal ? error.within(step) : error;
 }
@@ -73,10 +73,10 @@ function shortened(path: string): string {
 
 interface Circle {
   path: string;
-  /** Where the same object is met first. */
+  /** Where the same object occurs first. */
   same: string;
 }
-/** Only for the message: the first place where an object lies within itself. Looks no deeper than a codec does. */
+/** Only for the message: the first place where an object contains itself. Searches no deeper than a codec does. */
 function findCircle(
   value: unknown,
   path: string,
@@ -95,7 +95,7 @@ function findCircle(
   without.add(value);
   return undefined;
 }
-/** What an object holds, each with the step that leads there. */
+/** The parts of an object, each with the step that leads there. */
 export function* parts(value: object): Generator<[string, unknown]> {
   if (value instanceof Map) {
     let i = 0;

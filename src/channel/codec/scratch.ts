@@ -1,11 +1,11 @@
-/** Private memory that is used again for every message, so that none is allocated for each. */
+/** Private memory that is reused for every message, so that none is allocated per message. */
 import { utf8Write } from './utf8.js';
 
 const MIN_BYTES = 4096;
-/** What grew beyond this for one message is let go with the next. */
+/** Memory that grew beyond this for one message is freed with the next. */
 export const LARGEST_KEPT: number = 2 ** 20;
 
-/** Views of one memory, shorter than this many bytes, are kept: messages of a kind have few lengths. */
+/** Views of fewer bytes than this are kept: messages of one kind have few lengths. */
 const MAX_VIEWS = 512;
 
 export class Views {

@@ -1,8 +1,8 @@
 /**
- * One call, on the side of the service: runs the handler and sends what it gives.
+ * One call, on the side of the service: runs the handler and sends its result.
  *
- * Exactly one frame ends it on the client's side, cancelled or not, and then its number is free there. A stream pulls the next value
- * from the handler only once the one before is in the ring, and only while the client has given credit.
+ * Exactly one frame ends the call on the client's side, cancelled or not; then its number is free there. A stream pulls the next value from
+ * the handler only once the previous one is in the ring, and only while the client has given credit.
  */
 import { CorruptError, type IpcError, MessageTooLargeError } from '../../system/errors.js';
 import type { Credentials } from '../../system/socket-option.js';
@@ -12,22 +12,22 @@ import { CREDIT, END, FAILURE, type FrameWriter, ITEM, ITEM_COST, RESULT, STREAM
 import type { Handler } from './names.js';
 import { encodeError } from './remote-error.js';
 
-/** Where the call came from, and where its frames go: the {@link Session}. */
+/** The {@link Session}: where the call came from, and where its frames go. */
 interface Caller {
   readonly peer: Credentials;
   readonly writer: FrameWriter;
-  /** Its name. */
+  /** The codec's name. */
   readonly codec: string;
   /** True: the frame is in the ring. Otherwise it will be. */
   post(frame: Uint8Array): true | Promise<void>;
-  /** Nothing but its last frame is to come. */
+  /** Only its last frame is still to come. */
   ending(): void;
   /** Its last frame is in the ring. */
   done(answer: Answer): void;
   fail(error: unknown): void;
 }
 
-/** Bytes that a client may have asked for ahead. */
+/** The most bytes that a client may request ahead. */
 const MOST_CREDIT = 2 ** 31;
 
 export class Answer {
@@ -63,11 +63,11 @@ export class Answer {
     }
     this.#give(result);
   }
-  /** What could not even begin. */
+  /** A call that could not even begin. */
   refuse(error: unknown): void {
     this.#fail(error);
   }
-  /** Nobody waits for it any more. */
+  /** The caller does not wait for it any more. */
   cancel(reason: unknown): void {
     if (this.#cancelled || this.#ended) return;
     this.#cancelled = true;
@@ -111,7 +111,7 @@ export class Answer {
   #unfit(what: string, cause: unknown): IpcError {
     return notEncodable(`${what} of ${this.context.method}()`, this.#caller.codec, cause);
   }
-  /** Sends the last frame. The call counts until that is in the ring, so that a client that does not read cannot pile them up. */
+  /** Sends the last frame. The call counts until that is in the ring, so that a client that does not read cannot accumulate calls. */
   #end(frame: Uint8Array): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -156,7 +156,7 @@ export class Answer {
         try {
           step = await iterator.next();
         } catch (error) {
-          this.#iterator = undefined; // it has ended by itself
+          this.#iterator = undefined; // it ended by itself
           throw error;
         }
         if (this.#cancelled) break;
@@ -192,7 +192,7 @@ export class Answer {
   }
   /** What {@link #stopIterator} has begun. */
   #stopped: Promise<unknown> | undefined;
-  /** At once, also while a value is being waited for: there are iterators that end that wait by it. */
+  /** At once, also while a value is pending: some iterators end that wait on return(). */
   #stopIterator(): void {
     const iterator = this.#iterator;
     if (iterator === undefined) return;
@@ -200,14 +200,14 @@ export class Answer {
     this.#stopped = (async () => {
       await iterator.return?.();
     })();
-    this.#stopped.catch(() => {}); // told where it is awaited, if anybody waits
+    this.#stopped.catch(() => {}); // reported where it is awaited, if it is
   }
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }
-/** How to begin it, if it is something that gives values one after the other, asynchronously. */
+/** How to begin it, if the value is an asynchronous iterable. */
 function iteration(value: unknown): (() => AsyncIterator<unknown>) | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const method = (value as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator];

@@ -1,7 +1,7 @@
-/** The errors of calls that are nobody's fault in particular, with what to know about them. */
+/** Errors of calls, with the details that a caller needs. */
 import { ClosedError, IpcError, NotEncodableError, PeerDiedError } from '../../system/errors.js';
 
-/** What was thrown may be anything, also a thing that throws itself when it is looked at. */
+/** A thrown value can be anything, even an object that throws when it is read. */
 export function reason(cause: unknown): string {
   try {
     return String(cause instanceof Error ? cause.message : cause);
@@ -16,7 +16,7 @@ export function notEncodable(what: string, codec: string, cause: unknown): IpcEr
   const message = `${what} cannot be encoded as ${codec}: ${reason(cause)}`;
   return new IpcError('ERR_VECINO_NOT_ENCODABLE', message, { cause });
 }
-/** The same of the arguments of a call, which travel behind the method's name. */
+/** The same for the arguments of a call, which follow the method's name. */
 export function argumentNotEncodable(method: string, codec: string, cause: unknown): IpcError {
   if (!(cause instanceof NotEncodableError)) return notEncodable(`the arguments of ${method}()`, codec, cause);
   const path = cause.path.replace(/^value\[(\d+)\]/, (_, index) => `arguments[${index - 1}]`);

@@ -1,6 +1,6 @@
 /**
- * Calls that wait for a service, in the order in which they were made: also those that come back because the last service had not read
- * them.
+ * Calls that wait for a service, in the order in which they were made, including calls that return because the previous service had not
+ * read them.
  */
 import type { Call } from './call.js';
 
@@ -33,7 +33,7 @@ export class CallQueue {
     for (const call of calls) this.#calls.add(call);
     this.#inOrder = true;
   }
-  /** Ends all of them. */
+  /** Rejects all of them. */
   fail(make: (call: Call) => Error): void {
     const calls = [...this.#calls];
     this.#calls.clear();

@@ -1,9 +1,9 @@
 /**
- * One call, on the side of the client: a promise of its answer, and an iterator of its values. Which of both it is the service's
- * first frame tells; who has used it as the other gets a TypeError.
+ * One call, on the side of the client: a promise of its result, and an iterator of its values. The service's first frame says which of the
+ * two it is; using it as the other is a TypeError.
  *
- * The errors that callers see are made where they are thrown, in a reaction of the promise that is awaited: that way V8 puts the
- * functions that wait into their stack, and a call that succeeds does not pay for it.
+ * Errors are created where they are thrown, in a reaction of the awaited promise: this way V8 puts the waiting functions into their stack,
+ * and a successful call costs nothing extra.
  */
 import { Deadline } from '../../system/deadline.js';
 import { reason } from './call-errors.js';
@@ -13,9 +13,9 @@ import type { CallOptions } from './types.js';
 export interface CallOwner {
   /** A call waits for a frame (+1), or does not any more (-1). */
   want(change: 1 | -1): void;
-  /** Takes it out of the queue, or tells the service that nobody waits for it. */
+  /** Takes it out of the queue, or tells the service that it is not needed any more. */
   cancel(call: Call): void;
-  /** A stream's consumer has used values up that took so many bytes. */
+  /** A stream's consumer has used values that took so many bytes. */
   consumed(call: Call, bytes: number): void;
   readonly name: string;
 }
@@ -23,13 +23,13 @@ interface Waiter {
   resolve(result: IteratorResult<unknown, void> | Promise<IteratorResult<unknown, void>>): void;
   callOff: (() => void) | undefined;
 }
-/** A stream's values that nobody has asked for yet, and those who have asked. One of both is empty. */
+/** A stream's values that were not requested yet, and pending requests. One of the two is empty. */
 class Inflow {
   readonly waiters: Waiter[] = [];
   readonly #values: unknown[] = [];
   readonly #costs: number[] = [];
   #first = 0;
-  /** What the value took that was last taken. */
+  /** The cost of the last value taken. */
   cost = 0;
 
   get empty(): boolean {
@@ -58,26 +58,26 @@ const nothing = () => {};
 
 export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposable {
   readonly method: string;
-  /** Which of its client's calls it is. */
+  /** Its position among the client's calls. */
   serial = 0;
   /** Its number on the wire, 0: not sent yet. */
   id = 0;
-  /** Which of the calls that went over its connection it is, from 1; 0: none. */
+  /** Its position among the calls of its connection, from 1; 0: none. */
   ordinal = 0;
   /** The frame, until it is sent; with `reconnect` until it is answered. */
   frame: Uint8Array | undefined;
-  /** Bytes that the service may send and has not, of its window. */
+  /** Bytes that the service may still send, of its window. */
   credit = 0;
-  /** Bytes that were consumed and not told of yet. */
+  /** Bytes that were consumed and not reported yet. */
   owed = 0;
   readonly #owner: CallOwner;
   readonly #options: CallOptions | undefined;
-  /** Of the time-out and the abort. */
+  /** Ends the watch for time-out and abort. */
   #callOff: () => void = nothing;
-  /** Somebody waits for its next frame. */
+  /** It waits for its next frame. */
   #wanting = true;
   #kind: 'unknown' | 'value' | 'stream' = 'unknown';
-  /** Nothing that comes will matter. */
+  /** Later frames do not matter. */
   #settled = false;
   #failure: (() => Error) | undefined;
   #value: unknown;
@@ -103,7 +103,7 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     return `${this.method}() of service '${this.#owner.name}'`;
   }
 
-  // What the client tells it.
+  // Called by the client.
 
   /** The result, or the end of the stream. */
   succeed(value: unknown): void {
@@ -115,8 +115,8 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     this.#settle();
   }
   /**
-   * @param make gives the error, where it is to be thrown
-   * @param answered the service has said so, and thereby that the call is no stream
+   * @param make creates the error, where it is thrown
+   * @param answered the service has said so, and so the call is no stream
    */
   fail(make: () => Error, answered = false): void {
     if (this.#settled) return;
@@ -125,7 +125,7 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     this.#settle();
     if (!unseen) return;
     if (answered)
-      void this.#asPromise(); // if nobody looks, Node says so, as of any promise
+      void this.#asPromise(); // if it is never handled, Node reports it, as for any promise
     else
       unseenFailures.register(this, `${this.#what} failed, and the error was never handled: ${reason(make())}`, this);
   }
@@ -160,7 +160,7 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     this.#owner.consumed(this, cost);
   }
 
-  // What the caller does with it.
+  // Called by the caller.
 
   // biome-ignore lint/suspicious/noThenProperty: it is a promise
   then<A, B>(fulfilled?: ((value: unknown) => A) | null, rejected?: ((reason: unknown) => B) | null): Promise<A | B> {
@@ -209,7 +209,7 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     await this.return();
   }
 
-  /** It is used as a stream: what fails is told by next(), and not by the promise too. */
+  /** It is used as a stream: next() reports the error, so the promise need not. */
   #iterate(): void {
     if (this.#iterated) return;
     this.#iterated = true;
@@ -233,13 +233,13 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     return this.#promise;
   }
   #rejection(): Promise<unknown> {
-    const failure = this.#failure!; // kept: return() forgets it
+    const failure = this.#failure!; // kept: return() clears it
     const below = (): never => {
       throw placed(failure(), below);
     };
     return inReaction(below);
   }
-  /** What a stream gives that has ended. An error once. */
+  /** The result of a stream that has ended. An error comes once. */
   #last(): IteratorResult<unknown, void> {
     const failure = this.#failure;
     if (failure === undefined && this.#kind !== 'value') return DONE;
@@ -292,25 +292,25 @@ export class Call implements AsyncIterableIterator<unknown, void>, AsyncDisposab
     return Object.assign(new TypeError(`${this.#what} ${how}`), { code: 'ERR_VECINO_WRONG_CALL' });
   }
 }
-/** What `make` gives or throws, when the promise that is given back has been adopted by the one that is waited for. */
+/** The result or error of `make`, once the returned promise was adopted by the awaited one. */
 function inReaction<T>(make: () => T): Promise<T> {
   return Promise.resolve().then(nothing).then(make);
 }
-/** Says in the error's stack who waits for the call, instead of how its answer came. */
+/** Puts the caller into the error's stack, instead of the arrival of the answer. */
 function placed(error: unknown, below: () => unknown): unknown {
   if (error instanceof Error && !given.has(error)) {
     given.add(error);
     try {
       Error.captureStackTrace(error, below);
     } catch {
-      // Frozen. It has a stack already.
+      // The error is frozen, and has a stack already.
     }
   }
   return error;
 }
 /**
- * A call that fails before the service has said what it is may be a stream that nobody has asked yet, and a rejection would end the
- * program of somebody who is about to. When it is collected, it is certain that nobody ever looked.
+ * A call that fails before the service has said what it is may be a stream that was not iterated yet, and a rejection would end a program
+ * that is about to. When it is collected, it is certain that its error was never handled.
  */
 const unseenFailures = new FinalizationRegistry((text: string) => {
   process.emitWarning(text, {
@@ -318,5 +318,5 @@ const unseenFailures = new FinalizationRegistry((text: string) => {
     detail: 'Await the call or iterate over it, or catch() its error if that does not matter.',
   });
 });
-/** Errors that are somebody else's: the reason of an abort. */
+/** Errors of the user: the reason of an abort. */
 const given = new WeakSet<Error>();

@@ -1,10 +1,10 @@
 /**
  * What all views of one client share: its connection, the calls in flight by their numbers, and those that wait to be sent.
  *
- * A call waits while as many are in flight as the service takes, and, with `reconnect`, while there is no service. It is in flight
- * until the service has ended it, even if nobody waits for it any more: only then its number can be used again.
+ * A call waits while the service has its maximum of calls in flight, and, with `reconnect`, while there is no service. It is in flight
+ * until the service has ended it, even if it was cancelled: only then its number can be used again.
  *
- * Hostility: what a service sends for no call in flight, out of turn or beyond a stream's credit ends the connection.
+ * Hostile services: a frame for no call in flight, out of turn or beyond a stream's credit ends the connection.
  */
 import { checkBoolean, checkInteger, checkName, checkOptions } from '../../system/arguments.js';
 import { Deadline } from '../../system/deadline.js';
@@ -50,14 +50,14 @@ import { type CallOptions, type ClientOptions, SERVICE_OPTIONS } from './types.j
 const CONNECT_TIMEOUT_MS = 30_000;
 const STREAM_WINDOW_BYTES = 65_536;
 const LARGEST_WINDOW: number = 2 ** 30;
-/** Milliseconds without a word from the service after which a call first makes sure that it is there. */
+/** Milliseconds of silence after which a call first checks that the service is alive. */
 const SILENCE_MS = 2;
 
 export class Caller implements CallOwner, ConnectionOwner {
   readonly name: string;
   /** How many calls wait for a frame. */
   wanted = 0;
-  /** They are what is waited for here. */
+  /** Pending calls keep the program running. */
   readonly keepAlive: KeepAlive = new KeepAlive();
   readonly #options: ClientOptions;
   readonly #reconnect: boolean;
@@ -142,7 +142,7 @@ export class Caller implements CallOwner, ConnectionOwner {
     this.#queue.fail(() => this.#closedError());
   }
 
-  // What calls tell.
+  // Called by calls.
 
   want(change: 1 | -1): void {
     this.wanted += change;
@@ -170,7 +170,7 @@ export class Caller implements CallOwner, ConnectionOwner {
     call.owed = 0;
   }
 
-  // What the connection tells.
+  // Called by the connection.
 
   received(wire: ClientConnection, frame: Frame): void {
     if (wire !== this.#wire) return;
@@ -218,7 +218,7 @@ export class Caller implements CallOwner, ConnectionOwner {
         break;
       case FAILURE: {
         const { text } = frame;
-        decodeError(text); // nonsense ends the connection
+        decodeError(text); // an invalid error ends the connection
         this.#landed(call);
         call.fail(() => decodeError(text), true);
         break;
@@ -243,19 +243,19 @@ export class Caller implements CallOwner, ConnectionOwner {
     if (this.#queue.size > 0) this.#advance();
   }
 
-  /** What the service has not read was not executed: it goes to the next one, before what waits already. */
+  /** What the service has not read was not executed: it goes to the next service, before the waiting calls. */
   #takeBack(wire: ClientConnection): void {
     for (const call of this.#flying.clearAfter(wire.launched - wire.unread)) {
       if (!call.settled && call.frame !== undefined) this.#queue.addAgain(call);
     }
   }
-  /** The connection, if it can take a call. */
+  /** The connection, if it can send a call. */
   #ready(): ClientConnection | undefined {
     const wire = this.#wire;
     if (wire === undefined || wire.retired) return undefined;
     const idle = this.#flying.size === 0;
-    if (!idle && !this.#reconnect) return wire; // whose frame reader will find out
-    // It may have died long ago without anybody having noticed, and a call that is sent to it would have to fail.
+    if (!idle && !this.#reconnect) return wire; // its frame reader will find out
+    // The service may have died long ago unnoticed, and a call that is sent to it would fail.
     const now = performance.now();
     if (now - wire.heard <= SILENCE_MS) return wire;
     wire.heard = now;
@@ -269,7 +269,7 @@ export class Caller implements CallOwner, ConnectionOwner {
     wire.frames.start();
     return undefined;
   }
-  /** Sends what waits, as far as that is possible; connects if need be. */
+  /** Sends the waiting calls, as far as possible; connects if necessary. */
   #advance(): void {
     const wire = this.#ready();
     if (wire !== undefined) {
@@ -286,7 +286,7 @@ export class Caller implements CallOwner, ConnectionOwner {
       return;
     }
     if (this.#wire !== undefined) {
-      if (this.#flying.size > 0) return; // it takes no more, but answers those that it has taken
+      if (this.#flying.size > 0) return; // it accepts no more calls, but answers those that it has
       this.#drop(() => this.#closedError());
     }
     if (this.#connecting === undefined) void this.#connectAgain();
@@ -322,7 +322,8 @@ export class Caller implements CallOwner, ConnectionOwner {
   #launch(wire: ClientConnection, call: Call, frame: Uint8Array): void {
     this.#flying.add(call);
     renumber(frame, call.id);
-    // One that the service does not take is not sent, so it does not count: another would stand for it among those that were not read.
+    // A call that is too large for the service is not sent, so it does not count: otherwise another one would take its place among the
+    // unread calls.
     call.ordinal = frame.length <= wire.connection.peerTakes ? ++wire.launched : 0;
     wire.frames.start();
     this.#post(wire, frame, call);
@@ -351,13 +352,13 @@ export class Caller implements CallOwner, ConnectionOwner {
       this.#broken(wire, error);
     }
   }
-  /** Nothing can be sent any more. What the service had said before it went is still received; at the end of that is the loss. */
+  /** Nothing can be sent any more. What the service had sent before is still received; the loss is at its end. */
   #broken(wire: ClientConnection, error: unknown): void {
     if (wire !== this.#wire) return;
     if (error instanceof ClosedError || error instanceof PeerDiedError) wire.frames.start();
     else this.lost(wire, error);
   }
-  /** Ends the connection and what was in flight. */
+  /** Ends the connection and the calls in flight. */
   #drop(make: (call: Call) => Error): void {
     const wire = this.#wire;
     if (wire === undefined) return;

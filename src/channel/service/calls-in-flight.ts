@@ -1,4 +1,7 @@
-/** Calls that a service was sent and has not ended yet, by their numbers. A number is used again only once the service has ended its call. */
+/**
+ * Calls that were sent and that the service has not ended yet, by their numbers. A number is used again only once the service has ended its
+ * call.
+ */
 import type { Call } from './call.js';
 
 export class CallsInFlight {
@@ -8,7 +11,7 @@ export class CallsInFlight {
   get size(): number {
     return this.#calls.size;
   }
-  /** Those that somebody waits for still. */
+  /** Those that were not cancelled. */
   get pending(): number {
     let pending = 0;
     for (const call of this.#calls.values()) if (!call.settled) pending++;
@@ -30,13 +33,13 @@ export class CallsInFlight {
   delete(call: Call): void {
     this.#calls.delete(call.id);
   }
-  /** All of them, and none is in flight afterwards. */
+  /** Removes and returns all of them. */
   clear(): Call[] {
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     return calls;
   }
-  /** Those whose ordinal is above `last`: they are not in flight afterwards. */
+  /** Removes and returns those whose ordinal is above `last`. */
   clearAfter(last: number): Call[] {
     const calls = [...this.#calls.values()].filter((call) => call.ordinal > last);
     for (const call of calls) this.#calls.delete(call.id);

@@ -4,7 +4,7 @@ import type { Greeted } from './dial.js';
 import type { Frame } from './frame.js';
 import { FrameReader, type Reader } from './frame-reader.js';
 
-/** Whom a connection tells. */
+/** Gets the events of a connection. */
 export interface ConnectionOwner {
   /** How many calls wait for a frame: while it is 0, nothing is read. */
   readonly wanted: number;
@@ -15,13 +15,13 @@ export interface ConnectionOwner {
 export class ClientConnection implements Reader {
   readonly connection: Connection<unknown>;
   readonly frames: FrameReader;
-  /** Calls that the service takes at a time. */
+  /** The most calls in flight that the service accepts. */
   readonly limit: number;
-  /** It takes no calls any more. */
+  /** It accepts no calls any more. */
   retired = false;
   /** When something was last received. */
   heard: number = performance.now();
-  /** Calls that were sent over it, and of them those that the service has not read and will not, once it has said so. */
+  /** Calls that were sent over it; and those that the service will not read, once it has said so. */
   launched = 0;
   unread = 0;
   readonly #owner: ConnectionOwner;
@@ -41,7 +41,7 @@ export class ClientConnection implements Reader {
   lost(error: unknown): void {
     this.#owner.lost(this, error);
   }
-  /** The peer is gone. What it had sent last is read and thrown away; returns what ends that, if something does. */
+  /** The peer has gone. Reads and drops what it had sent last; returns the error that ends that, if there is one. */
   finish(): unknown {
     try {
       while (this.connection.tryReceive() !== undefined);

@@ -1,4 +1,4 @@
-/** The side that calls: an object that has a method for every name. */
+/** The calling side: an object that has a method for every name. */
 import { inspect } from 'node:util';
 import { checkOptions } from '../../system/arguments.js';
 import { Deadline, WAIT_OPTIONS } from '../../system/deadline.js';
@@ -8,18 +8,19 @@ import { isReserved } from './names.js';
 import type { AnyHandlers, CallOptions, Client, ClientOptions } from './types.js';
 
 /**
- * Connects to the service `name`. What it gives has a method for each of the service's handlers, with the same
- * parameters: a promise of what the handler gives, or, of a generator, a stream for `for await`.
+ * Connects to the service `name`. The result has a method for each handler of the service, with the same parameters. A call returns a
+ * promise of the handler's result, or, if the handler is a generator, a stream for `for await`.
  *
- * The type of the handlers says which methods there are; without it any can be called. It belongs to the thread that made it, and does
- * not keep the program running, a call does, unless `unref()` was called.
+ * Pass the type of the handlers to get typed methods; without it, any method can be called. The client belongs to the thread that created
+ * it. It does not keep the program running; a pending call does, unless you call `unref()`.
  *
- * Errors of a call: what the handler threw, as the class that it has here too (`remoteStack` says where it came from);
- * PeerDiedError if the process that serves dies before it has answered, at once; ClosedError if it closes; TimeoutError and the reason of
- * an abort, see {@link CallOptions}; IpcError `ERR_VECINO_UNKNOWN_METHOD`, and `ERR_VECINO_NOT_ENCODABLE` for values that the codec
- * cannot carry.
+ * A call fails with what the handler threw, as an error of the same class if this process has it (`remoteStack` says where it came from);
+ * PeerDiedError, at once, if the service's process dies before it has answered; ClosedError if it closes; TimeoutError and the reason of an
+ * abort, see {@link CallOptions}; IpcError `ERR_VECINO_UNKNOWN_METHOD`, and `ERR_VECINO_NOT_ENCODABLE` for values that the codec cannot
+ * encode.
  *
- * @throws SystemError `ENOENT`, `ECONNREFUSED` if nobody serves there; MismatchError if it is another kind of channel, or another codec
+ * @throws SystemError `ENOENT`, `ECONNREFUSED` if no process serves there
+ * @throws MismatchError if it is another kind of channel, or uses another codec
  *
  * @example
  * ```ts
@@ -44,7 +45,7 @@ class Face {
   readonly #caller: Caller;
   readonly #options: CallOptions | undefined;
   readonly #self: () => unknown;
-  /** @param self the client whose face it is */
+  /** @param self the client of these members */
   constructor(caller: Caller, options: CallOptions | undefined, self: () => unknown) {
     this.#caller = caller;
     this.#options = options;
@@ -104,7 +105,7 @@ function view<H>(caller: Caller, options: CallOptions | undefined): Client<H> {
       }
       const known = methods.get(property);
       if (known !== undefined) return known;
-      // `then` is undefined, so that it is no promise; what every object has is its own.
+      // `then` is undefined, so that the client is not a promise; the members of every object stay its own.
       if (isReserved(property)) return Reflect.get(target, property, target);
       const method = (...args: unknown[]) => caller.call(property, args, options);
       methods.set(property, method);

@@ -1,4 +1,4 @@
-/** Which codecs can carry the arguments of a call: any that takes arrays of values. */
+/** The codecs for calls: any that encodes arrays of values. */
 import { Layout } from '../../memory/index.js';
 import { invalidArgument } from '../../system/errors.js';
 import { type Codec, type Coder, coderOf } from '../codec/index.js';

@@ -1,8 +1,8 @@
-/** What a handler knows about the call that it answers: its `this`. */
+/** The call that a handler answers: its `this`. */
 import type { Credentials } from '../../system/socket-option.js';
 
 /**
- * `this` of a handler while it answers a call. (Not of arrow functions: they have none.)
+ * The `this` of a handler while it answers a call (except of arrow functions, which have none).
  *
  * @example
  * ```ts
@@ -32,16 +32,16 @@ export class CallContext {
   get method(): string {
     return this.#method;
   }
-  /** Who calls, by the kernel's word. */
+  /** The caller's credentials, as reported by the kernel. */
   get peer(): Credentials {
     return this.#peer;
   }
   /**
-   * Aborts when nobody waits for the answer any more: the caller has cancelled, has left its loop, ran out of time, has closed or is
-   * dead, or the service closes. Its reason says which.
+   * Aborts when the answer is not needed any more: the caller has cancelled, left its loop, timed out, closed or died, or the service
+   * closes. Its reason says which.
    */
   get signal(): AbortSignal {
-    // Made when it is asked for: most handlers never do, and it costs more than the rest of a call.
+    // Created on first use: most handlers never read it, and it costs more than the rest of a call.
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       if (this.#aborted) this.#controller.abort(this.#reason);

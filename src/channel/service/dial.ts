@@ -1,4 +1,4 @@
-/** From a name to a connection whose service has said hello. */
+/** Connects to a service by name, and waits for its greeting. */
 import { ClosedError, CorruptError, PeerDiedError, SystemError, TimeoutError } from '../../system/errors.js';
 import { connectTo } from '../connection/connect.js';
 import type { Connection } from '../connection/index.js';
@@ -8,23 +8,23 @@ import { frameCoder } from './service.js';
 import { ServiceWatcher } from './service-watcher.js';
 import type { ClientOptions } from './types.js';
 
-/** Milliseconds for one attempt: whoever serves there may be stopped. */
+/** Milliseconds for one attempt: the service may be stopped. */
 const ATTEMPT_TIMEOUT_MS = 30_000;
 const MOST_CALLS: number = 2 ** 20;
 
 export interface Greeted {
   readonly connection: Connection<unknown>;
-  /** Calls that the service takes at a time. */
+  /** The most calls in flight that the service accepts. */
   readonly limit: number;
 }
 
-/** It does not keep the program running: that is the caller's to do. */
+/** It does not keep the program running; that is up to the caller. */
 export async function dial(name: string, options: ClientOptions, signal: AbortSignal): Promise<Greeted> {
   const { reconnect: _, window: __, ...rest } = options;
   const wait = { timeout: ATTEMPT_TIMEOUT_MS, signal };
   // The frame reader spins by itself, with the spin of the connection.
   const connection = await connectTo('service', name, { ...rest, ...wait }, frameCoder);
-  connection.unref(); // calls count, not what reads for them
+  connection.unref(); // pending calls count, not the reader of their frames
   try {
     const { kind, number } = (await connection.receive(wait)) as Frame;
     if (kind === HELLO && number >= 1 && number <= MOST_CALLS) return { connection, limit: number };
@@ -34,7 +34,7 @@ export async function dial(name: string, options: ClientOptions, signal: AbortSi
     throw error;
   }
 }
-/** Waits until there is somebody. */
+/** Waits until the service exists. */
 export async function dialUntilThere(name: string, options: ClientOptions, signal: AbortSignal): Promise<Greeted> {
   const watcher = new ServiceWatcher(directoryPath(options), name);
   try {
@@ -52,7 +52,7 @@ export async function dialUntilThere(name: string, options: ClientOptions, signa
     watcher.close();
   }
 }
-/** Whether an attempt has failed because nobody serves there now. */
+/** Whether an attempt failed because no process serves there now. */
 function isAbsence(error: unknown): boolean {
   return (
     (error instanceof SystemError && ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(error.code)) ||

@@ -1,20 +1,20 @@
 /**
- * Reads frames from a connection, as long as somebody wants them: takes what is there, looks for a while, then sleeps.
+ * Reads frames from a connection while they are wanted: takes what is there, spins for a while, then sleeps.
  *
- * While it looks, what the frames have set in motion goes on: between looks promises get their turn, and now and then the event loop
+ * While it spins, the consequences of earlier frames go on: between polls promises get their turn, and from time to time the event loop
  * does (system/cooperative-budget.ts), so that timers and sockets are served under any load.
  */
 import { mayGoOn, nextTurn } from '../../system/cooperative-budget.js';
 import type { Connection } from '../connection/index.js';
 import type { Frame } from './frame.js';
 
-/** How often promises get their turn between two looks at the clock. */
+/** How often promises get their turn between two readings of the clock. */
 const POLLS_PER_CLOCK_READ = 8;
 
 export interface Reader {
-  /** Whether anybody waits for a frame. */
+  /** Whether a call waits for a frame. */
   readonly wanted: boolean;
-  /** Deals with a frame, which is used again afterwards. What it throws ends the connection. */
+  /** Handles a frame, which is reused afterwards. If it throws, the connection ends. */
   received(frame: Frame): void;
   /** The connection is over, for this reason. Called once, unless {@link Intake.stop} was. */
   lost(error: unknown): void;
@@ -32,7 +32,7 @@ export class FrameReader {
     this.#connection = connection;
     this.#reader = reader;
   }
-  /** Somebody wants a frame now. What is under way in this turn comes first: calls that are made together travel together. */
+  /** A frame is wanted now. Pending work of this turn comes first, so that calls that are made together are sent together. */
   start(): void {
     if (this.#running || this.#stopped) return;
     this.#running = true;
@@ -41,11 +41,11 @@ export class FrameReader {
   get running(): boolean {
     return this.#running;
   }
-  /** Nobody wants frames any more. Those that come stay where they are, and a sleep does not keep the program running. */
+  /** Frames are not wanted any more. New ones stay in the ring, and a sleep does not keep the program running. */
   rest(): void {
     if (this.#parked) this.#connection.dismissReceivers(nobodyWaits);
   }
-  /** Deals now with what has come, at most so many frames. */
+  /** Handles the frames that are there now, at most so many. */
   sweep(limit: number): void {
     this.rest();
     for (let i = 0; i < limit && !this.#stopped; i++) {
@@ -54,7 +54,7 @@ export class FrameReader {
       this.#reader.received(frame);
     }
   }
-  /** For good. */
+  /** Permanently. */
   stop(): void {
     this.#stopped = true;
     this.rest();
@@ -100,7 +100,7 @@ export class FrameReader {
       this.#running = false;
     }
   }
-  /** A few looks. Few, because whatever else goes on in promises has to wait for them. */
+  /** Polls a few times. Only a few, because other promises wait meanwhile. */
   #look(): Frame | undefined {
     if (this.#stopped) return undefined;
     const connection = this.#connection;

@@ -1,5 +1,5 @@
 /**
- * What travels between a client and a service, one frame a message of the connection:
+ * The frames between a client and a service, one per message of the connection:
  *
  *     byte 0  kind u32    the lowest byte; above it VOID: there is no payload, which means `undefined`
  *          4  call u32    the number of the call, chosen by the client, not that of another one of its calls in flight
@@ -13,11 +13,11 @@
  *                                            END      what the stream returns | one of these ends every CALL,
  *                                            FAILURE  the error, as JSON      | cancelled or not
  *                                            REFUSED  it was not executed    /
- *                                            GOODBYE  no CALL will be taken any more
- *                                            LAST     u32: how many CALLs were read, modulo 2^32; those behind were not executed
+ *                                            GOODBYE  no CALL will be accepted any more
+ *                                            LAST     u32: how many CALLs were read, modulo 2^32; later ones were not executed
  *
- * Values are the codec's, errors JSON whatever the codec. A stream's items, at {@link ITEM_COST} bytes more than their frames, may use up
- * as many bytes as the client has given credit for; the last one may go beyond. Little-endian, as the memory that it travels through.
+ * Values use the codec; errors are JSON whatever the codec. The items of a stream, each costing {@link ITEM_COST} bytes more than its
+ * frame, may use up the bytes that the client has given credit for; the last one may exceed it. Little-endian, as the shared memory.
  */
 import { CorruptError, IpcError } from '../../system/errors.js';
 import type { Coder } from '../codec/index.js';
@@ -38,10 +38,10 @@ export const LAST = 12;
 
 const VOID = 0x100;
 const HEADER = 8;
-/** What an item takes of the memory of whoever keeps it, beside its bytes. */
+/** What a stored item takes of memory beside its bytes. */
 export const ITEM_COST = 64;
 
-/** Makes frames; each lives until the next is made. */
+/** Builds frames; each one is valid until the next is built. */
 export class FrameWriter {
   readonly #coder: Coder<unknown>;
   readonly #scratch = new Scratch();
@@ -88,7 +88,7 @@ export class FrameWriter {
     return this.#scratch.view(length);
   }
 }
-/** Gives a frame that was made before its call had a number that number. */
+/** Sets the number of a frame that was built before its call had one. */
 export function renumber(frame: Uint8Array, call: number): void {
   frame[4] = call;
   frame[5] = call >>> 8;
@@ -96,7 +96,7 @@ export function renumber(frame: Uint8Array, call: number): void {
   frame[7] = call >>> 24;
 }
 
-/** A frame that has come. There is one for each connection, filled anew by each. */
+/** A received frame. There is one object per connection, which is filled again for each frame. */
 export class Frame {
   kind = 0;
   call = 0;
@@ -109,7 +109,7 @@ export class Frame {
   problem: unknown;
 }
 
-/** What reads frames, for the connection: a header that cannot be is an error, a value that the codec refuses is told in the frame. */
+/** Decodes frames for the connection: an invalid header is an error; a value that the codec cannot decode is reported in the frame. */
 export class FrameCoder implements Coder<unknown> {
   readonly name: string;
   readonly shared = false;
@@ -122,7 +122,7 @@ export class FrameCoder implements Coder<unknown> {
     this.foreign = coder.foreign === true;
     this.#coder = coder;
   }
-  /** Takes the frame that a {@link FrameWriter} has made, as it is. */
+  /** Takes a frame of {@link FrameWriter} as it is. */
   encode(frame: unknown): Uint8Array {
     return frame as Uint8Array;
   }

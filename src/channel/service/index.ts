@@ -1,4 +1,4 @@
-/** Services: requests and answers, one by one or as streams. */
+/** Services: requests and answers, single values or streams. */
 export { client } from './client.js';
 export { CallContext } from './context.js';
 export { type Service, serve } from './service.js';

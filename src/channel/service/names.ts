@@ -2,7 +2,7 @@
 import { invalidArgument } from '../../system/errors.js';
 
 const OWN = new Set(['close', 'ref', 'unref']);
-/** `then` would make a promise of the client, `toJSON` is asked for by `JSON.stringify`, the others are the client's own or every object's. */
+/** `then` would make the client a promise, `JSON.stringify` reads `toJSON`, and the others are the client's own or every object's. */
 export function isReserved(method: string): boolean {
   return (
     method === 'then' || method === 'toJSON' || OWN.has(method) || method.startsWith('$') || method in Object.prototype
@@ -11,7 +11,7 @@ export function isReserved(method: string): boolean {
 
 export type Handler = (this: unknown, ...args: unknown[]) => unknown;
 
-/** The functions that `handlers` itself has: what it inherits cannot be called, nor what is put in later. */
+/** The functions that `handlers` itself has: inherited ones, and those that are added later, cannot be called. */
 export function methodsOf(handlers: unknown): Map<string, Handler> {
   if (typeof handlers !== 'object' || handlers === null)
     throw invalidArgument('ERR_INVALID_ARG_TYPE', 'handlers', 'an object with functions', handlers);

@@ -1,12 +1,12 @@
 import { MessageTooLargeError } from '../../system/errors.js';
 import type { Connection } from '../connection/index.js';
 
-/** What surely goes in one piece, whatever the ring's capacity. */
+/** Bytes that always fit in one piece, whatever the ring's capacity. */
 const SURELY_ONE_PIECE_BYTES = 1024;
 
 /**
- * Sends a frame: true if it is in the ring, otherwise it waits for room (with a copy of the frame). That the peer takes none so
- * long is always told by the promise; what is thrown is that the connection is over.
+ * Sends a frame. Returns true if it is in the ring; otherwise a promise, and a copy of the frame waits for room. If the frame is too large
+ * for the peer, the promise rejects; if the connection is over, it throws.
  */
 export function post(connection: Connection<unknown>, frame: Uint8Array): true | Promise<void> {
   try {

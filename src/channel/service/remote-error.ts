@@ -1,9 +1,9 @@
 /**
- * Errors on their way to another process, as JSON: what they are called, what they say, and where they come from.
+ * Errors on their way to another process, as JSON: their class, message and stack.
  *
- * The class goes as its name, and those that it derives from. One that the receiver has too, JavaScript's or vecino's, is that
- * class there as well; of others the nearest of their bases that it has, under their own name. Nothing of what comes is executed or
- * looked up anywhere but in the list below.
+ * The class is sent as its name and the names of its base classes. If the receiver has the same class, JavaScript's or vecino's, it creates
+ * that one; otherwise the nearest base class that it has, with the original name. Nothing that is received is executed, or looked up
+ * anywhere but in the list below.
  */
 import { inspect } from 'node:util';
 import * as errors from '../../system/errors.js';
@@ -18,9 +18,9 @@ for (const each of Object.values(errors))
   if (typeof each === 'function' && each.prototype instanceof Error) classes.set(each.name, each as Class);
 classes.set(FullError.name, FullError);
 
-/** What else is taken along, if it is a string or a number. */
+/** Properties that are sent too, if they are strings or numbers. */
 const DETAILS = ['code', 'errno', 'syscall', 'path', 'dest'] as const;
-/** Causes of causes, errors of an AggregateError, all that are told of one error, characters of a text. */
+/** The depth of causes, the errors of an AggregateError, the errors within one error, the characters of a text. */
 const MAX_CAUSE_DEPTH = 8;
 const MAX_AGGREGATED = 32;
 const MAX_ERRORS = 64;
@@ -37,9 +37,9 @@ interface Told {
 }
 
 /**
- * Never throws: what a handler throws may be anything, also a thing that throws itself when it is looked at.
+ * Never throws: a handler can throw anything, even an object that throws when it is read.
  *
- * @param where what to say of a thing that was thrown and is no error
+ * @param where for the message if the thrown value is not an error
  */
 export function encodeError(error: unknown, where: string): string {
   let left = MAX_ERRORS;
@@ -53,7 +53,7 @@ export function encodeError(error: unknown, where: string): string {
   };
   return JSON.stringify(one(error, 0));
 }
-/** @param inner tells one of those within it, unless there are too many */
+/** @param inner encodes an error inside of it, unless there are too many */
 function tell(error: unknown, where: string, depth: number, inner: (error: unknown) => Told | undefined): Told {
   if (!(error instanceof Error)) {
     return {
@@ -94,11 +94,11 @@ function ancestry(error: Error): string[] {
   }
   return names;
 }
-/** Its name, or its class's where it has only inherited that of a built-in one. */
+/** Its name, or that of its class if it only inherits the name of a built-in one. */
 function nameOf(error: Error): string {
   const name = text(() => error.name);
   const [own = name] = ancestry(error);
-  // Node's own errors are of a class NodeError that nobody sees.
+  // Node's own errors have an internal class NodeError.
   return builtIn.has(name) && own !== '' && own !== 'NodeError' && !Object.hasOwn(error, 'name') ? own : name;
 }
 function read(get: () => unknown): unknown {
@@ -120,7 +120,7 @@ function shown(value: unknown): string {
   }
 }
 
-/** What came from another process, made an error of this one. `stack` is filled in where it is thrown. */
+/** Creates an error of this process from one that was received. `stack` is filled in where it is thrown. */
 export function decodeError(json: string): Error {
   let told: unknown;
   try {

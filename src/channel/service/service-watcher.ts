@@ -1,17 +1,17 @@
 /**
- * Waiting for a name to be served: the kernel tells of what happens in the runtime folder (inotify(7)).
+ * Waits for a service to appear, with events of the runtime folder (inotify(7)).
  *
- * It tells of files, and a service that has its socket's file does not listen yet for some microseconds: after each event we
- * look several times, at growing distance. Where the kernel cannot tell (no watches left), and for whatever it might have
- * missed, we look once a second. Nothing of it keeps the program running.
+ * The events are about files, and a service whose socket file exists does not listen yet for some microseconds. So each event is followed
+ * by several checks, at growing intervals. A check every second covers missed events, and kernels without watches left. It does not keep
+ * the program running.
  */
 import { FileWatch } from '../../system/file-watch.js';
 import { constants } from '../../system/native.js';
 
-/** Milliseconds between the looks after an event, then in general. */
+/** Milliseconds between the checks after an event, then in general. */
 const SOON_MS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 const LATER_MS = 1000;
-/** A name appears in a folder, changes its mode or goes. */
+/** A name appears in a folder, changes its mode or disappears. */
 const EVENTS = constants['IN_CREATE']! | constants['IN_MOVED_TO']! | constants['IN_ATTRIB']! | constants['IN_DELETE']!;
 
 export class ServiceWatcher {
@@ -22,7 +22,7 @@ export class ServiceWatcher {
   #timer: NodeJS.Timeout | undefined;
   #look: (() => void) | undefined;
   #soon = 0;
-  /** Something has happened since the last look. */
+  /** An event came since the last check. */
   #news = false;
 
   constructor(root: string, name: string) {
@@ -31,7 +31,7 @@ export class ServiceWatcher {
     this.#parent = this.#watch(root, (file) => file === undefined || file === name);
     this.#enter();
   }
-  /** Resolves when it is worth looking, or `signal` aborts. */
+  /** Resolves when a check is worthwhile, or `signal` aborts. */
   wait(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const look = () => {
@@ -58,7 +58,7 @@ export class ServiceWatcher {
     this.#folder?.close();
   }
 
-  /** The channel's folder, which may be another one by now. */
+  /** The channel's folder, which may have been replaced by now. */
   #enter(): void {
     this.#folder?.close();
     this.#folder = this.#watch(`${this.#root}/${this.#name}`, () => true);

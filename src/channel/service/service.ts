@@ -1,4 +1,4 @@
-/** The side that answers: a listener of its own kind, and a session for each client. */
+/** The serving side: a listener of its own kind, and a session for each client. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkInteger, checkOptions } from '../../system/arguments.js';
 import type { SyncWaitOptions } from '../../system/deadline.js';
@@ -16,27 +16,26 @@ import { type Handler, methodsOf } from './names.js';
 import { type Offer, Session } from './session.js';
 import { SERVICE_OPTIONS, type ServeOptions } from './types.js';
 
-/** Calls in flight for each client, unless told otherwise. */
+/** The default for the calls in flight of each client. */
 const DEFAULT_MAX_CALLS = 1024;
 const MAX_MAX_CALLS = 65_536;
-/** Milliseconds that `await using` leaves to calls that run. */
+/** Milliseconds that `await using` leaves to running calls. */
 const SHUTDOWN_TIMEOUT_MS = 5000;
-/** Milliseconds after which accepting is tried again when it failed: no descriptors left, say. */
+/** Milliseconds after which a failed accept is tried again: without free descriptors, for instance. */
 const ACCEPT_RETRY_MS = 100;
 
 /**
- * A service that runs; made by {@link serve}. It keeps the program running until it is closed, unless {@link unref} was
- * called.
+ * A running service; created by {@link serve}. It keeps the program running until it is closed, unless you call {@link unref}.
  *
- * If its process is killed, every call in flight fails with PeerDiedError at once, and the name is free for the next one.
+ * If its process is killed, every call in flight fails with PeerDiedError at once, and the name is free for the next service.
  */
 export class Service implements Disposable, AsyncDisposable {
-  /** The name that it serves at. */
+  /** The name of the service. */
   readonly name: string;
   readonly #listener: Listener<unknown>;
   readonly #sessions = new Set<Session>();
   readonly #offer: Offer;
-  /** Resolves when it takes no more calls: with `undefined` after `close()` or `shutdown()`, else with the reason. Never rejects. */
+  /** Resolves when it accepts no more calls: with `undefined` after `close()` or `shutdown()`, otherwise with the reason. Never rejects. */
   readonly ended: Promise<RemovedError | undefined>;
   #end!: (reason: RemovedError | undefined) => void;
   /** It waits for calls until it is closed. */
@@ -77,29 +76,29 @@ export class Service implements Disposable, AsyncDisposable {
   get closed(): boolean {
     return this.#closed;
   }
-  /** Clients that are connected. */
+  /** The number of connected clients. */
   get clients(): number {
     return this.#sessions.size;
   }
-  /** Calls that run. */
+  /** The number of running calls. */
   get calls(): number {
     let calls = 0;
     for (const session of this.#sessions) calls += session.calls;
     return calls;
   }
-  /** It keeps the program running until it is closed: so it is unless {@link unref} was called. */
+  /** The service keeps the program running until it is closed. This is the default. */
   ref(): this {
     this.#keepAlive.ref();
     return this;
   }
-  /** It does not keep the program running. */
+  /** The service does not keep the program running. */
   unref(): this {
     this.#keepAlive.unref();
     return this;
   }
   /**
-   * Frees the name, aborts the handlers that run and closes all connections: calls in flight fail with ClosedError. Idempotent.
-   * See {@link shutdown} for the gentle way.
+   * Frees the name, aborts the running handlers and closes all connections: calls in flight fail with ClosedError. Idempotent. For a
+   * graceful stop see {@link shutdown}.
    */
   close(): void {
     if (this.#closed) return;
@@ -112,8 +111,8 @@ export class Service implements Disposable, AsyncDisposable {
     this.#drained?.();
   }
   /**
-   * Frees the name, takes no further calls, and closes once those that run are answered. Those that have no answer within `timeout`
-   * milliseconds (for ever, if not given) are aborted.
+   * Frees the name, accepts no further calls, and closes once the running ones are answered. Calls that have no answer within `timeout`
+   * milliseconds (default: no limit) are aborted.
    */
   async shutdown(options?: SyncWaitOptions): Promise<void> {
     const deadline = new Deadline(`shut down service '${this.name}'`, options);
@@ -137,12 +136,12 @@ export class Service implements Disposable, AsyncDisposable {
   [Symbol.dispose](): void {
     this.close();
   }
-  /** As {@link shutdown} within 5 seconds. */
+  /** As {@link shutdown} with a limit of 5 seconds. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown({ timeout: SHUTDOWN_TIMEOUT_MS });
   }
 
-  /** Its name was removed, and is somebody else's by now: those who are its clients go there when their calls are answered. */
+  /** Its name was removed, and now belongs to another process: its clients go there when their calls are answered. */
   #lost(error: RemovedError): void {
     process.emitWarning(error.message, {
       code: 'VECINO_NAME_LOST',
@@ -172,12 +171,13 @@ export const frameCoder = (codec: Codec | undefined): Coder<unknown> => new Fram
 /**
  * Offers the functions of `handlers` to other processes under `name`, in this user's runtime folder.
  *
- * A handler gets the caller's arguments; what it returns, or its promise gives, is the answer; an async generator (or any
- * other async iterable) is a stream. What it throws is thrown at the caller. Its `this` is a {@link CallContext}.
- * Only functions that are properties of `handlers` itself now can be called, never what it inherits.
+ * A handler gets the caller's arguments. What it returns, or what its promise resolves to, is the answer; an async generator (or any other
+ * async iterable) is a stream. What it throws is thrown at the caller. Its `this` is a {@link CallContext}. Only functions that are own
+ * properties of `handlers` at this moment can be called, never inherited ones.
  *
  * @param name `[A-Za-z0-9._-]{1,200}`
- * @throws SystemError `EADDRINUSE` if a living process serves there; MismatchError if the name is another kind of channel's
+ * @throws SystemError `EADDRINUSE` if a running process serves under the name
+ * @throws MismatchError if the name belongs to another kind of channel
  *
  * @example
  * ```ts

@@ -1,8 +1,8 @@
 /**
  * One client, on the side of the service: its connection, and its calls.
  *
- * Hostility: a frame that no client of ours would send (an impossible one, a number twice, more calls than were granted) ends
- * this connection and no other. What belongs to no call is passed over: it has crossed that call's end on the way.
+ * Hostile clients: a frame that our clients never send (an invalid one, a number twice, more calls than granted) ends this connection and
+ * no other. Frames for no call are ignored: they may have crossed the call's end.
  */
 
 import { CorruptError, IpcError } from '../../system/errors.js';
@@ -31,7 +31,7 @@ export class Session implements Reader {
   readonly #offer: Offer;
   readonly #connection: Connection<unknown>;
   readonly #frames: FrameReader;
-  /** Calls that have not ended; and how many of them are not even about to: the last frame of the others waits for room. */
+  /** Calls that have not ended; and how many of them are still running: the last frame of the others waits for room. */
   readonly #answers = new Map<number, Answer>();
   #running = 0;
   /** Calls that were read, refused ones too. */
@@ -81,7 +81,7 @@ export class Session implements Reader {
   }
   /** True: it is in the ring. Otherwise it waits for room, with a copy of the frame. */
   post(frame: Uint8Array): true | Promise<void> {
-    if (this.#over) return true; // nobody is there
+    if (this.#over) return true; // the client has gone
     try {
       return post(this.#connection, frame);
     } catch (error) {
@@ -89,30 +89,30 @@ export class Session implements Reader {
       return true;
     }
   }
-  /** Its last frame is on its way. */
+  /** Its last frame is being sent. */
   ending(): void {
     this.#running--;
   }
-  /** That is in the ring. */
+  /** Its last frame is in the ring. */
   done(answer: Answer): void {
     if (!this.#answers.delete(answer.id) || !this.#retired || this.#answers.size > 0) return;
     this.#leave();
   }
-  /** Takes no further calls, and ends when those that run have ended. */
+  /** Accepts no further calls, and ends when the running ones have ended. */
   retire(): void {
     if (this.#retired || this.#over) return;
     this.#retired = true;
     this.#tell(this.writer.bare(GOODBYE, 0));
     if (this.#answers.size === 0) this.#leave();
   }
-  /** Ends everything now, and tells the client which of its calls nobody has read. */
+  /** Ends everything now, and tells the client which of its calls were not read. */
   close(): void {
     if (this.#over) return;
     try {
-      // Without room for it the client does not know, and fails them all.
+      // Without room for it the client does not learn it, and fails all of them.
       this.#connection.trySend(this.writer.number(LAST, 0, this.#read >>> 0));
     } catch {
-      // The client is gone.
+      // The client has gone.
     }
     this.fail(serviceClosed(this.#offer.name));
   }
@@ -128,7 +128,7 @@ export class Session implements Reader {
     this.#offer.over(this);
   }
 
-  /** Calls that have come meanwhile were not executed, and are told so. */
+  /** Calls that came meanwhile were not executed, and get that answer. */
   #leave(): void {
     try {
       this.#frames.sweep(this.#offer.maxCalls);
@@ -146,11 +146,11 @@ export class Session implements Reader {
     this.#read++;
     if (this.#answers.has(id)) throw new CorruptError(`a client used the number ${id} for two calls at the same time`);
     const { maxCalls, methods } = this.#offer;
-    // A client may have read an answer, and call again, before we have heard that it is in the ring.
+    // A client may have read an answer and called again before we know that the answer is in the ring.
     if (this.#running >= maxCalls || this.#answers.size >= 2 * maxCalls)
       throw new CorruptError(`a client has more than ${maxCalls} calls in flight`);
     if (this.#retired) {
-      // A client hears that it is to call no more before it hears of those it has made in vain: it has at most so many in flight.
+      // A client learns that it must not call any more before it gets refusals: it has at most so many calls in flight.
       if (++this.#refused > maxCalls)
         throw new CorruptError(`a client keeps calling a service that has stopped accepting calls`);
       this.#tell(this.writer.bare(REFUSED, id));

@@ -1,4 +1,4 @@
-/** How handlers on one side are methods on the other. */
+/** How the handlers of one side become the methods of the other. */
 
 import type { OptionNames } from '../../system/arguments.js';
 import type { Bytes } from '../../system/bytes.js';
@@ -7,11 +7,11 @@ import type { ListenOptions } from '../connection/index.js';
 import { LISTEN_OPTIONS } from '../connection/listener.js';
 
 /**
- * The values that a handler yields, as they come. Leaving its `for await` cancels the handler; at most a window of values is on its
- * way, so that one who is slow to ask stops the handler, not the memory from being free. Takes one iteration.
+ * The values that a handler yields. Leaving its `for await` loop cancels the handler. At most a window of values is in transit, so a slow
+ * consumer pauses the handler instead of filling the memory. You can iterate once.
  */
 export interface RemoteStream<T> extends AsyncIterableIterator<T>, AsyncDisposable {
-  /** The next value; waits for it. Rejects with what the handler threw, or with `PeerDiedError` if the server died. */
+  /** Returns the next value; waits for it. Rejects with what the handler threw, or with `PeerDiedError` if the service's process died. */
   next(): Promise<IteratorResult<T, void>>;
   /** Cancels the handler: its `finally` blocks run there. Resolves at once. */
   return(): Promise<IteratorResult<T, void>>;
@@ -20,8 +20,8 @@ export interface RemoteStream<T> extends AsyncIterableIterator<T>, AsyncDisposab
 }
 type IsAny<T> = 0 extends T & 1 ? true : false;
 /**
- * What has become of a value on its way: bytes of any class are a `Uint8Array` in memory of its own there (a `Buffer` too). All else arrives as
- * it was sent.
+ * The type of a value on the receiving side: bytes of any class (`Buffer` too) arrive as a `Uint8Array` in memory of its own. Everything
+ * else arrives as it was sent.
  */
 export type Arrived<T> =
   IsAny<T> extends true
@@ -40,7 +40,7 @@ export type Arrived<T> =
               : T extends object
                 ? { [K in keyof T]: Arrived<T[K]> }
                 : T;
-/** What a call of a handler that returns `R` is for the caller. */
+/** What a call of a handler that returns `R` returns to the caller. */
 export type RemoteResult<R> =
   IsAny<Awaited<R>> extends true
     ? Promise<Awaited<R>> & RemoteStream<Awaited<R>>
@@ -52,35 +52,35 @@ export type RemoteResult<R> =
 export type RemoteMethod<F> = F extends (this: infer _This, ...args: infer A) => infer R
   ? (...args: A) => RemoteResult<R>
   : never;
-/** Names that the client has for itself; {@link serve} refuses them, and those that every object has. */
+/** Names that belong to the client; {@link serve} refuses them, and those that every object has. */
 export type ReservedName = 'then' | 'toJSON' | 'close' | 'ref' | 'unref' | `$${string}`;
 
-/** How one call is made. */
+/** Options of one call. */
 export interface CallOptions extends WaitOptions {
   /**
-   * Milliseconds for the whole call, with waiting until it could be sent; of a stream for each value that is waited for. Then it is
+   * Milliseconds for the whole call, including the wait until it could be sent; for a stream, for each value. After that the call is
    * cancelled, and fails with TimeoutError.
    */
   timeout?: number | undefined;
-  /** Aborting it cancels the call, which fails with the signal's reason; of a stream at any time. */
+  /** Aborts the call, which then fails with the signal's reason; a stream can be aborted at any time. */
   signal?: AbortSignal | undefined;
 }
-/** What every client has besides the service's methods. */
+/** The members of every client, besides the service's methods. */
 export interface ClientBase<H> extends Disposable, AsyncDisposable {
-  /** The same client, whose calls are made under these options: `await c.$with({ timeout: 100 }).add(1, 2)`. To be kept as well. */
+  /** A view of this client with other options for its calls: `await c.$with({ timeout: 100 }).add(1, 2)`. You can keep it. */
   $with(options: CallOptions): Client<H>;
-  /** A call by name, for a method that is not known beforehand. */
+  /** Calls a method by name, if you do not know it beforehand. */
   $call(method: string, ...args: unknown[]): Promise<unknown> & RemoteStream<unknown>;
-  /** Calls that were made and have no answer yet. */
+  /** The number of calls without an answer yet. */
   readonly $pending: number;
-  /** Calls keep the program running until they are answered: so it is unless {@link unref} was called. Of all views ({@link $with}) at once. */
+  /** Calls keep the program running until they are answered. This is the default. Holds for all views ({@link $with}). */
   ref(): this;
-  /** Calls, those in flight and those to come, do not keep the program running. */
+  /** Calls, pending and future ones, do not keep the program running. */
   unref(): this;
-  /** Cancels all calls, which fail with ClosedError, and ends the connection. Idempotent. */
+  /** Cancels all calls, which fail with ClosedError, and closes the connection. Idempotent. */
   close(): void;
 }
-/** The methods of a service: what its handlers take, and a promise or a stream of what they give. */
+/** The methods of a service: the parameters of its handlers, and a promise or a stream of their results. */
 export type Client<H> = ClientBase<H> & {
   readonly [K in keyof H as K extends ReservedName
     ? never
@@ -95,27 +95,23 @@ export type Client<H> = ClientBase<H> & {
 export type AnyHandlers = Record<string, (...args: any[]) => any>;
 
 export interface ServeOptions extends ListenOptions<unknown> {
-  /**
-   * How many calls of one client may be in flight; 1024 if not given, at most 65,536. Its further calls wait in the client until others
-   * are answered.
-   */
+  /** The most calls in flight of one client, up to 65,536. Default: 1024. Further calls wait in the client until others are answered. */
   maxCalls?: number;
 }
 export interface ClientOptions extends ListenOptions<unknown>, WaitOptions {
-  /** Milliseconds that connecting may take; 30,000 if not given, or for ever with `reconnect`. */
+  /** Milliseconds that connecting may take. Default: 30,000, or no limit with `reconnect`. */
   timeout?: number | undefined;
-  /** Ends connecting. */
+  /** Aborts connecting. */
   signal?: AbortSignal | undefined;
   /**
-   * When the service has died or closed: whether to wait for the next one of that name. Calls that were in flight fail all the
-   * same, because they may have been executed; those made meanwhile wait, within their time-outs. `client()` itself waits as well.
-   * false if not given.
+   * When the service has died or closed: whether to wait for the next one of that name. Calls that were in flight fail all the same,
+   * because they may have been executed; later calls wait, within their time-outs. `client()` itself waits as well. Default: false.
    */
   reconnect?: boolean;
-  /** Bytes of values (and 64 for each) that a stream may be ahead of who consumes it; 65,536 if not given. */
+  /** How many bytes of values (plus 64 for each) a stream may be ahead of its consumer. Default: 65,536. */
   window?: number;
 }
-/** One object may be given to both sides: neither minds the other's. */
+/** You can pass one object to both sides: each ignores the other's options. */
 export const SERVICE_OPTIONS: OptionNames<ServeOptions & ClientOptions> = {
   maxCalls: true,
   reconnect: true,

@@ -1,6 +1,6 @@
 /**
- * MessagePack to values. The bytes are a peer's: nothing is read beyond their end, no more is allocated than they could fill, and each
- * content of an extension ends where that says.
+ * MessagePack to values. The bytes come from a peer: nothing is read beyond their end, no more is allocated than they can fill, and the
+ * content of each extension must end where the extension does.
  */
 import { errorClasses } from '../kinds.js';
 import { MAX_DEPTH } from '../refusal.js';
@@ -21,10 +21,10 @@ import {
 import { LONGEST_CACHED, TextCache } from './text-cache.js';
 
 const { fromCharCode } = String;
-/** Apart, so that texts that do not come again leave the keys there. */
+/** Separate, so that unique texts do not evict the keys. */
 const keys = new TextCache(true);
 const texts = new TextCache(false);
-/** Bytes up to which this beats the call into native code. */
+/** Bytes up to which this is faster than a call into native code. */
 const SHORT = 16;
 /** A short text if it is ASCII. One call for four characters costs little more than one for one. */
 function ascii(m: Uint8Array, start: number, length: number): string | undefined {
@@ -53,10 +53,10 @@ export class MsgpackDecoder {
   #end = 0;
   #depth = 0;
   #length = 0;
-  /** Elements of the arrays that are being read. Each takes a byte at least, so all together are no more than {@link #length}. */
+  /** Elements of the arrays being read. Each takes at least a byte, so all together are no more than {@link #length}. */
   #open = 0;
 
-  /** Throws if the bytes are not one value, whole. `memory` is private: it does not change meanwhile. */
+  /** Throws unless the bytes are exactly one value. `memory` is private: it does not change meanwhile. */
   decode(memory: Uint8Array, offset: number, length: number): unknown {
     if (memory !== this.#source || memory.length !== this.#sourceLength) {
       this.#source = memory;
@@ -83,7 +83,7 @@ export class MsgpackDecoder {
     if (token < 0xa0) return this.#array(token & 0x0f);
     if (token < 0xc0) return this.#text(token & 0x1f);
     if (token >= 0xe0) return token - 0x100;
-    // The commonest numbers here, the rest where it costs a call more.
+    // The most common numbers here, the rest where it costs one more call.
     const data = this.#data;
     if (token === 0xcb && at + 9 <= this.#end) {
       this.#at = at + 9;
@@ -103,7 +103,7 @@ export class MsgpackDecoder {
     }
     return this.#long(token);
   }
-  /** Moves on by `length` bytes; gives where they begin. */
+  /** Skips `length` bytes; returns where they begin. */
   #skip(length: number): number {
     const at = this.#at;
     if (length > this.#end - at) throw tooShort();
@@ -206,7 +206,7 @@ export class MsgpackDecoder {
     if (++this.#depth > MAX_DEPTH) throw new RangeError(`the value is nested more than ${MAX_DEPTH} levels deep`);
   }
   #array(length: number): unknown[] {
-    // What is left is not enough to look at: arrays within arrays could each claim it, and have memory for it.
+    // Comparing with the rest is not enough: nested arrays could each claim it, and allocate for it.
     this.#open += length;
     if (length > this.#end - this.#at || this.#open > this.#length) throw tooShort();
     this.#enter();
@@ -238,7 +238,7 @@ export class MsgpackDecoder {
     const key = keys.find(this.#data, start, length);
     return key ?? keys.keep(this.#data, start, length, this.#decoded(start, length));
   }
-  /** One of the keys is no string: from another language. */
+  /** A key is not a string: from another language. */
   #realMap(before: object, key: unknown, left: number): Map<unknown, unknown> {
     const map = new Map<unknown, unknown>(Object.entries(before));
     map.set(key, this.#read());
@@ -297,7 +297,7 @@ export class MsgpackDecoder {
     if (Class === undefined) throw new RangeError(`this version of Node has no typed array of type ${number}`);
     return new Class(buffer);
   }
-  /** Reads what an extension holds. It must end where that does, and may not lead beyond. */
+  /** Reads the content of an extension. It must end where the extension does. */
   #inside(type: number, start: number): unknown {
     this.#enter();
     const after = this.#end;
@@ -357,8 +357,8 @@ export class MsgpackDecoder {
 const NINE = '9'.charCodeAt(0);
 const FARTHEST = String(2 ** 32 - 2);
 /**
- * V8 keeps properties that are indices as an array's elements, with room for those in between: 12 KB for `{ 1023: 0 }`. Where a key is
- * beyond what the object could fill, it must use a table: an index far out makes it, and it stays one.
+ * V8 keeps properties that are indices as an array's elements, with room for those in between: 12 KB for `{ 1023: 0 }`. If a key is beyond
+ * what the object could fill, an index far out makes V8 use a table, which it keeps.
  */
 function keepSparse(object: object, key: string, count: number): void {
   if (!(Number(key) >= Math.max(64, count))) return;

@@ -1,6 +1,6 @@
 /**
- * Values to MessagePack. Checks while it writes, so that whatever cannot arrive equal is refused: a second walk over each value would
- * cost as much as the first.
+ * Values to MessagePack. It checks while it writes, so that values that would not arrive equal are refused: a second walk would cost as
+ * much as the first.
  */
 
 import {
@@ -24,9 +24,9 @@ const { isArray, prototype: arrayPrototype } = Array;
 const { hasOwnProperty: hasOwn, propertyIsEnumerable: isEnumerable } = objectPrototype;
 
 const SMALLEST = 8192;
-/** Room that is there before each value: enough for whatever has a length that is known. */
+/** Free room before each value: enough for every value of known length. */
 const SLACK = 32;
-/** Characters up to which a loop beats the call into native code. */
+/** Characters up to which a loop is faster than a call into native code. */
 const SHORT = 32;
 
 export class MsgpackEncoder {
@@ -154,7 +154,7 @@ export class MsgpackEncoder {
   #longText(value: string): void {
     this.#room(value.length * 3);
     const memory = this.#memory;
-    // As long as the header of a text of that many bytes; one with others than ASCII may need a longer one.
+    // As long as the header of a text of that many bytes; non-ASCII text may need a longer one.
     const guess = textHeader(value.length);
     const start = this.#at + guess;
     const written = utf8Write.call(memory, value, start, memory.length - start);
@@ -244,7 +244,7 @@ export class MsgpackEncoder {
     if (count < 0x10) this.#memory[start] = 0x80 | count;
     else this.#longMap(start, count);
   }
-  /** The header takes more than the byte that was left for it. */
+  /** The header is longer than the byte that was reserved for it. */
   #longMap(start: number, count: number): void {
     this.#room(4);
     const more = count < 0x10000 ? 2 : 4;
@@ -344,7 +344,7 @@ export class MsgpackEncoder {
       this.#at = at + 15;
     }
   }
-  /** Leaves room for the header of an extension whose length is known once it is written; gives where it begins. */
+  /** Reserves the header of an extension whose length is known only afterwards; returns where it begins. */
   #begin(): number {
     const start = this.#at;
     this.#at += 6;
@@ -425,13 +425,13 @@ export class MsgpackEncoder {
   }
 }
 
-/** What an error has that `for in` does not show. */
+/** The properties of an error that `for in` does not show. */
 function hiddenOf(error: Error): Record<string, unknown> {
   const hidden: Record<string, unknown> = {};
   for (const key of ['name', 'message', 'stack', 'cause', 'errors']) {
     if (!hasOwn.call(error, key) || isEnumerable.call(error, key)) continue;
     const value = (error as unknown as Record<string, unknown>)[key];
-    // What Error.prepareStackTrace makes of a stack may be anything.
+    // Error.prepareStackTrace can make the stack anything.
     if (key !== 'stack' || typeof value === 'string') hidden[key] = value;
   }
   return hidden;

@@ -1,18 +1,18 @@
 /**
- * MessagePack as it is used here. All is as the specification says, so that any library can read it:
+ * MessagePack as used here. It follows the specification, so any library can read it:
  *
- *     null, booleans, strings (UTF-8), arrays    as there
- *     numbers                                    whole ones of 32 bits as integers, all others, and -0, as float 64
- *     bigint                                     int 64 or uint 64, which nothing else is; longer ones extension 66
+ *     null, booleans, strings (UTF-8), arrays    as specified
+ *     numbers                                    integers of 32 bits as integers, all others, and -0, as float 64
+ *     bigint                                     int 64 or uint 64, used for nothing else; longer ones extension 66
  *     Uint8Array                                 bin
- *     objects                                    map; a map with a key that is no string arrives as a Map
+ *     objects                                    map; a map with a key that is not a string arrives as a Map
  *     Date                                       extension -1, the timestamp
  *
- * What it has no type for is an extension, whose content is MessagePack again where it holds values:
+ * Types that it does not have are extensions, whose content is MessagePack again where it holds values:
  *
  *     0    one byte, 0                           undefined
  *     66   two's complement, big-endian          a bigint beyond 64 bits
- *     101  class hidden properties               an Error: its class's name, then two maps of what it has
+ *     101  class hidden properties               an Error: its class's name, then two maps of its properties
  *     109  key value key value ...               a Map
  *     115  value value ...                       a Set
  *     116  element type, one byte, then bytes    a typed array, an ArrayBuffer or a DataView, in the machine's byte order
@@ -42,7 +42,7 @@ const names = [
   'Int32Array',
   'Uint32Array',
 ].concat(['Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array', 'Float16Array']);
-/** By their element type's number; Float16Array where Node has it. */
+/** By the number of their element type; Float16Array where Node has it. */
 export const viewClasses: readonly (ViewClass | undefined)[] = names.map(
   (name) => (globalThis as unknown as Record<string, ViewClass | undefined>)[name],
 );

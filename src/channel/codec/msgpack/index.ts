@@ -4,7 +4,7 @@ import { Refusal } from '../refusal.js';
 import { MsgpackDecoder } from './decoder.js';
 import { MsgpackEncoder } from './encoder.js';
 
-/** Nearly all that is data in JavaScript, see docs/codecs.md; what it cannot carry it refuses. Any MessagePack library reads it. */
+/** Nearly all data of JavaScript, see docs/codecs.md; it refuses what it cannot carry. Any MessagePack library reads it. */
 export class MsgpackCoder implements Coder<unknown> {
   readonly name = 'msgpack';
   readonly shared = false;

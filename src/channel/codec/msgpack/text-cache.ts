@@ -1,30 +1,33 @@
 /**
- * Texts that were read lately, beside their bytes: the same few come again and again, keys above all, and finding one costs a fraction
- * of decoding it. What is found has the same bytes, all of them, so it does not matter who has put it there.
+ * Recently read texts, with their bytes: the same few come again and again, keys above all, and a lookup costs a fraction of decoding. A
+ * hit has exactly the same bytes, so it does not matter where they came from.
  */
 
 /** Slots: a power of two. The index is the upper bits of a product. */
 const BITS = 9;
 const SLOTS = 1 << BITS;
 const SHIFT = 32 - BITS;
-/** Of the golden ratio: neighbours are spread. */
+/** From the golden ratio: it spreads neighbours. */
 const FACTOR = 0x9e3779b1 | 0;
 /** Words of a slot. */
 const WORDS = 8;
-/** The longest text that is kept, in bytes. */
+/** The longest cached text, in bytes. */
 export const LONGEST_CACHED = WORDS * 4;
 
-/** It is looked at while this is above 0: one text that is found makes up for two that are not. */
+/** The cache is used while this is above 0: one hit makes up for two misses. */
 const MAX_CREDIT = 64;
-/** Otherwise for one text in so many, less one. */
+/** Otherwise it is used for one text in so many, less one. */
 const SELDOM = 15;
 
-/** One for all decoders of a thread. A slot is replaced by what comes to it twice. */
+/** One for all decoders of a thread. A text replaces a slot when it comes for the second time. */
 export class TextCache {
   readonly #texts: string[] = new Array<string>(SLOTS).fill('');
-  /** Of each text its bytes, in words; the last word may overlap the one before. Of up to three bytes one word, with their number. */
+  /**
+   * The bytes of each text, in words; the last word may overlap the previous one. Texts of up to three bytes take one word, with their
+   * length.
+   */
   readonly #words = new Int32Array(SLOTS * WORDS);
-  /** Of each slot a hash of what was last not found there. */
+  /** For each slot, a hash of the last text that was not found there. */
   readonly #seen = new Int32Array(SLOTS);
   #slot = 0;
   #hash = 0;
@@ -37,13 +40,13 @@ export class TextCache {
     this.#ofKeys = ofKeys;
   }
 
-  /** Whether to ask {@link find}: texts that all differ are better not looked for. */
+  /** Whether to call {@link find}: it does not pay if all texts differ. */
   get worthwhile(): boolean {
     if (this.#credit > 0) return true;
     this.#passed = (this.#passed + 1) & SELDOM;
     return this.#passed === 0;
   }
-  /** The text of `length` bytes at `start`, up to {@link LONGEST_CACHED}; undefined: it is not here, see {@link keep}. */
+  /** The text of `length` bytes at `start`, up to {@link LONGEST_CACHED}; undefined if it is not here, see {@link keep}. */
   find(data: DataView, start: number, length: number): string | undefined {
     const text = this.#lookUp(data, start, length);
     if (text === undefined) {
@@ -79,7 +82,10 @@ export class TextCache {
     const text = this.#texts[slot]!;
     return text.length === length && this.#words[slot * WORDS] === word ? text : undefined;
   }
-  /** Keeps a text that was just not found, if that is the second time; gives it. Only ASCII, of which the lengths in characters and bytes are the same. */
+  /**
+   * Stores and returns a text that was not found, if it came for the second time. Only ASCII, where characters and bytes have the same
+   * length.
+   */
   keep(data: DataView, start: number, length: number, text: string): string {
     if (text.length !== length || length === 0) return text;
     const slot = this.#slot;
@@ -104,7 +110,7 @@ function shortWord(data: DataView, start: number, length: number): number {
   return data.getUint8(start) | middle | (data.getUint8(start + length - 1) << 16) | (length << 24);
 }
 
-/** The same text as the engine keeps it for a key: with any other it would have to look that one up each time. */
+/** The same text in the engine's form for keys: otherwise the engine would look it up each time. */
 function asKey(text: string): string {
   for (const key in { [text]: 0 }) return key;
   return text;
