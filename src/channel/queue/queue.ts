@@ -44,6 +44,8 @@ import { type Attempts, type Job, type Types, Waiting } from './waiting.js';
 import { Waker } from './waker.js';
 
 const FOREVER = new Deadline('wait for a queue');
+/** Slots that a call that may block checks before it waits: two cache lines of them. It checks all before it sleeps. */
+const GLANCE = 32;
 
 /** Counters of a seat. */
 const SENT_COUNT = 0;
@@ -231,9 +233,10 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     const type = typeOf(options);
     const payload = this.#encode(value);
     this.#mustBeOpen();
-    if (!this.#sendersWait() && this.#put(payload, priority, type)) return;
+    if (!this.#sendersWait() && this.#put(payload, priority, type, GLANCE)) return;
     this.#mapping.check();
-    this.#waiting.sendSync({ payload: new Uint8Array(payload), priority, type }, deadline ?? FOREVER);
+    // Not a copy: nothing else can be encoded before this call returns.
+    this.#waiting.sendSync({ payload, priority, type }, deadline ?? FOREVER);
   }
 
   /**
@@ -341,8 +344,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     this.#waker.close();
     try {
       this.#consumers.withdraw();
-      this.#producers.withdraw();
-      this.#giveAllBack();
+      this.#giveAllBack(this.#producers.withdraw());
       leave(this.#messages, seat);
     } finally {
       this.#bell.close();
@@ -384,8 +386,8 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     if (priority === undefined) return 0;
     return checkInteger('options.priority', priority, 0, this.#plan.priorities - 1);
   }
-  #put(payload: Uint8Array, priority: number, type: number): boolean {
-    if (!this.#messages.put(payload, priority, type)) return false;
+  #put(payload: Uint8Array, priority: number, type: number, looks?: number): boolean {
+    if (!this.#messages.put(payload, priority, type, looks)) return false;
     this.#counters[this.#counter + SENT_COUNT]!++;
     if (this.#consumers.some) this.#waker.message(type);
     return true;
@@ -418,7 +420,8 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     this.#counters[this.#counter + RETURNED_COUNT]!++;
     if (this.#consumers.some) this.#waker.message(type);
   }
-  #giveAllBack(): void {
+  /** @param room this side was woken for room that it has not used */
+  #giveAllBack(room: boolean): void {
     const messages = this.#messages;
     let count = 0;
     messages.eachTakenBy(this.#participant.seat, (slot, word) => {
@@ -427,7 +430,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     });
     this.#waker.all(count > 0, false);
     this.#waker.flush();
-    this.#waker.passOn();
+    this.#waker.passOn(room);
   }
   /** Returns the messages of dead consumers to the queue. */
   #recover(): void {
@@ -478,7 +481,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
       },
       looksReady: () => this.#messages.looksReady,
       looksFree: () => this.#messages.looksFree,
-      passOn: () => this.#waker.passOn(),
+      passOn: (room) => this.#waker.passOn(room),
       ringAgain: () => this.#waker.ringAgain(),
     };
     return new Waiting(

@@ -42,8 +42,8 @@ export interface Attempts<T> {
   /** A quick check. */
   looksReady(): boolean;
   looksFree(): boolean;
-  /** A waiter that may have been woken for something leaves it to others. */
-  passOn(): void;
+  /** A waiter that may have been woken for something leaves it to others. `room`: it was woken for room. */
+  passOn(room: boolean): void;
   /** Repeats failed wake-ups; true: some still fail. */
   ringAgain(): boolean;
 }
@@ -127,7 +127,7 @@ export class Waiting<T> {
         (error) => {
           this.#receivers.delete(receiver);
           receiver.pending.reject(error);
-          this.#left();
+          this.#left(false);
         },
         this.#keepAlive,
       ),
@@ -145,7 +145,7 @@ export class Waiting<T> {
         (error) => {
           this.#senders.delete(sender);
           sender.pending.reject(error);
-          this.#left();
+          this.#left(this.#senders.size === 0 && this.#producers.withdraw());
         },
         this.#keepAlive,
       ),
@@ -181,24 +181,25 @@ export class Waiting<T> {
       }
     } finally {
       this.#withdraw(this.#consumers);
-      this.#left();
+      this.#left(false);
     }
   }
   sendSync(job: Job, deadline: Deadline): void {
     const since = performance.now();
+    let sent = false;
     try {
       for (;;) {
-        if (this.#spinForRoom.until(this.#free) && this.#sent(job)) return;
+        if (this.#spinForRoom.until(this.#free) && (sent = this.#sent(job))) return;
         const untilGathered = since + GATHER_MS - performance.now();
         this.#producers.announce(untilGathered <= 0);
-        if (this.#sent(job)) return;
+        if ((sent = this.#sent(job))) return;
         this.#spinForRoom.sleeps();
         this.#block(deadline, untilGathered > 0 ? untilGathered : Number.POSITIVE_INFINITY);
         this.#spinForRoom.woken(this.#bell.wakeTime);
       }
     } finally {
-      this.#withdraw(this.#producers);
-      this.#left();
+      const woken = this.#withdraw(this.#producers);
+      this.#left(woken && !sent);
     }
   }
   /** Ends every wait with {@link ClosedError}. */
@@ -238,12 +239,12 @@ export class Waiting<T> {
     this.#watchDeaths();
     if (this.#rest === undefined) this.#settle();
   }
-  /** A call has stopped waiting without taking what it was perhaps woken for. */
-  #left(): void {
+  /** A call has stopped waiting. `room`: without using the room that it was woken for. */
+  #left(room: boolean): void {
     if (this.#closed) return;
     if (this.#receivers.size === 0) this.#consumers.withdraw();
     if (this.#senders.size === 0) this.#producers.withdraw();
-    this.#attempts.passOn();
+    this.#attempts.passOn(room);
     if (this.#rest === undefined) this.#settle();
   }
   /** Serves the pending calls; announces the sleep of the rest, polls once more, and waits for events. */
@@ -268,8 +269,11 @@ export class Waiting<T> {
     if (this.#idle) this.#disarm();
     else this.#arm(this.#senders.size > 0 && untilGathered > 0 ? untilGathered : Number.POSITIVE_INFINITY);
   }
-  #withdraw(waiters: WaiterTable): void {
-    if (waiters.withdraw()) this.#bell.missed();
+  /** True: it was woken in the meantime. */
+  #withdraw(waiters: WaiterTable): boolean {
+    const woken = waiters.withdraw();
+    if (woken) this.#bell.missed();
+    return woken;
   }
   #arm(within: number): void {
     try {

@@ -63,10 +63,13 @@ export class Waker {
     if (messages) this.#wake(this.#consumers, ALL);
     if (room) this.#wake(this.#producers, ALL);
   }
-  /** A waiter that may have been woken for something leaves it to others. */
-  passOn(): void {
+  /**
+   * A waiter that may have been woken for something leaves it to others. `room`: it was woken for room. Which slot is free is not known
+   * then, and the one that is checked otherwise says too little.
+   */
+  passOn(room: boolean): void {
     if (this.#consumers.some && this.#messages.looksReady) this.#wake(this.#consumers, WAITERS_AT_A_TIME);
-    if (this.#producers.some && this.#messages.looksFree) this.#wake(this.#producers, WAITERS_AT_A_TIME);
+    if (this.#producers.some && (room || this.#messages.looksFree)) this.#wake(this.#producers, WAITERS_AT_A_TIME);
   }
   /** Before this thread blocks: repeats failed wake-ups. True: some still fail. */
   ringAgain(): boolean {

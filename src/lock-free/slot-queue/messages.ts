@@ -71,9 +71,12 @@ export class Messages {
     this.#cursor = Math.floor((plan.capacity * (seat & 7)) / 8);
   }
 
-  /** Sends bytes, at most `messageSize` of them. False: there is no room. */
-  put(payload: Uint8Array, priority: number, type: number): boolean {
-    const slot = this.#allocate();
+  /**
+   * Sends bytes, at most `messageSize` of them. False: there is no room among the next `looks` slots. All of them are a thousand loads, of
+   * words that consumers are writing: too much for whoever looks again anyway before sleeping.
+   */
+  put(payload: Uint8Array, priority: number, type: number, looks: number = this.#capacity): boolean {
+    const slot = this.#allocate(Math.min(looks, this.#capacity));
     if (slot < 0) return false;
     const words = this.words;
     const header = this.#slots + slot * this.#stride;
@@ -210,12 +213,12 @@ export class Messages {
   #word(state: number): number {
     return stateWord(state, this.#seat, this.#generations.next());
   }
-  #allocate(): number {
+  #allocate(looks: number): number {
     const { words } = this;
     const states = this.#states;
     const capacity = this.#capacity;
     let slot = this.#cursor;
-    for (let left = capacity; left > 0; left--) {
+    for (let left = looks; left > 0; left--) {
       if (
         loadInOrder(words, states + slot) === FREE &&
         Atomics.compareExchange(words, states + slot, FREE, this.#word(SENT)) === FREE

@@ -216,6 +216,39 @@ test('Queue: a consumer that waits for a type is woken for it, whoever else slee
 });
 
 test(
+  'Queue: who gives up or closes when he was just woken for room leaves it to the next, wherever it is',
+  limit,
+  async (t) => {
+    const name = queueName();
+    const shape = { codec: 'json', capacity: 7, messageSize: 64 } as const;
+    using consumer = await Queue.open<number>(name, shape);
+    for (let i = 0; i < 7; i++) consumer.sendSync(i);
+    const taken = Array.from({ length: 7 }, () => consumer.receiveSync());
+    // Whoever wakes others looks again some time later: not here.
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    for (const how of ['abort', 'close']) {
+      const producers = await Promise.all([1, 2, 3].map(() => Queue.open<number>(name, shape)));
+      const abort = new AbortController();
+      const outcomes: string[] = [];
+      const sends = producers.map((producer, index) =>
+        producer.send(index, index < 2 ? { signal: abort.signal } : {}).then(
+          () => outcomes.push('sent'),
+          () => outcomes.push('gave up'),
+        ),
+      );
+      taken.pop()!.acknowledge(); // the last slot, at which no producer looks first
+      if (how === 'abort') abort.abort();
+      else for (const producer of producers.slice(0, 2)) producer.close();
+      await Promise.all(sends);
+      assert.deepEqual(outcomes.sort(), ['gave up', 'gave up', 'sent']);
+      for (const producer of producers) producer.close();
+      taken.push(consumer.receiveSync());
+    }
+    for (const delivery of taken) delivery.acknowledge();
+  },
+);
+
+test(
   'Queue: what waits to be sent is what it was when it was sent, also from a Buffer that is used again',
   limit,
   async () => {
