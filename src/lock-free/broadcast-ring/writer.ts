@@ -44,8 +44,8 @@ export class RingWriter {
   #pad = 0;
   /**
    * Where some of our records begin: those that are at least {@link #step} units long or as far behind the one before, so every other one is
-   * so far behind the one before that. The first and the next one's index. With them room is made without a look at the old records, whose
-   * lines are in no cache, or in a reader's; and a long one does not go with a short one before it.
+   * so far behind the one before that. The first and the next one's index, which wrap. With them room is made without a look at the old
+   * records, whose lines are in no cache, or in a reader's; and a long one does not go with a short one before it.
    */
   readonly #marks = new Int32Array(4 * MARKS);
   readonly #step: number;
@@ -130,7 +130,8 @@ export class RingWriter {
   #mark(position: number, size: number): void {
     if (((position - this.#marked) | 0) < this.#step && size < this.#step) return;
     this.#marked = position;
-    this.#marks[this.#nextMark++ & (4 * MARKS - 1)] = position;
+    this.#marks[this.#nextMark & (4 * MARKS - 1)] = position;
+    this.#nextMark = (this.#nextMark + 1) | 0;
   }
   #index(position: number): number {
     return (DATA >> 2) + ((position & this.#mask) << 2);
@@ -142,7 +143,11 @@ export class RingWriter {
     let oldest = this.#oldest;
     if (this.#inherited) oldest = this.#giveUpInherited(most);
     while (((tail - oldest) | 0) > most) {
-      oldest = this.#firstMark === this.#nextMark ? tail : this.#marks[this.#firstMark++ & (4 * MARKS - 1)]!;
+      if (this.#firstMark === this.#nextMark) oldest = tail;
+      else {
+        oldest = this.#marks[this.#firstMark & (4 * MARKS - 1)]!;
+        this.#firstMark = (this.#firstMark + 1) | 0;
+      }
     }
     this.#oldest = oldest;
     storeFirst(this.#words, OLDEST, oldest); // pairs with the load in RingReader.intact: before anything is overwritten
