@@ -7,7 +7,7 @@ const NONE = new BigInt64Array(0);
 export class CopyIn {
   readonly #bytes: Uint8Array;
   readonly #longs: BigInt64Array;
-  /** The last short payload, and its words once it comes again. */
+  /** The last short payload, and its words once it is used again. */
   #last: Uint8Array | undefined;
   #words: BigInt64Array | undefined;
 
@@ -20,9 +20,9 @@ export class CopyIn {
     if (length > MAX_LOOP_BYTES || !this.#again(payload, offset, length)) this.#bytes.set(payload, offset);
   }
   /**
-   * Copies a short payload by words if the one before was the same object, as it is of those who use their memory again. For any other it
-   * would take a new view, which costs more than what it spares; `set` is a call that writes more to the stack than to the ring, and the
-   * processor's stores wait for each other when a reader's cache has the lines.
+   * Copies a short payload word by word if the previous one was the same object, as with callers that reuse their memory. For another
+   * object it would take a new view, which costs more than it saves. `set` is a call that writes more to the stack than to the ring, and
+   * the processor's stores wait for each other when a reader's cache holds the lines.
    */
   #again(payload: Uint8Array, offset: number, length: number): boolean {
     let from = this.#words;

@@ -4,8 +4,8 @@
 export const MAX_LOOP_BYTES = 256;
 
 /**
- * Copies `length` bytes, rounded up to words, from word `first` of `source` to word `to` of `target`. Each word is read once. Four
- * at a time: half the time of one by one.
+ * Copies `length` bytes, rounded up to words, from word `first` of `source` to word `to` of `target`. Each word is read once. Four at a
+ * time take half the time of one by one.
  */
 export function copyOut(source: Int32Array, first: number, target: Int32Array, length: number, to = 0): void {
   const end = to + ((length + 3) >> 2);

@@ -1,14 +1,15 @@
 /**
- * A load that no earlier `Atomics.store` of this thread may follow: the half of every "tell, then look" between two processes.
+ * A load that is ordered after every earlier `Atomics.store` of this thread: the second half of every "store, then check" between two
+ * processes.
  *
- * On x86-64 the store is a locked instruction that nothing passes, so that a plain load will do, which costs a tenth of
- * `Atomics.load` (a call of a builtin in V8). Elsewhere it is the real thing.
+ * On x86-64 the store is a locked instruction, which no load passes. So a plain load is enough, at a tenth of the cost of `Atomics.load` (a
+ * call of a builtin in V8). Elsewhere this is `Atomics.load`.
  */
 export const loadAfterStore: (words: Int32Array, index: number) => number =
   process.arch === 'x64' ? (words, index) => words[index]! : (words, index) => Atomics.load(words, index);
 
 /**
- * A store that no earlier store of this thread may follow: whoever reads it by `Atomics.load` reads what was written before it.
+ * A store that is ordered after every earlier store of this thread: a process that reads it by `Atomics.load` sees what was written before.
  *
  * On x86-64 that holds for every store, and a plain one does not wait until other processors have seen it, as `Atomics.store` does.
  */
@@ -19,13 +20,14 @@ export const publish: (words: Int32Array, index: number, value: number) => void 
       }
     : (words, index, value) => void Atomics.store(words, index, value);
 /**
- * The load that pairs with {@link publish}: no later load of this thread may precede it. On x86-64 that holds for every load. It also stands
- * after an `Atomics.store` of this thread, which is {@link loadAfterStore}: both are needed where a sleep is announced before a last look.
+ * The load that pairs with {@link publish}: it is ordered before every later load of this thread. On x86-64 that holds for every load. It
+ * can also follow an `Atomics.store` of this thread, as {@link loadAfterStore}: both are needed where a sleep is announced before a last
+ * poll.
  */
 export const loadPublished: (words: Int32Array, index: number) => number = loadAfterStore;
 /**
- * A store that no later plain store may overtake: "this will change", said before it is changed. On ARM a store-release holds back only
- * what comes before it; the load-acquire behind it holds back what comes after, and the two keep their order.
+ * A store that is ordered before every later plain store: announces a change before it is made. On ARM a store-release orders only what
+ * comes before it; the load-acquire behind it orders what comes after, and the two keep their order.
  */
 export const storeFirst: (words: Int32Array, index: number, value: number) => void =
   process.arch === 'x64'
@@ -38,8 +40,8 @@ export const storeFirst: (words: Int32Array, index: number, value: number) => vo
       };
 const fence = new Int32Array(new SharedArrayBuffer(4));
 /**
- * A load that no earlier plain load may follow: "has it changed meanwhile?", asked after reading. The pair of {@link storeFirst}. On
- * x86-64 loads keep their order.
+ * A load that is ordered after every earlier plain load: checks, after reading, whether something has changed meanwhile. Pairs with
+ * {@link storeFirst}. On x86-64 loads keep their order.
  */
 export const loadLast: (words: Int32Array, index: number) => number =
   process.arch === 'x64'

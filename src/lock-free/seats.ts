@@ -1,9 +1,9 @@
 /**
- * The seats of a channel: each participant has one, a number below {@link SEATS}, with words in shared memory. Whose a seat is, the kernel
- * says (channel/directory/control-file.ts, where their layout is drawn).
+ * The seats of a channel: each participant has one, a number below {@link SEATS}, with words in shared memory. The kernel says which
+ * process owns a seat (channel/directory/control-file.ts, where the layout is drawn).
  */
 export const SEATS = 256;
-/** Of a seat, in words: whether its owner sleeps. */
+/** In a seat, in words: whether its owner sleeps. */
 export const SEAT_SLEEPS = 2;
-/** Of a seat, in words: the first of those that are the kind's own. */
+/** In a seat, in words: the first of the kind's own. */
 export const SEAT_OWN = 16;

@@ -1,16 +1,17 @@
 /**
- * What a channel is and who takes part, in a file that all of them map: `RUNTIME/NAME/control`.
+ * What a channel is and its participants, in a file that all of them map: `RUNTIME/NAME/control`.
  *
  *     byte     0  magic, version, length of the description (each i32)
  *             16  the description: JSON
- *           4088  whether it is there or removed, and how many have been at removing it (each i32, life.ts)
+ *           4088  whether it is live or removed, and how many removals were begun (each i32, life.ts)
  *           4096  SEATS seats of 128 bytes:
  *                 0 pid  4 role  8 sleeps  12 when what it was last woken for was committed (spin.ts)
  *                 16 … six counters (f64), the rest is the kind's own
  *
- * A seat belongs to whoever holds the write lock (open file description, fcntl(2)) of the byte of its number: the kernel takes
- * it back when its owner dies, however that happens. What stands in a seat is information for others and never proves anything.
- * Crash guarantee: the file gets its name when its description is whole.
+ * A seat belongs to the process that holds the write lock (open file description, fcntl(2)) of the byte of its number. The kernel releases
+ * the lock when the owner dies, in whatever way. The content of a seat is self-reported information for others, and never proof of
+ * anything.
+ * Crash guarantee: the file gets its name when its description is complete.
  */
 import { SEAT_OWN, SEAT_SLEEPS, SEATS } from '../../lock-free/seats.js';
 import { CorruptError } from '../../system/errors.js';
@@ -30,20 +31,20 @@ export const SEAT_SIZE = 128;
 export { SEAT_OWN, SEAT_SLEEPS, SEATS };
 export const CONTROL_SIZE: number = SEATS_OFFSET + SEATS * SEAT_SIZE;
 
-/** Of a seat, in words (i32). */
+/** In a seat, in words (i32). */
 export const SEAT_PID = 0;
 export const SEAT_ROLE = 1;
 export const SEAT_WAKE_TIME = 3;
-/** Of a seat, in doubles: the first of its counters. */
+/** In a seat, in doubles: the first counter. */
 export const SEAT_COUNTERS = 2;
 export const COUNTERS = 6;
-/** How many words of a seat are the kind's own, from SEAT_OWN. */
+/** The number of words in a seat that are the kind's own, from SEAT_OWN. */
 export const SEAT_OWN_WORDS = 16;
 
-/** What a channel is. */
+/** The kinds of channels. */
 export type ChannelKind = 'connection' | 'topic' | 'queue' | 'service';
 const KINDS: readonly ChannelKind[] = ['connection', 'topic', 'queue', 'service'];
-/** What all who open a channel must agree on. */
+/** What all processes that open a channel must agree on. */
 export interface Description {
   readonly kind: ChannelKind;
   readonly codec: string;
@@ -51,7 +52,7 @@ export interface Description {
   readonly geometry: Readonly<Record<string, number>>;
 }
 
-/** Fills a new file, which nobody else can see yet. `path` is for the error. */
+/** Fills a new file, which no other process can see yet. `path` is for the error. */
 export function writeControl(fd: number, description: Description, path: string): void {
   const text = Buffer.from(JSON.stringify(description));
   const page = Buffer.alloc(SEATS_OFFSET);
@@ -63,7 +64,7 @@ export function writeControl(fd: number, description: Description, path: string)
   allocate(fd, CONTROL_SIZE, path);
   pwrite(fd, page, 0, path);
 }
-/** Reads one; nothing in it is believed. `path` is for the error. */
+/** Reads a description without trusting it. `path` is for the error. */
 export function readControl(fd: number, path: string): Description {
   const page = Buffer.alloc(SEATS_OFFSET);
   const count = pread(fd, page, 0, path);

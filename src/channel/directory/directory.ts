@@ -1,13 +1,12 @@
 /**
- * The folder in which the processes of a channel meet: this user's own (runtime-directory.ts), or one that is named on both sides, for channels
- * between users.
+ * The folder of a channel: this user's own (runtime-directory.ts), or one that is given on both sides, for channels between users.
  *
- * Whoever could write to such a folder, or to one above it, could put himself between the two sides. So each looks before it enters: the
- * folder belongs to the user whom it names, and nobody else can change it, or put another in its place. The owner's side also looks
- * who may enter. Everything in it is made by the owner, or by root for him.
+ * A user who can write to such a folder, or to one above it, could get in between the two sides. So each side checks it first: the folder
+ * belongs to the given owner, and no other user can change or replace it. The owner's side also checks who may enter. Everything in it is
+ * created by the owner, or by root on the owner's behalf.
  *
  *     directory            0700 owner          0750 owner:group, with `group`
- *     …/NAME               0700                2750; of topics and queues 2770: all who take part make files there
+ *     …/NAME               0700                2750; of topics and queues 2770: all participants create files there
  *     …/NAME/control, …    0600                0660, 0640 what only the owner writes
  */
 
@@ -20,16 +19,18 @@ import { type BigIntStats, chmod, chown, lstat, mkdir, realpath } from '../../sy
 import { pause } from '../../system/pause.js';
 import { runtimeDirectory } from './runtime-directory.js';
 
-/** Where a channel is, if not among this user's own. */
+/** Where a channel is, if not in this user's own folder. */
 export interface DirectoryOptions {
   /**
-   * A folder for channels between users: an absolute path, the same on both sides. It is made if it is not there, by its owner. It must not be
-   * writable by anybody else, nor may one above it be, unless that is sticky, as `/tmp` is.
+   * A folder for channels between users: an absolute path, the same on both sides. Its owner's process creates it if it does not exist. No
+   * other user may be able to write to it, nor to a folder above it, unless that one is sticky, as `/tmp` is.
    */
   directory?: string | undefined;
-  /** The user (uid) whose folder it must be: of whoever listens, or makes topics and queues there. This user, if not given. */
+  /** The user (uid) who must own the folder: the one that listens, or creates topics and queues there. Default: this user. */
   owner?: number | undefined;
-  /** Whose members may enter (gid), for the owner's side; the owner must be one of them. Nobody but the owner and root, if not given. */
+  /**
+   * The group (gid) whose members may enter, for the owner's side; the owner must be a member. Default: only the owner and root may enter.
+   */
   group?: number | undefined;
 }
 export const DIRECTORY_OPTIONS: OptionNames<DirectoryOptions> = { directory: true, owner: true, group: true };
@@ -38,15 +39,15 @@ export interface ChannelDirectory {
   readonly path: string;
   readonly owner: number;
   readonly group: number | undefined;
-  /** Whether it was named, and is not this user's own. */
+  /** Whether it was given, and is not this user's own. */
   readonly named: boolean;
 }
 
 const MAX_ID = 0xfffffffe;
-/** Milliseconds that somebody may take from making a folder to giving it away. */
+/** Milliseconds that root may take between creating a folder and passing it to its owner. */
 const MAKING_MS = 100;
 
-/** Checks the options, and the folder. With `makes` it is made if it is not there and ours. */
+/** Checks the options and the folder. With `makes` it is created if it does not exist and is ours. */
 export function directoryOf(options: DirectoryOptions | undefined, makes = false): ChannelDirectory {
   const { directory, owner = process.geteuid!(), group } = options ?? {};
   checkInteger('options.owner', owner, 0, MAX_ID);
@@ -73,16 +74,19 @@ export function directoryOf(options: DirectoryOptions | undefined, makes = false
 export function directoryPath({ directory }: DirectoryOptions): string {
   return directory === undefined ? runtimeDirectory() : resolve(directory);
 }
-/** Whether this process acts for the folder's owner: only then channels can be made and removed there. */
+/** Whether this process acts for the folder's owner: only then can it create and remove channels there. */
 export function isOwners({ owner }: ChannelDirectory): boolean {
   const uid = process.geteuid!();
   return uid === owner || uid === 0;
 }
-/** What root makes for somebody else becomes his. `held` is a path by a descriptor: by its name he could have put a link to anything there. */
+/**
+ * Passes what root has created to the owner. `held` is a path by a descriptor: under the real name, the owner could have put a link to any
+ * file.
+ */
 export function giveToOwner(directory: ChannelDirectory, held: string): void {
   if (isGiven(directory)) chown(held, directory.owner, -1);
 }
-/** Whether what this process makes there becomes somebody else's. */
+/** Whether what this process creates there is passed to another user. */
 export function isGiven({ owner }: ChannelDirectory): boolean {
   return process.geteuid!() === 0 && owner !== 0;
 }
@@ -100,7 +104,7 @@ function inspect(directory: ChannelDirectory): void {
     const status = lstat(path);
     const why = fault(directory, status);
     if (why === undefined) break;
-    // Its maker has not given it away yet.
+    // Its creator has not passed it on yet.
     if (attempt > MAKING_MS || Number(status.ctimeMs) < Date.now() - MAKING_MS) throw refused(path, why);
     pause(1);
   }
@@ -121,7 +125,7 @@ function fault({ owner, group }: ChannelDirectory, status: BigIntStats): string 
   if (Number(status.gid) !== group) return `Its group is ${status.gid}, but the option group is ${group}: run chgrp`;
   return (mode & 0o010) !== 0 ? undefined : `Its group may not enter it (${bits}): run chmod g+rx`;
 }
-/** Nobody but those who are trusted can put something else there. */
+/** Checks that only trusted users can replace the folder. */
 function inspectAbove(folder: string, trusted: ReadonlySet<number>, path: string): void {
   for (let above = folder; ; above = dirname(above)) {
     const status = lstat(above);

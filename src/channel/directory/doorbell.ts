@@ -1,13 +1,13 @@
 /**
- * Waking somebody who sleeps: one datagram socket for each seat that waits, `RUNTIME/NAME/bell-SEAT`.
+ * Wakes a sleeping participant: one datagram socket for each seat that waits, `RUNTIME/NAME/bell-SEAT`.
  *
- * A bell is one bit of state and no message: one that is rung already (its queue is full) need not be rung again, and whoever is
- * woken looks at the memory, not at the bell. A bell whose owner is dead refuses, at once. It is rung only for who has announced that he
- * sleeps, so a system call is made for each sleep and none for each message.
+ * A bell is one bit of state, not a message: if it has rung already (its queue is full), it need not ring again, and a woken participant
+ * checks the memory, not the bell. The bell of a dead owner refuses at once. It rings only for an announced sleep, so there is one system
+ * call per sleep and none per message.
  *
- * If the kernel has no memory or no descriptor for the stroke, all who sleep are woken by the other way there is, as if somebody had left
- * (exit-watcher.ts): that event needs none, as the kernel keeps one in reserve for those that it drops. Where that fails too, {@link
- * Doorbell.ring} says so, and the sleeper must still count as asleep, to be rung again.
+ * If the kernel has no memory or descriptor for the datagram, all sleepers are woken in another way, as if a participant had left
+ * (exit-watcher.ts). That event needs none, because the kernel keeps one in reserve. If that fails too, {@link Doorbell.ring} says so, and
+ * the sleeper must still count as asleep, to be woken later.
  */
 import { EAGAIN, ECONNREFUSED, EINTR, EMFILE, ENOENT } from '../../system/errno.js';
 import { close } from '../../system/file.js';
@@ -25,7 +25,7 @@ const NOT_RUNG = EMFILE;
 const FLAGS = constants['MSG_DONTWAIT']! | constants['MSG_NOSIGNAL']!;
 const stroke = new Uint8Array(1);
 
-/** How many strokes are taken at a time: more than come while nobody looks. */
+/** How many datagrams are read at a time: more than arrive between two reads. */
 const MAX_RINGS_AT_A_TIME = 16;
 /** How many are left in it. */
 const MAX_UNREAD_RINGS = 8;
@@ -39,14 +39,14 @@ export class Doorbell {
   #missed = 0;
   #closed = false;
 
-  /** The bell of `place`'s own seat. */
+  /** The bell of the participant's own seat. */
   constructor(participant: Participant) {
     this.#participant = participant;
     this.#fd = socket('unix', 'datagram', constants['SOCK_NONBLOCK']!);
     try {
       const path = participant.path(name(participant.seat));
       try {
-        unlink(path); // of a dead one who had this seat; nobody else can have it
+        unlink(path); // of a dead owner of this seat; no other process can have it
       } catch {}
       bind(this.#fd, unixAddress('path', path), { path });
       participant.share(name(participant.seat));
@@ -57,8 +57,8 @@ export class Doorbell {
     this.#readiness = new Readiness(this.#fd, `bell of channel '${participant.name}'`);
   }
   /**
-   * Wakes the owner of a seat, for something that was committed just now. False: nobody is there. Undefined: not now, for want of memory or
-   * descriptors; ring again. Never throws.
+   * Wakes the owner of a seat, for something that was committed just now. False: the seat has no owner. Undefined: the kernel has no memory
+   * or descriptors now; call it again. Never throws.
    */
   ring(seat: number): boolean | undefined {
     this.#participant.words[this.#participant.wordOf(seat) + SEAT_WAKE_TIME] = commitTime();
@@ -69,31 +69,33 @@ export class Doorbell {
     if (result === ECONNREFUSED || result === ENOENT) return false;
     return this.#participant.knock() ? true : undefined;
   }
-  /** It was rung for a sleep that was called off. Nobody takes that stroke, and it holds some of the ringer's buffer: now and then we do. */
+  /**
+   * It rang for a sleep that was called off. Nobody reads this datagram, and it uses some of the sender's buffer: drain it now and then.
+   */
   missed(): void {
     if (++this.#missed < MAX_UNREAD_RINGS) return;
     this.#missed = 0;
     this.quiet();
   }
-  /** Takes the strokes that are there, so that the bell is quiet until it is rung again. */
+  /** Reads the pending datagrams, so that the bell is quiet until it rings again. */
   quiet(): void {
     for (let i = 0; i < MAX_RINGS_AT_A_TIME && read(this.#fd, this.#stroke, 0, 1) > 0; i++);
   }
-  /** Calls `told` once, from the event loop, when it is rung. */
+  /** Calls `told` once, from the event loop, when the bell rings. */
   notify(told: Told): void {
     this.#readiness.notify(told);
   }
   cancel(told: Told): void {
     this.#readiness.cancel(told);
   }
-  /** When what it was last rung for was committed, as the other says. */
+  /** When the message that it last rang for was committed; self-reported by the sender. */
   get wakeTime(): number {
     return this.#participant.words[this.#participant.wordOf(this.#participant.seat) + SEAT_WAKE_TIME]!;
   }
   get fd(): number {
     return this.#fd;
   }
-  /** Ends waits with ClosedError. Before the place is closed. */
+  /** Ends waits with ClosedError. Call it before the participant is closed. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -105,15 +107,15 @@ export class Doorbell {
   }
 }
 /**
- * A stroke that did not go: that bell has enough of them, or all the bells that we have rung and nobody has quieted use our socket's
- * whole buffer up, which is a few hundred strokes. A new socket has a buffer of its own.
+ * The send returned EAGAIN: either that bell has enough datagrams, or unread ones of all bells use up the buffer of our socket, which takes
+ * a few hundred. A new socket has a buffer of its own.
  */
 function ringAnew(address: Uint8Array): number {
   let fd: number;
   try {
     fd = socket('unix', 'datagram', constants['SOCK_NONBLOCK']!);
   } catch {
-    return NOT_RUNG; // no descriptor left, so it is not known which of both it is
+    return NOT_RUNG; // no descriptor left, so the cause is unknown
   }
   try {
     return send(fd, address);
@@ -127,7 +129,7 @@ function send(fd: number, address: Uint8Array): number {
   while (result === EINTR);
   return result;
 }
-/** Who is told that the bell was rung. */
+/** Gets the event when the bell rings. */
 export interface Told {
   readonly events: number;
   settle(error?: unknown): void;

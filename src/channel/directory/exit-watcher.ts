@@ -1,13 +1,14 @@
 /**
- * Noticing, while asleep, that somebody has left a channel: whoever closes it or dies closes the control file, at the latest when the
- * kernel does it for him, and inotify(7) tells everybody who watches that file. What he has written to shared memory is there by then.
+ * Notices, while asleep, that a participant has left a channel. A process that closes it or dies closes the control file, at the latest
+ * when the kernel does it, and inotify(7) notifies every process that watches that file. By then everything that it has written to shared
+ * memory is visible.
  *
- * All channels of a thread share one inotify instance (system/file-watch.ts), and one watch for each control file. Without one
- * (`EMFILE`) whoever waits looks twice a second, and asks for one again each time.
+ * All channels of a thread share one inotify instance (system/file-watch.ts), with one watch per control file. Without an instance
+ * (`EMFILE`) a waiter polls twice a second, and asks for one again each time.
  *
- * The same watch tells that the control file was removed by somebody who takes no part (removal-watcher.ts).
+ * The same watch reports that the control file was removed from outside (removal-watcher.ts).
  *
- * Nothing is done by those who send, and nobody is woken while nobody leaves.
+ * Senders do nothing for it, and nothing wakes up while no participant leaves.
  */
 
 import type { Deadline } from '../../system/deadline.js';
@@ -18,53 +19,53 @@ import { constants, native } from '../../system/native.js';
 import type { Participant } from './participant.js';
 
 const POLLIN = constants['POLLIN']!;
-/** IN_ATTRIB: its name was removed, say. */
+/** IN_ATTRIB: its name was removed, for instance. */
 const EVENTS = constants['IN_CLOSE_WRITE']! | constants['IN_ATTRIB']!;
-/** Milliseconds between two looks without an inotify instance. */
+/** Milliseconds between two polls without an inotify instance. */
 const POLL_MS = 500;
 
-/** What one object sees of it. Make it before the last look that precedes a sleep. */
+/** One object's view of it. Create it before the last check that precedes a sleep. */
 export class ExitWatcher implements FileWatcher {
   readonly #participant: Participant;
   readonly #told: () => void;
-  /** When a watch was last asked for. */
+  /** When a watch was last requested. */
   #asked = 0;
   #watch: FileWatch | undefined;
   #happened = false;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** @param told called in the event loop after somebody has closed the control file, whether or not anybody waits; it does not throw */
+  /** @param told called in the event loop after a process has closed the control file, even without a waiter; it does not throw */
   constructor(participant: Participant, told: () => void) {
     this.#participant = participant;
     this.#told = told;
     this.#begin();
   }
-  /** Whether the kernel tells. Otherwise look after {@link pollInterval}. */
+  /** Whether the kernel sends events. Otherwise poll after {@link pollInterval}. */
   get watched(): boolean {
     return this.#watch !== undefined;
   }
-  /** Milliseconds that one may sleep without having looked. */
+  /** Milliseconds that a sleep may last without a poll. */
   get pollInterval(): number {
     return this.#watch === undefined ? POLL_MS : Number.POSITIVE_INFINITY;
   }
-  /** What {@link happened} would say, as far as is known without asking the kernel. */
+  /** The result of {@link happened}, as far as it is known without asking the kernel. */
   get pending(): boolean {
     return this.#happened;
   }
-  /** Whether somebody has closed the control file since this was asked last. One system call. */
+  /** Whether a process has closed the control file since the last call. One system call. */
   happened(): boolean {
     this.#watch?.look();
     const happened = this.#happened;
     this.#happened = false;
     return happened;
   }
-  /** Somebody is about to look, which answers all that has happened. Where there is no watch it is time to ask for one again. */
+  /** The caller is about to check, which covers all earlier events. Without a watch it is time to request one again. */
   looking(): void {
     this.#happened = false;
     if (this.#watch === undefined && performance.now() >= this.#asked + POLL_MS) this.#begin();
   }
-  /** Somebody is about to sleep in the event loop: without a watch, he is told when it is time to look. */
+  /** The caller is about to sleep in the event loop: without a watch, it is notified when it is time to poll. */
   sleeps(): void {
     if (this.#watch !== undefined || this.#timer !== undefined || this.#closed) return;
     this.#timer = setTimeout(() => {
@@ -73,7 +74,7 @@ export class ExitWatcher implements FileWatcher {
     }, POLL_MS).unref();
   }
   /**
-   * Blocks the thread until `fd` is readable, the control file was closed ({@link pending}), or it is time to look, after `most`
+   * Blocks the thread until `fd` is readable, the control file was closed ({@link pending}), or it is time to poll, after `most`
    * milliseconds at the latest.
    */
   blockSync(fd: number, deadline: Deadline, most: number = Number.POSITIVE_INFINITY): void {
@@ -92,7 +93,7 @@ export class ExitWatcher implements FileWatcher {
       if (performance.now() >= end) return;
     }
   }
-  /** Before the place is closed. Idempotent. */
+  /** Call it before the participant is closed. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

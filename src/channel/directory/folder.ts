@@ -1,16 +1,16 @@
 /**
- * The folder of a channel: made whole, opened, cleared away.
+ * The folder of a channel: created whole, opened, removed.
  *
- *     RUNTIME/NAME/control    what it is and who takes part (control-file.ts), and whether it is there still (life.ts)
- *     RUNTIME/NAME/…          what the kind puts beside it, and a bell for each seat that waits
- *     RUNTIME/~UUID/…         one that is not whole yet, or one that was unlinked while somebody took part
+ *     RUNTIME/NAME/control    what it is and its participants (control-file.ts), and whether it is still live (life.ts)
+ *     RUNTIME/NAME/…          the files of the kind, and a bell for each seat that waits
+ *     RUNTIME/~UUID/…         a folder that is not complete yet, or one that was unlinked while it had participants
  *
- * A folder gets its name when it is whole, in the step (rename(2)) that fails if there is another; so each has one control file in its
- * life. That makes clearing away safe for any number who do it at once and are stopped in the middle of it: what was found removed is reached
- * by its descriptor, and the name goes only from a folder that is empty.
+ * A folder gets its name when it is complete, by a rename(2) that fails if the name exists; so each folder has one control file in its
+ * life. That makes removal safe for any number of processes that do it at once and are stopped in the middle: what was found removed is
+ * reached by its descriptor, and the name is removed only from an empty folder.
  *
- * Crash guarantee: killed at any instruction, a process leaves a folder without a name, or one that says that it is removed, or an empty one.
- * Whoever opens that name next, or lists, clears it away.
+ * Crash guarantee: a process that is killed at any instruction leaves a folder without a name, or one that is marked as removed, or an
+ * empty one. The next process that opens that name, or lists channels, removes it.
  */
 import { randomUUID } from 'node:crypto';
 import { CorruptError, SystemError } from '../../system/errors.js';
@@ -25,12 +25,12 @@ import { type ChannelDirectory, giveToOwner } from './directory.js';
 import { isRemoved, remove } from './life.js';
 
 const CONTROL = 'control';
-/** Kinds in whose folder everybody makes files who takes part. */
+/** Kinds whose participants all create files in the folder. */
 const MADE_BY_ALL: readonly string[] = ['topic', 'queue'];
 const { O_CREAT, O_EXCL, O_RDWR } = constants as Record<string, number>;
-/** No name of a channel begins with it. */
+/** No channel's name begins with it. */
 export const UNLINKED = '~';
-/** Milliseconds after which a folder that is not whole yet is taken for one whose maker is dead. */
+/** Milliseconds after which the creator of an incomplete folder is taken for dead. */
 const MAKING_MS = 10_000;
 
 /** An open channel. */
@@ -41,19 +41,20 @@ export interface OpenFolder {
   readonly words: Int32Array;
   readonly description: Description;
 }
-/** A path in an open folder, short enough for a socket's address, and the same whatever the folder is called by now. */
+/** A path in an open folder: short enough for a socket's address, and independent of the folder's current name. */
 export function pathIn(directory: number, file: string): string {
   return `/proc/self/fd/${directory}/${file}`;
 }
-/** Whether the name of a folder says that nobody is to find it by that. */
+/** Whether the name of a folder marks it as incomplete or unlinked. */
 export function isUnlinked(folder: string): boolean {
   return folder.slice(folder.lastIndexOf('/') + 1).startsWith(UNLINKED);
 }
 
 /**
- * Opens what has that name; undefined: there is none. A folder without a control file, which is what removing leaves, is cleared away.
+ * Opens the channel of that name; undefined if there is none. A folder without a control file, which an interrupted removal leaves, is
+ * removed.
  *
- * @throws CorruptError if it is no channel; SystemError
+ * @throws CorruptError if it is not a channel; SystemError
  */
 export function openChannel(folder: string): OpenFolder | undefined {
   let directory: number;
@@ -79,8 +80,8 @@ export function openChannel(folder: string): OpenFolder | undefined {
   }
 }
 /**
- * Makes one, with a seat taken, so that nobody finds it empty. Undefined: somebody was faster, or has taken the beginnings of it for
- * something that was left.
+ * Creates one, with a seat taken, so that no process finds it empty. Undefined: another process was faster, or has taken the incomplete
+ * folder for a leftover.
  */
 export function makeChannel(
   meeting: ChannelDirectory,
@@ -101,7 +102,7 @@ export function makeChannel(
     const held = pathIn(directory, '.');
     if (shared) {
       chown(held, -1, meeting.group!);
-      chmod(held, byAll ? 0o2770 : 0o2750); // what is made in it belongs to the group too
+      chmod(held, byAll ? 0o2770 : 0o2750); // files created in it get its group too
     }
     const unfinished = pathIn(directory, `${CONTROL}.new`);
     control = open(unfinished, O_RDWR! | O_CREAT! | O_EXCL!, 0o600);
@@ -140,9 +141,9 @@ export function closeChannel({ directory, control, mapping }: OpenFolder): void 
   close(directory);
 }
 /**
- * Removes it, unless somebody else takes part; true: it is gone, by whomsoever.
+ * Removes it, unless it has other participants. True: it is removed, by whichever process.
  *
- * @param mayGo asked when nobody else does
+ * @param mayGo called if there are no others
  */
 export function removeIfEmpty(channel: OpenFolder, folder: string, mayGo: () => boolean = () => true): boolean {
   const { words, control, directory } = channel;
@@ -150,7 +151,7 @@ export function removeIfEmpty(channel: OpenFolder, folder: string, mayGo: () => 
   clear(directory, folder);
   return true;
 }
-/** Clears away what is removed, or was never whole, as far as that can be done now. The control file's name goes last. */
+/** Removes a removed or incomplete channel, as far as that is possible now. The name of the control file goes last. */
 export function clear(directory: number, folder: string): void {
   discard(() => {
     for (const file of readdir(pathIn(directory, '.'))) {
@@ -171,8 +172,8 @@ export function clear(directory: number, folder: string): void {
   discard(() => rmdir(folder)); // another one of that name is not empty
 }
 /**
- * Removes the channel `name` if nobody takes part in it and it is not of the kind that persists; false if it stays, or there is none.
- * What was unlinked goes too if it is damaged.
+ * Removes the channel `name` if it has no participants and is not of a persistent kind; false if it stays or does not exist. An unlinked
+ * channel is removed even if it is damaged.
  */
 export function removeDead(root: string, name: string): boolean {
   const folder = `${root}/${name}`;
@@ -189,11 +190,11 @@ export function removeDead(root: string, name: string): boolean {
   }
   return false;
 }
-/** What was unlinked while it was in use, and whose last user was killed: nobody asks for it by name any more. */
+/** A channel that was unlinked while in use, and whose last user was killed: no process will open it by name again. */
 export function removeUnlinked(root: string): void {
   for (const name of readdir(root)) if (name.startsWith(UNLINKED)) removeDead(root, name);
 }
-/** What an open folder is called by now. */
+/** The current name of an open folder. */
 export function folderNow(directory: number): string | undefined {
   try {
     return readlink(`/proc/self/fd/${directory}`);
@@ -202,18 +203,18 @@ export function folderNow(directory: number): string | undefined {
   }
 }
 
-/** Whether nobody can still be making it. */
+/** Whether its creator must have finished or died. */
 function isOld(directory: number): boolean {
   return Number(stat(pathIn(directory, '.')).mtimeMs) < Date.now() - MAKING_MS;
 }
-/** Whether the control file is something else, and not only beyond reach. */
+/** Whether the control file is something else, and not merely inaccessible. */
 function isNoChannel(error: unknown): boolean {
   return error instanceof CorruptError || ['EISDIR', 'ENXIO', 'ELOOP', 'ENOTDIR'].some((code) => isCode(error, code));
 }
 function isCode(error: unknown, code: string): boolean {
   return error instanceof SystemError && error.code === code;
 }
-/** Whoever comes next does it. */
+/** Ignores errors: the next process does it. */
 function discard(action: () => void): void {
   try {
     action();

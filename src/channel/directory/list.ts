@@ -1,4 +1,4 @@
-/** What channels there are, and the end of those that the dead left behind. */
+/** Lists channels, and removes those that dead processes left behind. */
 import { IpcError } from '../../system/errors.js';
 import { close, fstat } from '../../system/file.js';
 import { testFileLock } from '../../system/file-lock.js';
@@ -22,14 +22,14 @@ import { removeDead, UNLINKED } from './folder.js';
 import { isRemoved } from './life.js';
 import { CONNECTION_ROLE } from './statistics.js';
 
-/** One who takes part, as he says. */
+/** A participant; self-reported, not verified. */
 export interface ParticipantEntry {
   seat: number;
   pid: number;
   role: number;
   counters: number[];
 }
-/** A channel, as found. */
+/** A channel that was found. */
 export interface Found {
   name: string;
   folder: string;
@@ -37,15 +37,15 @@ export interface Found {
   participants: ParticipantEntry[];
 }
 
-/** One that is there and cannot be read. */
+/** A channel that exists and cannot be read. */
 export interface Unreadable {
   name: string;
   error: IpcError;
 }
 
 /**
- * All channels of this user. What nobody takes part in any more is removed on the way, unless it persists. What cannot be read goes
- * to `unreadable`.
+ * All channels of this user. Channels without participants are removed on the way, unless they persist. Those that cannot be read go to
+ * `unreadable`.
  */
 export function findChannels(unreadable: Unreadable[] = [], { path: root } = directoryOf(undefined)): Found[] {
   const found: Found[] = [];
@@ -69,14 +69,14 @@ function look(name: string, folder: string): Found | IpcError | undefined {
     const description = readControl(fd, folder);
     mapping = mmap(fd, CONTROL_SIZE, { readOnly: true, name: folder });
     const list = participants(fd, mapping.buffer);
-    if (isRemoved(new Int32Array(mapping.buffer)) || fstat(fd).links === 0) return undefined; // asked last: it may have gone meanwhile
+    if (isRemoved(new Int32Array(mapping.buffer)) || fstat(fd).links === 0) return undefined; // checked last: it may have been removed meanwhile
     if (list[0]?.seat === 0 && (description.kind === 'connection' || description.kind === 'service')) {
       list.push(...connections(mapping.buffer));
     }
     return { name, folder, description, participants: list };
   } catch (error) {
     if (!(error instanceof IpcError)) throw error;
-    // Gone meanwhile, or nothing of ours: no folder, or one without a control file.
+    // Removed meanwhile, or not ours: not a folder, or one without a control file.
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
     return error;
   } finally {
@@ -94,7 +94,7 @@ function participants(fd: number, buffer: ArrayBuffer): ParticipantEntry[] {
   }
   return list;
 }
-/** Those that a living listener has written down. */
+/** The connections that a live listener has written down. */
 function connections(buffer: ArrayBuffer): ParticipantEntry[] {
   const list: ParticipantEntry[] = [];
   for (let seat = 1; seat < SEATS; seat++) {

@@ -1,8 +1,8 @@
 /**
- * A seat in a channel: the folder `RUNTIME/NAME` (folder.ts) with the control file and whatever the kind puts beside it.
+ * A participant of a channel: its seat, and the folder `RUNTIME/NAME` (folder.ts) with the control file and the files of the kind.
  *
- * Crash guarantee: a seat belongs to whoever holds its lock, so it is free when its owner dies, at whichever instruction. Whether the
- * channel is there still is decided in life.ts; killed or stopped in the middle of opening or closing, nobody is in anybody's way.
+ * Crash guarantee: a seat belongs to the process that holds its lock, so it is free when its owner dies, at whatever instruction. life.ts
+ * decides whether the channel still exists; a process that is killed or stopped while it opens or closes one blocks no other.
  */
 
 import { checkName } from '../../system/arguments.js';
@@ -30,20 +30,23 @@ import {
 import { isRemoved, stay } from './life.js';
 
 const { O_CLOEXEC, O_RDWR } = constants as Record<string, number>;
-/** Milliseconds for which others may go on making and removing what we open; and how often it is tried at least, where one try takes seconds. */
+/**
+ * Milliseconds for which other processes may keep creating and removing what we open; and the least number of tries, where one takes
+ * seconds.
+ */
 const OPEN_TIMEOUT_MS = 2000;
 const MIN_ATTEMPTS = 100;
 
 export interface ParticipantOptions {
-  /** Where it is; among this user's own if not given. */
+  /** Its folder. Default: this user's own. */
   readonly directory?: ChannelDirectory;
-  /** It stays when nobody takes part, until it is removed by name. */
+  /** It stays without participants, until it is removed by name. */
   readonly persistent?: boolean;
-  /** The seats that may be taken, `from` (included) to `to`. */
+  /** The seats to choose from, `from` (included) to `to` (excluded). */
   readonly seats?: readonly [from: number, to: number];
-  /** The sizes of the geometry that must be as asked for if the channel is there already; the others are what they are. */
+  /** The sizes of the geometry that must match an existing channel; the others are taken from it. */
   readonly insist?: readonly string[];
-  /** What the seat's owner does, as a number of the kind's own. */
+  /** The role of the seat's owner, as a number of the kind's own. */
   readonly role?: number;
 }
 
@@ -56,9 +59,9 @@ export class Participant implements Disposable {
   readonly seat: number;
   /** Where its folder is. */
   readonly directory: ChannelDirectory;
-  /** Permission bits of what is made in it. */
+  /** Permission bits of the files in it. */
   readonly mode: number;
-  /** The control file. Only what stands in seats is ever written. */
+  /** The control file. Only seats are ever written. */
   readonly words: Int32Array;
   readonly doubles: Float64Array;
   readonly #persistent: boolean;
@@ -89,10 +92,10 @@ export class Participant implements Disposable {
   }
 
   /**
-   * Joins the channel `name`, or makes it as `wanted` says. A channel that is not persistent, and in which nobody takes part any
-   * more, is removed and made anew.
+   * Joins the channel `name`, or creates it as `wanted` says. A channel that is not persistent and has no participants is removed and
+   * created again.
    *
-   * @throws MismatchError if it is there and of another kind, codec or geometry
+   * @throws MismatchError if it exists with another kind, codec or geometry
    * @throws SystemError `EADDRINUSE` if no seat is free
    */
   static open(name: string, wanted: Description, options: ParticipantOptions = {}): Participant {
@@ -109,7 +112,7 @@ export class Participant implements Disposable {
       pause(1);
     }
   }
-  /** Undefined: somebody has made or removed it just now; again. */
+  /** Undefined: another process has just created or removed it; try again. */
   static #attempt(
     name: string,
     directory: ChannelDirectory,
@@ -146,11 +149,11 @@ export class Participant implements Disposable {
     }
   }
 
-  /** A path in the folder, short enough for a socket's address whatever the folder's length. */
+  /** A path in the folder: short enough for a socket's address, whatever the folder's length. */
   path(file: string): string {
     return pathIn(this.#channel.directory, file);
   }
-  /** For a socket that was made in the folder: the others who take part may use it too. */
+  /** For a socket in the folder: the other participants may use it too. */
   share(file: string): void {
     if (this.mode === 0o600 && !isGiven(this.directory)) return;
     withHeld(this.path(file), 'S_IFSOCK', (held) => {
@@ -158,33 +161,33 @@ export class Participant implements Disposable {
       giveToOwner(this.directory, held);
     });
   }
-  /** Of a seat: the index of its first word; its doubles begin at half of that. */
+  /** The index of a seat's first word; its doubles begin at half of that. */
   wordOf(seat: number): number {
     return (SEATS_OFFSET + seat * SEAT_SIZE) >> 2;
   }
-  /** Whether somebody else who lives has that seat. One system call. */
+  /** Whether another live process has that seat. One system call. */
   isTaken(seat: number): boolean {
     return testFileLock(this.#channel.control, seat, 1) >= 0;
   }
-  /** The seats from `from` to `to` that others who live have. */
+  /** The seats from `from` to `to` that other live processes have. */
   *taken(from = 0, to: number = SEATS): Generator<number> {
     for (let seat = from; seat < to; seat++) if (this.isTaken(seat)) yield seat;
   }
-  /** Takes the lock of another byte of the control file, by which kinds may prove more than a seat; false: somebody has it. */
+  /** Takes the lock of another byte of the control file, by which kinds can prove more than a seat; false: another process has it. */
   tryLock(byte: number): boolean {
     return setFileLock(this.#channel.control, 'exclusive', byte, 1);
   }
   unlock(byte: number): void {
     setFileLock(this.#channel.control, 'none', byte, 1);
   }
-  /** Wakes all who watch for those who leave, as if somebody had: they look for everything again. False: there is no descriptor for it. */
+  /** Notifies all exit watchers, as if a participant had left: they check everything again. False: no descriptor was free. */
   knock(): boolean {
     const fd = native.open(this.path('control'), O_RDWR! | NEVER_WAITS | O_CLOEXEC!, 0);
     if (fd < 0) return false;
-    native.close(fd); // for writing: that is what they are told of
+    native.close(fd); // opened for writing: the watchers get an event for that
     return true;
   }
-  /** That the files were removed by somebody who takes no part: ours has its name for as long as anybody has a seat. One system call. */
+  /** Whether the files were removed from outside: ours have their name while any seat is taken. One system call. */
   loss(): RemovedError | undefined {
     if (this.#closed || fstat(this.#channel.control).links > 0) return undefined;
     return new RemovedError(
@@ -192,14 +195,14 @@ export class Participant implements Disposable {
         `${this.description.kind}. Under systemd set RemoveIPC=no, or use a system user or VECINO_RUNTIME_DIR`,
     );
   }
-  /** Throws if the control file was truncated by somebody. */
+  /** Throws if another process truncated the control file. */
   check(): void {
     if (this.#closed) throw new ClosedError(`channel '${this.name}'`);
     this.#channel.mapping.check();
   }
   /**
-   * Gives the seat back; the last one removes the channel, unless it is persistent and still has its name. `mayGo` says otherwise; it is
-   * asked when nobody else takes part, and `'keep'` keeps it. Idempotent.
+   * Frees the seat; the last participant removes the channel, unless it is persistent and still has its name. `mayGo`, called when there is
+   * no other participant, can prevent that; `'keep'` keeps it. Idempotent.
    */
   close(mayGo: (() => boolean) | 'keep' = this.#persistent ? 'keep' : () => true): void {
     if (this.#closed) return;
@@ -220,7 +223,7 @@ export class Participant implements Disposable {
   }
 }
 
-/** Whether what has the name is removed, or is now; then it is closed too. */
+/** Whether the channel of that name is removed, or is now; then it is closed too. */
 function isOver(channel: OpenFolder, folder: string): boolean {
   const removed = isRemoved(channel.words);
   if (removed) clear(channel.directory, folder);

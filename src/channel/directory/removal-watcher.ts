@@ -1,10 +1,10 @@
 /**
- * Noticing that a channel's files were removed by somebody who takes no part in it: `rm`, a program that tidies up, systemd's logind at the end of
- * a user's last session (`RemoveIPC=yes`). Those who take part could go on, but whoever comes next would make another channel of that name, and
- * the two would never meet.
+ * Notices that a channel's files were removed from outside: by `rm`, a clean-up program, or systemd's logind at the end of a user's last
+ * session (`RemoveIPC=yes`). Its participants could go on, but a process that comes next would create another channel of that name, and the
+ * two would never meet.
  *
- * The control file has its name for as long as somebody has a seat; so one that has none any more tells of it. The kernel says when that
- * changes (exit-watcher.ts).
+ * The control file has its name while any seat is taken, so a file without a name was removed. The kernel reports the change
+ * (exit-watcher.ts).
  */
 import type { RemovedError } from '../../system/errors.js';
 import { ExitWatcher } from './exit-watcher.js';
@@ -14,8 +14,8 @@ export class RemovalWatcher<Owner extends object = object> {
   readonly #exitWatcher: ExitWatcher;
 
   /**
-   * @param owner whom it concerns; the watch does not keep it from being collected
-   * @param lost called once at most, in the event loop; nothing in it may lead to the owner but its argument
+   * @param owner is notified; the watcher does not keep it from being collected
+   * @param lost called once at most, in the event loop; it must not refer to the owner except by its argument
    */
   constructor(participant: Participant, owner: Owner, lost: (owner: Owner, error: RemovedError) => void) {
     const weak = new WeakRef(owner);
@@ -30,12 +30,12 @@ export class RemovalWatcher<Owner extends object = object> {
     this.#exitWatcher = new ExitWatcher(participant, look);
     this.#rest();
   }
-  /** Where the kernel does not tell, we look now and then. */
+  /** Polls now and then where the kernel sends no events. */
   #rest(): void {
     this.#exitWatcher.looking();
     this.#exitWatcher.sleeps();
   }
-  /** Before the place is closed. Idempotent. */
+  /** Call it before the participant is closed. Idempotent. */
   close(): void {
     this.#exitWatcher.close();
   }

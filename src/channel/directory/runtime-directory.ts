@@ -4,11 +4,11 @@ import { errno, SystemError } from '../../system/errors.js';
 import { lstat, mkdirs } from '../../system/path.js';
 
 /**
- * `$VECINO_RUNTIME_DIR`, or `/dev/shm/vecino-UID`. Not `$XDG_RUNTIME_DIR`: cron, services and `sudo` do not have it, and two processes of
- * one user would then not find each other.
+ * `$VECINO_RUNTIME_DIR`, or `/dev/shm/vecino-UID`. Not `$XDG_RUNTIME_DIR`: cron, services and `sudo` do not have it, so two processes of
+ * one user would not find each other.
  *
- * It is made if it is not there. Whoever could write to it could put himself between the processes that meet there, so it must
- * be a folder of this user's that nobody else may enter.
+ * It is created if it does not exist. A user who can write to it could get in between the processes that meet there, so it must be a folder
+ * of this user's that no other user may enter.
  *
  * @throws SystemError `EACCES` if it is not, `EINVAL` if it is not an absolute path
  */

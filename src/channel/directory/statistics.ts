@@ -1,8 +1,8 @@
-/** A line of the control file that its channel's owner keeps about somebody else: who it is, and how much has passed. */
+/** An entry of the control file in which the channel's owner publishes the counters of a peer. */
 import { SEAT_COUNTERS, SEAT_PID, SEAT_ROLE } from './control-file.js';
 import type { Participant } from './participant.js';
 
-/** The role of a line that is about a connection. */
+/** The role of an entry for a connection. */
 export const CONNECTION_ROLE = 1;
 
 export class Statistics {
@@ -19,7 +19,7 @@ export class Statistics {
     participant.words[this.#word + SEAT_ROLE] = CONNECTION_ROLE;
     participant.words[this.#word + SEAT_PID] = pid;
   }
-  /** To the same line of another control file: the first was removed. */
+  /** Moves to the same entry of another control file, because the first was removed. */
   move(participant: Participant): void {
     const { doubles, words } = this.#participant;
     const counted = doubles.slice(this.#counters, this.#counters + 4);
@@ -28,9 +28,9 @@ export class Statistics {
     participant.doubles.set(counted, this.#counters);
     this.#participant = participant;
   }
-  /** So many messages and bytes have gone out. After {@link close} it does nothing. */
+  /** Counts sent messages and bytes. After {@link close} it does nothing. */
   sent(messages: number, bytes: number): void {
-    if (!this.#open) return; // a store to memory that is gone would do nothing, slowly
+    if (!this.#open) return; // a store to unmapped memory would do nothing, slowly
     const { doubles } = this.#participant;
     doubles[this.#counters] = messages;
     doubles[this.#counters + 1] = bytes;
@@ -41,7 +41,7 @@ export class Statistics {
     doubles[this.#counters + 2] = messages;
     doubles[this.#counters + 3] = bytes;
   }
-  /** Before the place is closed. Idempotent. */
+  /** Call it before the participant is closed. Idempotent. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;

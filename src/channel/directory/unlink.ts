@@ -1,4 +1,4 @@
-/** Taking the name from a channel that persists. */
+/** Removes the name of a persistent channel. */
 
 import { randomUUID } from 'node:crypto';
 import { MismatchError, SystemError } from '../../system/errors.js';
@@ -10,8 +10,8 @@ import type { ChannelDirectory } from './directory.js';
 import { removeDead, UNLINKED } from './folder.js';
 
 /**
- * Removes the name of a channel of that kind. Its folder gets another name in the same step, and goes when nobody takes part any more.
- * False: there was none.
+ * Removes the name of a channel of that kind. Its folder gets another name in the same step, and is removed when it has no participants any
+ * more. Returns false if the name does not exist.
  */
 export function unlinkPlace(name: string, kind: ChannelKind, { path: root }: ChannelDirectory): boolean {
   let fd = -1;
@@ -23,7 +23,7 @@ export function unlinkPlace(name: string, kind: ChannelKind, { path: root }: Cha
   } catch (error) {
     if (error instanceof SystemError && error.code === 'ENOENT') return false;
     if (error instanceof MismatchError) throw error;
-    // Damaged: it can go.
+    // Damaged: it can be removed.
   } finally {
     if (fd >= 0) close(fd);
   }
@@ -34,6 +34,6 @@ export function unlinkPlace(name: string, kind: ChannelKind, { path: root }: Cha
     if (error instanceof SystemError && error.code === 'ENOENT') return false;
     throw error;
   }
-  removeDead(root, other); // unless somebody uses it: then the last of them does that
+  removeDead(root, other); // unless it is in use: then its last participant does that
   return true;
 }

@@ -1,11 +1,11 @@
 /**
- * A reading end of a ring of a topic (layout.ts). Any number of them, none of which the writer knows.
+ * A reader of a topic's ring (layout.ts). There can be any number, none of which the writer knows.
  *
- * What was read counts only if {@link RingReader.intact} says so afterwards: the writer may have overwritten it meanwhile. Then the
- * reader goes on with the oldest record there is, and the numbers between are lost.
+ * What was read counts only if {@link RingReader.intact} confirms it afterwards, because the writer may have overwritten it meanwhile. Then
+ * the reader continues with the oldest record, and the numbers between are lost.
  *
- * Hostility: of the shared words it believes none. A record must lie within the ring and carry the expected number, and its length is read
- * once. What does not is either overtaken, which `oldest` then says, or a {@link CorruptError}.
+ * Hostility: it trusts no shared word. A record must lie within the ring and carry the expected number, and its length is read once. An
+ * invalid record is either overtaken, which `oldest` then says, or a {@link CorruptError}.
  */
 
 import { CorruptError } from '../../system/errors.js';
@@ -40,20 +40,20 @@ export interface PrivateMemory {
   /** The same in words. */
   readonly words: Int32Array;
 }
-/** Where to begin: behind the last message, at the oldest, or at the first that there ever was (what is gone counts as lost). */
+/** Where to begin: behind the last message, at the oldest, or at the very first (messages that are gone count as lost). */
 export type Beginning = 'now' | 'oldest' | 'first';
-/** What a reader counts, in an array that readers may share. */
+/** Indices of a reader's counters, in an array that readers may share. */
 export const RECEIVED = 0;
 export const RECEIVED_BYTES = 1;
 export const LOST = 2;
-/** Of the lost, those that were overwritten while they were visited. */
+/** Lost messages that were overwritten while they were visited. */
 export const OVERTAKEN = 3;
 
-/** How often a position may change between two looks at it. A writer is not that fast; random bytes are. */
+/** How often a position may change between two reads of it. A writer is not that fast; random bytes are. */
 const MAX_CHANGES = 100_000;
 
 export class RingReader<Memory extends RingMemory = RingMemory> {
-  /** The memory, for whoever reads payloads. */
+  /** The memory, for code that reads payloads. */
   readonly bytes: Uint8Array;
   readonly mapping: Memory;
   readonly #words: Int32Array;
@@ -61,19 +61,19 @@ export class RingReader<Memory extends RingMemory = RingMemory> {
   readonly #units: number;
   readonly #mask: number;
   readonly #longest: number;
-  /** Of the next record, with its number. */
+  /** Position and number of the next record. */
   #position = 0;
   #low = 0;
   #high = 0;
-  /** What was last seen of the writer's. */
+  /** The writer's positions, as last read. */
   #tail = 0;
   /**
-   * Of the last record. Most are as long as the one before. Where the next one begins is then not computed from what was just read: the
-   * processor guesses the branch, and fetches the lines of many records at once instead of one after the other.
+   * The last record's length. Most records are as long as the previous one. Then the start of the next one does not depend on what was just
+   * read: the processor predicts the branch, and fetches the lines of many records at once instead of one after the other.
    */
   #usualLength = 0;
   #usualSize = RECORD_HEADER >> 4;
-  /** Of the record that {@link next} gave. */
+  /** The record that {@link next} returned. */
   #given = 0;
   length = 0;
 
@@ -88,7 +88,7 @@ export class RingReader<Memory extends RingMemory = RingMemory> {
     if (from !== 'first') this.#begin(from);
   }
 
-  /** Steps over the next record: the byte offset of its payload, with {@link length}, or -1 if there is none. */
+  /** Advances past the next record. Returns the byte offset of its payload, with {@link length}, or -1 if there is none. */
   next(): number {
     const words = this.#words;
     for (;;) {
@@ -96,7 +96,7 @@ export class RingReader<Memory extends RingMemory = RingMemory> {
       const position = this.#position;
       const at = position & this.#mask;
       const index = (DATA >> 2) + (at << 2);
-      const length = words[index + LENGTH]!; // ordered behind the load of the tail
+      const length = words[index + LENGTH]!; // ordered after the load of the tail
       if (length !== this.#usualLength && length >= 0 && length <= this.#longest) {
         this.#usualLength = length;
         this.#usualSize = unitsOf(length);
@@ -126,16 +126,16 @@ export class RingReader<Memory extends RingMemory = RingMemory> {
       this.#resume();
     }
   }
-  /** Whether the record that {@link next} gave is still whole. Ask after reading it. */
+  /** Whether the record that {@link next} returned is still intact. Call it after reading the record. */
   intact(): boolean {
-    // The number too: a reader that was stopped while positions came round would find one that is right by chance.
+    // The number too: a reader that was stopped while positions repeated would find a position that is right by chance.
     const given = this.#given;
     return (
       this.#isAhead(given) &&
       this.#words[(DATA >> 2) + ((given & this.#mask) << 2) + SEQUENCE_LOW] === ((this.#low - 1) | 0)
     );
   }
-  /** Copies what {@link next} gave to the beginning of private memory. */
+  /** Copies the record that {@link next} returned to the beginning of private memory. */
   copy(offset: number, scratch: PrivateMemory): Uint8Array {
     const { length } = this;
     const memory = scratch.room(length + 3);
@@ -143,13 +143,13 @@ export class RingReader<Memory extends RingMemory = RingMemory> {
     else memory.set(this.bytes.subarray(offset, offset + length));
     return memory;
   }
-  /** What {@link next} gave was not whole any more: it counts as lost, and what was lost with it. `visited`: somebody has seen it. */
+  /** The record that {@link next} returned was overwritten: counts it as lost, with the others. `visited`: a visitor has seen it. */
   disown(visited: boolean): void {
     const counts = this.#counts;
     counts[RECEIVED]!--;
     counts[RECEIVED_BYTES]! -= this.length;
     if (visited) counts[OVERTAKEN]!++;
-    // Back to where it began: its length may have been overwritten before it was read, so where the next one begins is not known.
+    // Back to its start: its length may have been overwritten before it was read, so the start of the next one is unknown.
     if (this.#low === 0) this.#high--;
     this.#low = (this.#low - 1) | 0;
     this.#position = this.#given;
@@ -159,7 +159,7 @@ export class RingReader<Memory extends RingMemory = RingMemory> {
   get ready(): boolean {
     return this.#position !== this.#tail || loadPublished(this.#words, TAIL) !== this.#position;
   }
-  /** Calls `visit` for up to `limit` records, where they lie. What came back overtaken is counted. */
+  /** Calls `visit` for up to `limit` records, in place. Counts the ones that were overtaken. */
   drain(visit: (memory: Uint8Array, offset: number, length: number) => void, limit: number): number {
     const { bytes } = this;
     let count = 0;
@@ -183,10 +183,10 @@ export class RingReader<Memory extends RingMemory = RingMemory> {
         this.#tail = tail;
         return true;
       }
-      this.#resume(); // far behind, or nonsense
+      this.#resume(); // far behind, or invalid
     }
   }
-  /** Whether a position is not behind the oldest record, as of now. */
+  /** Whether a position is not behind the oldest record now. */
   #isAhead(position: number): boolean {
     return (position - loadLast(this.#words, OLDEST)) >>> 0 < this.#units; // pairs with the store in RingWriter.#makeRoom
   }
@@ -208,19 +208,19 @@ export class RingReader<Memory extends RingMemory = RingMemory> {
     }
     throw this.#damaged();
   }
-  /** Goes on with the oldest record, if it was overtaken; otherwise what it met cannot be. */
+  /** Continues with the oldest record, if the reader was overtaken; otherwise the record is corrupt. */
   #resume(): void {
     const before = this.#position;
     const expected = sequenceOf(this.#low, this.#high);
     this.#begin('oldest');
     const lost = sequenceOf(this.#low, this.#high) - expected;
-    // With none lost, it was a pad that was overtaken. Never back: that could go on for ever.
+    // If none was lost, a pad was overtaken. Never go back: that might not end.
     const ahead = (this.#position - before) >>> 0;
     if (lost < 0 || (lost === 0 && (ahead === 0 || ahead >= this.#units))) throw this.#damaged();
     this.#counts[LOST]! += lost;
   }
   #damaged(): CorruptError {
-    this.mapping.check(); // it may be known what happened
+    this.mapping.check(); // it may know what happened
     return new CorruptError(
       'a ring of the topic is corrupt: it has an invalid record. Close the topic in all processes, or use another name',
     );

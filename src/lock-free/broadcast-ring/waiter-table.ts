@@ -1,33 +1,32 @@
 /**
- * Who sleeps, and who wakes him, for any number of both sides.
+ * Who sleeps and how publishers wake them, for any number on both sides.
  *
- *     of each seat         SLEEPS     odd: its owner sleeps, and this is the number of his sleep; even: he is awake, or was rung
- *     of the topic's seat  ANNOUNCED  changes whenever somebody goes to sleep
+ *     of each seat         SLEEPS     odd: its owner sleeps, and this is the number of that sleep; even: awake, or woken
+ *     of the topic's seat  ANNOUNCED  changes whenever a subscriber goes to sleep
  *                          TICKETS    numbers of sleeps, each given once
  *                          GENERATION changes whenever a ring has a new writer
- *                          FENCES     1: somebody subscribes whose barriers reach nobody
+ *                          FENCES     1: a subscriber's barriers do not reach other processes
  *
- * A sleeper stores his number, changes ANNOUNCED, looks at all rings once more, and waits for his bell. A publisher, after its `tail`,
- * compares ANNOUNCED with what it saw when it last looked around: one load for each message, however many subscribe. If it has changed,
- * somebody may sleep: it rings all whose number is odd.
+ * A sleeper stores its number, changes ANNOUNCED, polls all rings once more, and waits for its bell. A publisher, after storing its `tail`,
+ * compares ANNOUNCED with the value at its last scan: one load per message, however many subscribe. If it has changed, there may be a
+ * sleeper: the publisher rings all whose number is odd.
  *
- * Between its store of `tail` and its look at ANNOUNCED a publisher would need a barrier for each message, which on x86-64 costs more
- * than the message: it waits until the readers' processors have given up the line of `tail`. So the sleeper makes it for both, by
- * membarrier(2), between his change and his last look. A process that the kernel does not let do that says so, by FENCES for all
- * publishers or for itself.
+ * Between its store of `tail` and its load of ANNOUNCED a publisher would need a barrier per message, which on x86-64 costs more than the
+ * message: it waits until the readers' processors have given up the line of `tail`. So the sleeper issues it for both, by membarrier(2),
+ * between its change and its last poll. A process whose kernel does not allow that says so in FENCES, for all publishers or for itself.
  *
- * No wake-up is lost: of the sleeper's change and the publisher's tail, one comes first; either the publisher sees the change, or the
- * sleeper the record. Nothing that one publisher does hides a sleeper from another: each compares for itself, and a number is made even
- * only AFTER its bell was rung, by exchanging exactly that number. So a publisher that is killed in the middle has at worst rung once too
- * often, or not all whom it should have: those are woken by its death itself (channel/directory/exit-watcher.ts) and look again. A bell that cannot be rung
- * now leaves its owner asleep, and is rung again with the next message, or soon.
+ * No wake-up is lost: either the sleeper's change comes first, or the publisher's tail. So either the publisher sees the change, or the
+ * sleeper the record. No publisher hides a sleeper from another: each compares for itself, and a number is made even only AFTER its bell
+ * was rung, by exchanging exactly that number. So a publisher that is killed in the middle has at worst rung once too often, or not rung
+ * everyone. Its death itself wakes the rest (channel/directory/exit-watcher.ts), which poll again. If a bell cannot be rung now, its owner
+ * stays marked as asleep, and is rung with the next message, or soon.
  */
 
 import { barrier, barriersReachUs } from '../../system/membarrier.js';
 import { loadAfterStore } from '../ordering.js';
 import { SEAT_OWN, SEAT_SLEEPS, SEATS } from '../seats.js';
 
-/** The seat that nobody takes, whose words are the topic's. */
+/** The seat without an owner, whose words are the topic's. */
 export const TOPIC_SEAT: number = SEATS - 1;
 const ANNOUNCED = SEAT_OWN;
 const TICKETS = SEAT_OWN + 1;
@@ -36,7 +35,7 @@ const FENCES = SEAT_OWN + 3;
 /** A store to it is a barrier. */
 const fence = new Int32Array(1);
 
-/** Where the words are, and which seat is ours. */
+/** Where the words are, and our seat. */
 export interface Seats {
   readonly words: Int32Array;
   readonly seat: number;
@@ -58,16 +57,16 @@ export class WaiterEntry {
     this.#topic = seats.wordOf(TOPIC_SEAT);
     if (!barriersReachUs) Atomics.store(this.#words, this.#topic + FENCES, 1);
   }
-  /** Announces that this side is about to wait for its bell. Look once more before. */
+  /** Announces that this side is about to wait for its bell. Poll once more after that, before you wait. */
   announce(): void {
-    // A number that was used before could be taken for asleep by who was about to make it even then.
+    // A reused number could be taken for asleep by a publisher that was about to make it even then.
     this.#ticket = Atomics.add(this.#words, this.#topic + TICKETS, 2) | 1;
     this.#asleep = true;
     Atomics.store(this.#words, this.#seat, this.#ticket);
     Atomics.add(this.#words, this.#topic + ANNOUNCED, 1); // pairs with the load in Waker.wake
     barrier();
   }
-  /** Takes it back. True: the bell was rung meanwhile. */
+  /** Takes the announcement back. True: the bell was rung meanwhile. */
   awake(): boolean {
     if (!this.#asleep) return false;
     this.#asleep = false;
@@ -93,7 +92,7 @@ export class Waker {
   readonly #step: number;
   #seen: number;
 
-  /** @param ring wakes a seat; false if nobody is there, undefined if it could not be done now */
+  /** @param ring wakes a seat; false if it has no owner, undefined if it failed for now */
   constructor(seats: Seats, ring: (seat: number) => boolean | undefined) {
     this.#seats = seats;
     this.#ring = ring;
@@ -102,15 +101,15 @@ export class Waker {
     this.#fences = seats.wordOf(TOPIC_SEAT) + FENCES;
     this.#sleeps = seats.wordOf(0) + SEAT_SLEEPS;
     this.#step = seats.wordOf(1) - seats.wordOf(0);
-    this.#seen = (this.#words[this.#announced]! - 1) | 0; // those who sleep already were not looked at
+    this.#seen = (this.#words[this.#announced]! - 1) | 0; // earlier sleepers were not checked
   }
-  /** Wakes who sleeps. After each store of a tail. False: somebody could not be woken now; call it again soon. */
+  /** Wakes the sleepers. Call it after each store of a tail. False: a wake-up failed; call it again soon. */
   wake(): boolean {
     if (!barriersReachUs || this.#words[this.#fences] !== 0) Atomics.store(fence, 0, 0);
     const announced = loadAfterStore(this.#words, this.#announced);
     return announced === this.#seen || this.#lookAround(announced);
   }
-  /** Tells everybody that a ring has a (new) writer. Before it publishes. */
+  /** Announces that a ring has a (new) writer. Call it before the writer publishes. */
   appear(): void {
     Atomics.add(this.#words, this.#seats.wordOf(TOPIC_SEAT) + GENERATION, 1);
   }
@@ -120,7 +119,7 @@ export class Waker {
     for (let seat = 0, index = this.#sleeps; seat < TOPIC_SEAT; seat++, index += this.#step) {
       const ticket = words[index]!;
       if ((ticket & 1) === 0) continue;
-      // False: its owner is dead, and needs no waking any more.
+      // False: its owner is dead, and needs no wake-up.
       if (this.#ring(seat) === undefined) {
         all = false;
         continue;

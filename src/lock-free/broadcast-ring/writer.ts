@@ -1,9 +1,9 @@
 /**
- * The writing end of a ring of a topic (layout.ts). It never waits: it overwrites the oldest.
+ * The writer of a topic's ring (layout.ts). It never waits: it overwrites the oldest records.
  *
- * Crash guarantee: nothing is seen before `commit`, and then all of it; see layout.ts.
- * Hostility: positions and numbers are kept in private memory. Of the shared memory it reads only the lengths of records that an earlier
- * writer has left, when it overwrites them, and each must lie within what that one had written; otherwise a {@link CorruptError}.
+ * Crash guarantee: a record is invisible before `commit`, and complete after it; see layout.ts.
+ * Hostility: positions and numbers are kept in private memory. The only shared words that it reads are the lengths of an earlier writer's
+ * records, when it overwrites them; each must lie within what that writer had written, otherwise it throws a {@link CorruptError}.
  */
 import { CorruptError } from '../../system/errors.js';
 import { CopyIn } from '../copy-in.js';
@@ -22,25 +22,25 @@ import {
   unitsOf,
 } from './layout.js';
 
-/** Into so many parts a ring is divided by what is noted of where records begin. */
+/** The number of parts of the ring for which a record's start is noted. */
 const MARKS = 64;
 
 export class RingWriter {
-  /** The memory, for whoever writes payloads himself. */
+  /** The memory, for code that writes payloads itself. */
   readonly buffer: ArrayBuffer;
   readonly #words: Int32Array;
   readonly #copyIn: CopyIn;
   /** The capacity in units of 16 bytes. */
   readonly #units: number;
   readonly #mask: number;
-  /** So much more than is needed is made free at a time, so that `oldest` is stored once for many messages. */
+  /** This much more than needed is freed at a time, so that `oldest` is stored once for many messages. */
   readonly #stride: number;
   #tail: number;
   #oldest: number;
   /** The number of the next message. */
   #low: number;
   #high: number;
-  /** Units of the pad before what is reserved. */
+  /** Units of the pad before the reserved record. */
   #pad = 0;
   /**
    * Where some of our records begin: those that are at least {@link #step} units long or as far behind the one before, so every other one is
@@ -52,11 +52,11 @@ export class RingWriter {
   #firstMark = 0;
   #nextMark = 0;
   #marked: number;
-  /** Where ours begin. Before lies what an earlier writer has left. */
+  /** Where ours begin. Before that are an earlier writer's records. */
   readonly #began: number;
   #inherited: boolean;
 
-  /** Goes on behind the last committed record. */
+  /** Continues behind the last committed record. */
   constructor(buffer: ArrayBuffer, capacity: number) {
     this.buffer = buffer;
     this.#words = new Int32Array(buffer);
@@ -67,7 +67,7 @@ export class RingWriter {
     this.#step = this.#units / MARKS;
     const oldest = Atomics.load(this.#words, OLDEST);
     const tail = Atomics.load(this.#words, TAIL);
-    // One unit is kept for the number at the tail.
+    // One unit is reserved for the number at the tail.
     if ((tail - oldest) >>> 0 >= this.#units) throw this.#damaged(`positions ${oldest >>> 0} and ${tail >>> 0}`);
     this.#oldest = oldest;
     this.#tail = tail;
@@ -80,7 +80,7 @@ export class RingWriter {
     if (this.#high < 0 || this.#high >= 2 ** 21) throw this.#damaged('an invalid sequence number');
   }
 
-  /** Where the payload of a message of at most `longestMessage` bytes is to be written, as a byte offset. Reserving again forgets it. */
+  /** Returns the byte offset for the payload of a message of at most `longestMessage` bytes. Reserving again forgets it. */
   reserve(length: number): number {
     const size = unitsOf(length);
     const at = this.#tail & this.#mask;
@@ -90,12 +90,12 @@ export class RingWriter {
     if (this.#pad !== pad) this.#pad = pad;
     return DATA + ((pad === 0 ? at : 0) << 4) + RECORD_HEADER;
   }
-  /** Publishes what was reserved, `length` bytes of it. */
+  /** Publishes the reserved record with `length` bytes. */
   commit(length: number): void {
     const words = this.#words;
     let position = this.#tail;
     let low = this.#low;
-    let index = this.#index(position); // where our number is since the commit before
+    let index = this.#index(position); // our number is there since the previous commit
     if (this.#pad !== 0) {
       this.#mark(position, this.#pad);
       words[index + LENGTH] = (this.#pad << 4) - RECORD_HEADER;
@@ -152,7 +152,7 @@ export class RingWriter {
     this.#oldest = oldest;
     storeFirst(this.#words, OLDEST, oldest); // pairs with the load in RingReader.intact: before anything is overwritten
   }
-  /** As many of an earlier writer's records as must go, or all: where the oldest that stays begins. */
+  /** Gives up as many of an earlier writer's records as necessary; returns the start of the oldest one that stays. */
   #giveUpInherited(most: number): number {
     const tail = this.#tail;
     let oldest = this.#oldest;

@@ -1,9 +1,9 @@
 /**
- * The reading end of a ring (layout.ts). One per ring, used by one thread.
+ * The consumer of a ring (layout.ts). One per ring, used by one thread.
  *
- * Of the shared words it believes none: `tail` must be ahead of what was seen of it before by no more than the ring holds, a record must
- * lie within what is committed and before the ring's end. Otherwise a {@link CorruptError}: the producer has damaged it, or somebody
- * else. The payload can change while it is read, if the producer is hostile: who decodes it copies it first.
+ * It trusts no shared word: `tail` must be ahead of its last value by no more than the ring holds, and a record must lie within the
+ * committed part and before the ring's end. Otherwise it throws a {@link CorruptError}: the producer or another process has damaged the
+ * ring. A hostile producer can change the payload while it is read, so copy it before you decode it.
  */
 import { CorruptError } from '../../system/errors.js';
 import { barrier } from '../../system/membarrier.js';
@@ -25,12 +25,12 @@ import {
   TAIL,
 } from './layout.js';
 
-/** After so many records without sleep the consumer is BUSY. */
+/** After so many records without a sleep the consumer is BUSY. */
 const RECORDS_UNTIL_BUSY = 256;
 
 export class RingConsumer {
   readonly capacity: number;
-  /** The memory, for whoever reads payloads. */
+  /** The memory, for code that reads payloads. */
   readonly bytes: Uint8Array;
   readonly words: Int32Array;
   readonly #control: number;
@@ -40,28 +40,28 @@ export class RingConsumer {
   #head = 0;
   /** The head as the producer knows it. */
   #published = 0;
-  /** What was last seen of the producer's. */
+  /** The producer's tail, as last read. */
   #tail = 0;
-  /** Told of damage, before it is thrown. */
+  /** Called with the error before it is thrown. */
   onDamage: (error: CorruptError) => void = () => {};
-  /** How often more was found committed than was known. What is known between two of them lies at an offset each of its own. */
+  /** How often a read of the tail found more records. The records known between two of them all have different offsets. */
   looks = 0;
-  /** Of the record that {@link next} has found. */
+  /** The size of the record that {@link next} has found. */
   #size = 0;
   /**
-   * Of the last record. Most records are as long as the one before: then the position of the next does not depend on what was just
-   * read, and the processor, which predicts the branch, need not wait for one line before it fetches the next.
+   * The last record's length. Most records are as long as the previous one. Then the position of the next one does not depend on what was
+   * just read, and the processor, which predicts the branch, need not wait for one line before it fetches the next.
    */
   #usualLength = 0;
   #usualSize = RECORD_HEADER;
-  /** Whether the producer's process takes part in our barriers. */
+  /** Whether our barriers reach the producer's process. */
   mayBeBusy = false;
   #busy = false;
   /** Records read since the last sleep. */
   #awakeFor = 0;
   /** Payload bytes of that record. */
   length = 0;
-  /** What it is: MESSAGE or a part of one. */
+  /** Its kind: MESSAGE or a fragment of one. */
   kind = 0;
 
   /** @param control,data byte offsets in `buffer` */
@@ -75,8 +75,8 @@ export class RingConsumer {
   }
 
   /**
-   * Finds the next record: the byte offset of its payload, with {@link length} and {@link kind}, or -1 if there is none. It
-   * stays there, and is found again, until {@link release}.
+   * Finds the next record. Returns the byte offset of its payload, with {@link length} and {@link kind}, or -1 if there is none. It stays
+   * there, and is found again, until {@link release}.
    */
   next(): number {
     for (;;) {
@@ -87,7 +87,7 @@ export class RingConsumer {
       }
       const at = this.#head & this.#mask;
       const index = (this.#data + at) >> 2;
-      const length = this.words[index]!; // ordered behind the load of the tail
+      const length = this.words[index]!; // ordered after the load of the tail
       const kind = this.words[index + 1]!;
       let size = this.#usualSize;
       if (length !== this.#usualLength) {
@@ -104,7 +104,7 @@ export class RingConsumer {
         this.kind = kind;
         return this.#data + at + RECORD_HEADER;
       }
-      // It fills the ring to its end, and a record follows at the beginning: pads alone are no work, and would never end.
+      // It fills the ring to its end, and a record follows at the beginning: a ring of pads alone would be an endless loop.
       if (at === 0 || at + size !== this.capacity) throw this.#damaged(`invalid pad of ${length} bytes`);
       this.#head = (this.#head + size) | 0;
     }
@@ -114,8 +114,8 @@ export class RingConsumer {
     return ((this.#tail - this.#head) | 0) !== 0 || this.#look() !== 0;
   }
   /**
-   * Steps over the record that {@link next} found. Its memory is the producer's again after {@link publish}, which is due at the
-   * end of a batch; true: now, because much was released, or the producer waits for it.
+   * Advances past the record that {@link next} found. Its memory is the producer's again after {@link publish}, which is due at the end of
+   * a batch. True: it is due now, because much was released, or the producer waits for room.
    */
   release(): boolean {
     this.#head = (this.#head + this.#size) | 0;
@@ -124,19 +124,19 @@ export class RingConsumer {
       this.#busy = true;
       Atomics.store(this.words, this.#control + CONSUMER, BUSY);
     }
-    // A quarter, beside which any record has room: one that was refused the room of what has been read long since would wait for nothing.
+    // A quarter: every record has room in the rest, so no producer waits for room that was released long ago.
     return ((this.#head - this.#published) | 0) > this.capacity >> 2 || this.words[this.#control + PRODUCER] === ASLEEP;
   }
   /** Bytes that were released and not published. */
   get kept(): number {
     return (this.#head - this.#published) | 0;
   }
-  /** Bytes that are committed behind what was released, and lie directly behind it: up to the ring's end, not from its beginning. */
+  /** Committed bytes directly behind the released ones: up to the ring's end, not from its beginning. */
   get following(): number {
     const at = this.#head & this.#mask;
     return at === 0 ? 0 : Math.min((this.#tail - this.#head) | 0, this.capacity - at);
   }
-  /** Gives the producer all the room that was released. True: it sleeps for want of it and is to be woken, which is now on the caller. */
+  /** Publishes all released room. True: the producer waits for room, and the caller must wake it. */
   publish(): boolean {
     if (this.#head === this.#published) return false;
     this.#published = this.#head;
@@ -146,21 +146,21 @@ export class RingConsumer {
       Atomics.compareExchange(this.words, this.#control + PRODUCER, ASLEEP, AWAKE) === ASLEEP
     );
   }
-  /** For the producer that is about to be woken: when it was given room. */
+  /** Stores, for a producer that is about to be woken, when it got room. */
   noteRoom(time: number): void {
     this.words[this.#control + ROOM_TIME] = time;
   }
-  /** What RingProducer.noteCommit noted. */
+  /** The value that RingProducer.noteCommit stored. */
   get recordTime(): number {
     return this.words[this.#control + RECORD_TIME]!;
   }
-  /** Whether the producer has closed: what is committed is all there will be. */
+  /** Whether the producer has closed: no more records will follow the committed ones. */
   get producerClosed(): boolean {
-    // Plain first, for it is asked after each look in vain. What it has stored before is seen after the other one.
+    // Plain first, because it is checked after every empty poll. Its earlier stores are visible after the second load.
     const state = this.#control + PRODUCER;
     return this.words[state] === CLOSED && Atomics.load(this.words, state) === CLOSED;
   }
-  /** Announces that this side is about to sleep until something comes. Look again before sleeping: {@link next}. */
+  /** Announces that this side is about to sleep until a record comes. Poll again before sleeping: {@link next}. */
   announceSleep(): void {
     Atomics.store(this.words, this.#control + CONSUMER, ASLEEP); // pairs with the exchange in RingProducer.alarm
     if (this.#busy) barrier(); // or, with BUSY, with nothing: see layout.ts
@@ -170,12 +170,12 @@ export class RingConsumer {
   awake(): void {
     Atomics.store(this.words, this.#control + CONSUMER, AWAKE);
   }
-  /** Nothing will be read any more. */
+  /** Announces that this side reads no more. */
   end(): void {
     Atomics.store(this.words, this.#control + CONSUMER, CLOSED);
   }
 
-  /** Reads the shared tail: the committed bytes that were not read yet. */
+  /** Reads the shared tail; returns the committed bytes that were not read yet. */
   #look(): number {
     const tail = loadPublished(this.words, this.#control + TAIL); // pairs with the store in RingProducer.commit
     if (tail === this.#tail) return (tail - this.#head) | 0;

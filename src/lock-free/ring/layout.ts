@@ -1,31 +1,30 @@
 /**
- * Where everything lies in a ring: bytes that one process writes and one other reads.
+ * The layout of a ring: bytes that one process writes and another one reads.
  *
  *     the control block, each line on two cache lines of its own (the processor fetches them in pairs)
  *     byte    0  tail      producer: the position behind the last committed record
  *           128  head      consumer: the position of the next record that it will read
- *           256  consumer  AWAKE, ASLEEP (wants to be woken by the next record), BUSY (see below) or CLOSED (reads nothing any more)
+ *           256  consumer  AWAKE, ASLEEP (wake it for the next record), BUSY (see below) or CLOSED (reads no more)
  *           260  record    producer: when it committed the record that it last woke the consumer for (spin.ts)
- *           384  producer  AWAKE, ASLEEP (wants to be woken when there is room) or CLOSED (nothing follows what is committed)
- *           388  room      consumer: when it gave the room that it last woke the producer for
+ *           384  producer  AWAKE, ASLEEP (wake it when there is room) or CLOSED (nothing follows what is committed)
+ *           388  room      consumer: when it released the room that it last woke the producer for
  *
  *     the data: `capacity` bytes, a power of two; records begin at multiples of 8
  *     +-----------+-----------+----------------------+-------+
  *     | length i32| kind i32  | payload              | to 8  |     a record
  *     +-----------+-----------+----------------------+-------+
  *
- * Positions count bytes since the beginning and wrap at 2^32; a record lies at `position & (capacity - 1)` and is never split: where
- * it does not fit before the end, a record of the kind PAD fills the rest.
+ * Positions count bytes since the beginning and wrap at 2^32; a record lies at `position & (capacity - 1)` and is never split: where it
+ * does not fit before the end, a record of the kind PAD fills the rest.
  *
- * Sleeping: the consumer stores ASLEEP and looks once more; the producer stores `tail` and looks whether the consumer sleeps. Between
- * its store and its load each needs a barrier, or both could miss the other. A barrier for each message would cost the producer more
- * than the message (it waits until the reader's processor has given up the line of `tail`). So a consumer that has read much
- * without sleeping says that it is BUSY: the producer then needs none, and the consumer makes up for both, by membarrier(2), before it
- * next sleeps.
+ * Sleeping: the consumer stores ASLEEP and polls once more; the producer stores `tail` and checks whether the consumer sleeps. Between its
+ * store and its load each needs a barrier, or both could miss the other. A barrier per message would cost the producer more than the
+ * message (it waits until the reader's processor has given up the line of `tail`). So a consumer that has read much without sleeping marks
+ * itself BUSY: then the producer needs no barrier, and the consumer makes up for both, by membarrier(2), before it next sleeps.
  *
- * Crash guarantee: a record exists once `tail` is behind it. A producer killed before has sent nothing, one killed after has
- * sent all of it; a consumer killed at any instruction has taken nothing away from memory that others rely on.
- * Hostility: both sides read each shared word once and bound it before use; see producer.ts and consumer.ts.
+ * Crash guarantee: a record exists once `tail` is behind it. A producer that is killed before that has sent nothing, and one that is killed
+ * after it has sent the whole record. A consumer that is killed at any instruction has taken nothing away from memory that others rely on.
+ * Hostility: both sides read each shared word once and check its bounds before use; see producer.ts and consumer.ts.
  */
 import { checkInteger } from '../../system/arguments.js';
 import { invalidArgument } from '../../system/errors.js';
@@ -39,7 +38,7 @@ export const CONSUMER = 64;
 export const RECORD_TIME = 65;
 export const PRODUCER = 96;
 export const ROOM_TIME = 97;
-/** What an end is doing. */
+/** The state of an end. */
 export const AWAKE = 0;
 export const ASLEEP = 1;
 export const CLOSED = 2;
@@ -50,9 +49,9 @@ export const RECORD_HEADER = 8;
 
 /** A whole message. */
 export const MESSAGE = 0;
-/** Nothing: the rest of the ring before its end. */
+/** Not a message: fills the rest of the ring before its end. */
 export const PAD = 1;
-/** The first part of a message, which begins with the whole message's length (u32, then 4 bytes unused). */
+/** The first fragment of a message, which begins with the length of the whole message (u32, then 4 bytes unused). */
 export const FIRST_FRAGMENT = 2;
 export const MIDDLE_FRAGMENT = 3;
 export const LAST_FRAGMENT = 4;
@@ -61,11 +60,11 @@ export const SMALLEST_CAPACITY = 4096;
 /** Every offset in memory with two such rings is a positive number of 32 bits. */
 export const LARGEST_CAPACITY: number = 2 ** 29;
 
-/** The longest payload of one record: whatever the position, it fits beside the pad once the ring is a quarter used. */
+/** The longest payload of one record: at every position it fits beside the pad, once the ring is at most a quarter full. */
 export function longestRecord(capacity: number): number {
   return (capacity >> 3) * 3 - RECORD_HEADER;
 }
-/** What a record takes in the ring. */
+/** The size of a record in the ring. */
 export function recordSize(length: number): number {
   return (length + RECORD_HEADER + 7) & ~7;
 }

@@ -1,9 +1,9 @@
 /**
- * The writing end of a ring (layout.ts). One per ring, used by one thread.
+ * The producer of a ring (layout.ts). One per ring, used by one thread.
  *
- * Crash guarantee: nothing is seen before `commit`, and then all of it. Of the shared words it believes none: `head` must lie
- * between what was read of it before and the tail, or it is a {@link CorruptError}; a consumer that lies within that bound spoils its own
- * messages only, because every position is masked and `tail` is kept in private memory.
+ * Crash guarantee: a record is invisible before `commit`, and complete after it. It trusts no shared word: `head` must lie between its last
+ * value and the tail, or it throws a {@link CorruptError}. A consumer that lies within that bound damages only its own messages, because
+ * every position is masked and `tail` is kept in private memory.
  */
 import { CorruptError } from '../../system/errors.js';
 import { publish } from '../ordering.js';
@@ -25,19 +25,19 @@ import {
 
 export class RingProducer {
   readonly capacity: number;
-  /** The memory, for whoever writes payloads. */
+  /** The memory, for code that writes payloads. */
   readonly memory: Uint8Array;
   readonly words: Int32Array;
-  /** Of the control block, a word's index. */
+  /** The control block, as a word index. */
   readonly #control: number;
-  /** Of the data, in bytes. */
+  /** The data, as a byte offset. */
   readonly #data: number;
   readonly #mask: number;
   /** Our own position: the shared tail is only ever written. */
   #tail = 0;
-  /** What was last seen of the consumer's. */
+  /** The consumer's head, as last read. */
   #head = 0;
-  /** Told of damage, before it is thrown. */
+  /** Called with the error before it is thrown. */
   onDamage: (error: CorruptError) => void = () => {};
   /** Bytes of the pad before the reserved record. */
   #pad = 0;
@@ -53,8 +53,8 @@ export class RingProducer {
   }
 
   /**
-   * Where the payload of a record of `length` bytes (at most `longestRecord`) can be written now, as a byte offset in the
-   * memory, or -1: no room. Nobody sees it before {@link commit}; reserving again forgets it.
+   * Returns where the payload of a record of `length` bytes (at most `longestRecord`) can be written now, as a byte offset in the memory,
+   * or -1: no room. It is invisible before {@link commit}; reserving again forgets it.
    */
   reserve(length: number): number {
     const size = recordSize(length);
@@ -64,9 +64,7 @@ export class RingProducer {
     this.#pad = pad;
     return this.#data + (pad === 0 ? at : 0) + RECORD_HEADER;
   }
-  /**
-   * Publishes what was reserved, `length` bytes of it. False: the consumer may be asleep, {@link alarm} tells.
-   */
+  /** Publishes the reserved record with `length` bytes. False: the consumer may be asleep; {@link alarm} says so. */
   commit(length: number, kind: number): boolean {
     const words = this.words;
     const control = this.#control;
@@ -86,21 +84,21 @@ export class RingProducer {
     publish(words, control + TAIL, position); // pairs with the load in RingConsumer.#look
     return words[control + CONSUMER] === BUSY;
   }
-  /** After a commit that gave false: `'wake'`, the consumer sleeps and it is on the caller to wake it; `'closed'`, it reads nothing any more. */
+  /** After a commit that returned false. `'wake'`: the consumer sleeps, and the caller must wake it. `'closed'`: it reads no more. */
   alarm(): 'none' | 'wake' | 'closed' {
-    // The exchange is the barrier between the store of `tail` and this look at the consumer.
+    // The exchange is the barrier between the store of `tail` and this load of the consumer's state.
     const state = Atomics.compareExchange(this.words, this.#control + CONSUMER, ASLEEP, AWAKE);
     return state === ASLEEP ? 'wake' : state === CLOSED ? 'closed' : 'none';
   }
-  /** For the consumer that is about to be woken: when its record was committed. */
+  /** Stores, for a consumer that is about to be woken, when its record was committed. */
   noteCommit(time: number): void {
     this.words[this.#control + RECORD_TIME] = time;
   }
-  /** What RingConsumer.noteRoom noted. */
+  /** The value that RingConsumer.noteRoom stored. */
   get roomTime(): number {
     return this.words[this.#control + ROOM_TIME]!;
   }
-  /** Copies a record in: false if there is no room. Then {@link quiet} tells what {@link commit} gave. */
+  /** Copies a record in: false if there is no room. Then {@link quiet} has the result of {@link commit}. */
   write(payload: Uint8Array, kind: number): boolean {
     const { length } = payload;
     const offset = this.reserve(length);
@@ -109,10 +107,10 @@ export class RingProducer {
     this.quiet = this.commit(length, kind);
     return true;
   }
-  /** Whether the consumer needs nothing after the last {@link write}. */
+  /** Whether the consumer needs no wake-up after the last {@link write}. */
   quiet = true;
 
-  /** The bytes that are free, were there no pad to be made. */
+  /** The free bytes, without regard to a pad. */
   get free(): number {
     this.#hasRoom(this.capacity);
     return this.capacity - ((this.#tail - this.#head) | 0);
@@ -121,14 +119,14 @@ export class RingProducer {
   get consumerClosed(): boolean {
     return Atomics.load(this.words, this.#control + CONSUMER) === CLOSED;
   }
-  /** Announces that this side is about to sleep until there is room. Look again before sleeping: {@link reserve}. */
+  /** Announces that this side is about to sleep until there is room. Try again before sleeping: {@link reserve}. */
   announceSleep(): void {
     Atomics.store(this.words, this.#control + PRODUCER, ASLEEP); // pairs with the load in RingConsumer.publish
   }
   awake(): void {
     Atomics.store(this.words, this.#control + PRODUCER, AWAKE);
   }
-  /** Nothing follows. */
+  /** Announces that nothing follows. */
   end(): void {
     Atomics.store(this.words, this.#control + PRODUCER, CLOSED);
   }

@@ -1,9 +1,10 @@
 /**
- * The generations of the state words that a seat writes. They repeat after 2^21, which may be seconds. None is used that stands in the state
- * word of a slot, or that somebody is about to exchange (hazards.ts); whoever had the seat before may have written either.
+ * The generations of the state words that a seat writes. They repeat after 2^21, which may be seconds. A generation is skipped if it is in
+ * the state word of a slot, or in a word that a process is about to exchange (hazards.ts); an earlier owner of the seat may have written
+ * either.
  *
- * That is looked at for a block of generations at a time. What has none of them when we look gets none before we use it, as nobody else
- * writes words of our seat.
+ * That is checked for a block of generations at a time. A generation that is unused at the check stays unused until we use it, because no
+ * other process writes words of our seat.
  */
 
 import { barrier } from '../../system/membarrier.js';
@@ -22,7 +23,7 @@ import {
   seatOf,
 } from './layout.js';
 
-/** From one look to the next. */
+/** Generations from one check to the next. */
 export const BLOCK: number = 2 ** 16;
 
 export class Generations {
@@ -30,13 +31,13 @@ export class Generations {
   readonly #plan: Plan;
   readonly #seat: number;
   #last: number;
-  /** The next one that is used already, or begins a block. */
+  /** The next one that is in use, or begins a block. */
   #stop: number;
-  /** Of this block, from the highest down. */
+  /** Those of this block that are in use, from the highest down. */
   #used: number[] = [];
   #end: number;
 
-  /** For whoever has the seat, as long as he has it. */
+  /** For the owner of the seat, while it owns it. */
   constructor(words: Int32Array, plan: Plan, seat: number) {
     this.#words = words;
     this.#plan = plan;
@@ -50,11 +51,11 @@ export class Generations {
     this.#last = next === this.#stop ? this.#free(next) : next;
     return this.#last;
   }
-  /** Whoever has the seat next goes on there: not needed, but so they repeat as seldom as can be. */
+  /** The next owner of the seat continues there: not necessary, but so generations repeat as seldom as possible. */
   note(generation: number = this.#last): void {
     this.#words[GENERATIONS + this.#seat] = generation;
   }
-  /** The first from this one on that is free. */
+  /** The first free one from this one on. */
   #free(generation: number): number {
     for (;;) {
       if (generation === this.#end) this.#begin(generation);
@@ -67,7 +68,7 @@ export class Generations {
       generation = (generation + 1) & GENERATION_MASK;
     }
   }
-  /** A block, or what follows in it. */
+  /** Checks a block, or the rest of one. */
   #begin(from: number): void {
     const words = this.#words;
     const last = from | (BLOCK - 1);

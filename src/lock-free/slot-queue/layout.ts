@@ -54,22 +54,22 @@ export const HIGHEST_SEAT = 2;
 export const FENCES = 3;
 export const CONSUMERS = 32;
 export const PRODUCERS = 64;
-/** Words from the summary of those who sleep to the last ticket given. */
+/** Words from the summary of the sleepers to the last ticket given. */
 export const LAST_TICKET = 1;
 export const RETURNED_HINT = 96;
 export const INCARNATIONS = 128;
 export const GENERATIONS: number = INCARNATIONS + SEATS;
 export const CONSUMER_TICKETS: number = GENERATIONS + SEATS;
 export const PRODUCER_TICKETS: number = CONSUMER_TICKETS + SEATS;
-/** Of what seats are about to exchange: words from one seat to the next. */
+/** Words that seats are about to exchange: the distance from one seat to the next. */
 export const HAZARDS = 1280;
 export const HAZARD_STRIDE = 32;
-/** Of the hints of a priority: words from one to the next, and from the head to the tail. */
+/** Hints of a priority: words from one to the next, and from the head to the tail. */
 export const HINTS: number = HAZARDS + SEATS * HAZARD_STRIDE;
 export const HINT_STRIDE = 64;
 export const TAIL_HINT = 32;
 
-/** Of a slot's header, in words. */
+/** In a slot's header, in words. */
 export const LENGTH = 0;
 export const PRIORITY = 1;
 export const TYPE = 2;
@@ -87,7 +87,7 @@ export const RETURNED = 3;
 const SEAT_SHIFT = 3;
 export const GENERATION_SHIFT = 11;
 export const GENERATION_MASK: number = 2 ** 21 - 1;
-/** A state word. */
+/** Composes a state word. */
 export function stateWord(state: number, seat: number, generation: number): number {
   return (generation << GENERATION_SHIFT) | (seat << SEAT_SHIFT) | state;
 }
@@ -100,15 +100,15 @@ export const LARGEST_MESSAGE: number = 2 ** 24;
 export const MOST_PRIORITIES = 32;
 const LARGEST_FILE: number = 2 ** 31 - 4096;
 
-/** What those who open a queue agree on. */
+/** What the processes that open a queue agree on. */
 export interface Geometry {
-  /** Messages. */
+  /** The number of messages. */
   readonly capacity: number;
-  /** Bytes of a message. */
+  /** The most bytes of a message. */
   readonly messageSize: number;
   readonly priorities: number;
 }
-/** Where things are, from the geometry alone: word indices, unless they say bytes. */
+/** The offsets, which follow from the geometry alone: word indices, unless they say bytes. */
 export interface Plan extends Geometry {
   readonly states: number;
   readonly returned: number;
@@ -116,9 +116,9 @@ export interface Plan extends Geometry {
   /** Entries of a ready index: a power of two. */
   readonly ringSize: number;
   readonly slots: number;
-  /** From a slot to the next. */
+  /** From one slot to the next. */
   readonly stride: number;
-  /** Of the file. */
+  /** The size of the file. */
   readonly byteLength: number;
 }
 export function planOf(geometry: Geometry): Plan {
@@ -144,7 +144,7 @@ export function planOf(geometry: Geometry): Plan {
     byteLength,
   };
 }
-/** The plan of what a control file describes, which is not believed. */
+/** The plan for the description in a control file, which is not trusted. */
 export function planOfFound(geometry: Readonly<Record<string, number>>, name: string): Plan {
   const { capacity, messageSize, priorities } = geometry;
   if (
@@ -160,7 +160,7 @@ export function planOfFound(geometry: Readonly<Record<string, number>>, name: st
 function isWithin(value: number | undefined, most: number): value is number {
   return value !== undefined && value >= 1 && value <= most;
 }
-/** Refuses what would be too large as a whole. */
+/** Refuses sizes that are too large together. */
 export function checkGeometry(geometry: Geometry): void {
   if (planOf(geometry).byteLength <= LARGEST_FILE) return;
   const expected = 'so that capacity times messageSize is less than 2 GiB';

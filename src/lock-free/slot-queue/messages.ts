@@ -1,8 +1,8 @@
 /**
- * Messages in the shared memory of a queue, as one seat puts and takes them. Never waits; layout.ts tells why it is safe.
+ * The messages in the shared memory of a queue, as one seat puts and takes them. Never waits; layout.ts explains why it is safe.
  *
- * Hostility: whoever can write to the memory can spoil messages, but every word that is used as an index or a length is read once
- * and bounded before.
+ * Hostility: a process that can write to the memory can damage messages, but every word that is used as an index or a length is read once
+ * and checked first.
  */
 import { CorruptError } from '../../system/errors.js';
 import { loadAfterStore as loadInOrder, publish } from '../ordering.js';
@@ -26,7 +26,7 @@ import {
 import { ReadyIndex } from './ready-index.js';
 import { Redelivery } from './redelivery.js';
 
-/** How often others may have been faster where the index has come round. */
+/** How often other processes may be faster where the index has come round. */
 const MAX_LOST_RACES = 1000;
 
 export class Messages {
@@ -42,9 +42,9 @@ export class Messages {
   readonly #slots: number;
   readonly #stride: number;
   readonly #capacity: number;
-  /** Where the search for a free slot goes on. */
+  /** Where the search for a free slot continues. */
   #cursor: number;
-  /** Of the last {@link take}: the state word by which we own it, and what its header says. */
+  /** From the last {@link take}: the state word by which we own it, and its header. */
   word = 0;
   length = 0;
   priority = 0;
@@ -98,9 +98,7 @@ export class Messages {
     }
     return true;
   }
-  /**
-   * Takes the message that is next, of one of `types` if they are given: its slot, with {@link word}, {@link length} and so on, or -1.
-   */
+  /** Takes the next message, of one of `types` if they are given. Returns its slot, with {@link word}, {@link length} and so on, or -1. */
   take(types: readonly number[] | undefined): number {
     const { indexes, returned } = this;
     if (returned.any) return this.#takeReturned(types);
@@ -112,7 +110,7 @@ export class Messages {
     }
     return -1;
   }
-  /** With messages that were returned, which come in their places. */
+  /** Includes redelivered messages, at their positions. */
   #takeReturned(types: readonly number[] | undefined): number {
     const { indexes, returned } = this;
     for (let priority = indexes.length - 1; priority >= 0; priority--) {
@@ -134,16 +132,16 @@ export class Messages {
     }
     return -1;
   }
-  /** Frees a slot that we took. Nobody else changes its word, so it is a store; it pairs with the exchange in #allocate. */
+  /** Frees a slot that we took. No other process changes its word, so a store is enough; it pairs with the exchange in #allocate. */
   acknowledge(slot: number, word: number): void {
     const { words } = this;
     const at = this.#states + slot;
     if (words[at] !== word) throw notOurs();
-    // Whoever has announced a sleep before it looks for a free slot makes the barrier for us (waiter-table.ts).
+    // A process that announces a sleep before it looks for a free slot issues the barrier for us (waiter-table.ts).
     if (this.#hazards.fences) Atomics.store(words, at, FREE);
     else publish(words, at, FREE);
   }
-  /** Gives a message back that we took, to be taken again in its place. */
+  /** Returns a message that we took, to be taken again at its position. */
   redeliver(slot: number, word: number): void {
     if (this.words[this.#states + slot] !== word) throw notOurs();
     this.returned.add(slot);
@@ -167,7 +165,7 @@ export class Messages {
       if ((word & STATE) === TAKEN) visit(slot, word);
     });
   }
-  /** Says that we are about to {@link free} or {@link adopt} a slot; false if its word is another one by now. */
+  /** Announces that we are about to {@link free} or {@link adopt} a slot; false if its word has changed. */
   expects(slot: number, word: number): boolean {
     this.#hazards.protect(HAZARD_DEAD, word);
     return Atomics.load(this.words, this.#states + slot) === word;
@@ -176,13 +174,13 @@ export class Messages {
   free(slot: number, word: number): boolean {
     return Atomics.compareExchange(this.words, this.#states + slot, word, FREE) === word;
   }
-  /** Takes a slot over whose owner, by its word, is dead: our word for it, 0 if somebody else has. */
+  /** Takes over a slot whose owner, by its word, is dead. Returns our word for it, 0 if another process has taken it. */
   adopt(slot: number, word: number): number {
     return this.#claim(slot, word) ? this.word : 0;
   }
   /**
-   * What is where: messages that can be taken, and messages that somebody has taken. By plain loads, in one pass over the words: what
-   * is being sent at the moment counts as ready, also if its sender has died over it and nobody has noticed yet.
+   * Counts messages that can be taken, and messages that are taken. By plain loads, in one pass over the words. A message that is just
+   * being sent counts as ready, even if its sender has died and no process has noticed yet.
    */
   count(): { ready: number; inFlight: number } {
     const { words } = this;
@@ -195,17 +193,17 @@ export class Messages {
     }
     return { ready, inFlight };
   }
-  /** Whether there is a free slot, at a glance. */
+  /** Whether there is a free slot, by a quick check. */
   get looksFree(): boolean {
     return loadInOrder(this.words, this.#states + this.#cursor) === FREE;
   }
-  /** Whether there may be a message, at a glance. */
+  /** Whether there may be a message, by a quick check. */
   get looksReady(): boolean {
     if (this.returned.any) return true;
     for (const index of this.indexes) if (index.looksFilled) return true;
     return false;
   }
-  /** So that whoever has this seat next can go on with words that nobody has seen. */
+  /** So that the next owner of this seat can continue with words that no process has seen. */
   noteGeneration(): void {
     this.#generations.note();
   }
@@ -256,7 +254,7 @@ export class Messages {
     this.priority = priority;
     this.type = words[header + TYPE]!;
   }
-  /** The index has come round to an entry of long ago: its message goes on as a returned one, or somebody has it already. */
+  /** The index has come round to an old entry: its message is redelivered, or another process has it already. */
   #evict(index: ReadyIndex): void {
     const { words } = this;
     const { slot, position, entry } = index;
@@ -268,7 +266,7 @@ export class Messages {
       if (!this.#claim(slot, word)) return;
       index.clear(position, entry);
       this.redeliver(slot, this.word);
-    } else index.clear(position, entry); // for its owner, who may be stopped or killed before doing it
+    } else index.clear(position, entry); // for its owner, which may be stopped or killed before doing it
   }
 }
 function notOurs(): CorruptError {

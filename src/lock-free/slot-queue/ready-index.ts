@@ -9,8 +9,8 @@
  * stopped before; and the positions are filled without gaps.
  *
  * `head` and `tail` are hints, written only now and then, so that their cache lines do not travel with every message: every entry before
- * `head` is over, every one before `tail` was filled once. What a process knows itself may be a little newer. A hint is exchanged for a
- * later one, so it never goes back, and lags behind by some entries. Where a hint cannot be right the entries tell.
+ * `head` is consumed, every one before `tail` was filled once. A process's own values may be a little newer. A hint is exchanged for a
+ * later one, so it never goes back, and lags behind by some entries. Where a hint is invalid, the entries decide.
  */
 import { CorruptError } from '../../system/errors.js';
 import { loadAfterStore as loadInOrder } from '../ordering.js';
@@ -34,7 +34,7 @@ export class ReadyIndex {
   readonly #filled: number;
   readonly #slots: number;
   readonly #rounds: number;
-  /** Rounds that are so far "ahead" are behind. */
+  /** A round that is so far "ahead" is behind. */
   readonly #behind: number;
   readonly #states: number;
   readonly #types: number;
@@ -42,13 +42,13 @@ export class ReadyIndex {
   readonly #stride: number;
   readonly #capacity: number;
   readonly #maxSteps: number;
-  /** What we know ourselves: hints as well. */
+  /** Our own values: hints as well. */
   #ownHead: number;
   #ownTail: number;
-  /** The hints, as we saw them last. */
+  /** The hints, as last read. */
   #headSeen: number;
   #tailSeen: number;
-  /** Of the last {@link find}, and of what was in the way of {@link put}. */
+  /** From the last {@link find}, or the entry that blocks {@link put}. */
   position = 0;
   entry = 0;
   slot = 0;
@@ -78,7 +78,10 @@ export class ReadyIndex {
     this.#ownTail = this.#tailSeen = words[this.#tail]!;
   }
 
-  /** Commits the message in a slot, and writes its position there before. False: the oldest entry is in the way, with {@link position}, {@link entry} and {@link slot}. */
+  /**
+   * Commits the message in a slot; writes its position there first. False: the oldest entry blocks it, with {@link position}, {@link entry}
+   * and {@link slot}.
+   */
   put(slot: number): boolean {
     const words = this.#words;
     const positionAt = this.#positions + slot * this.#stride;
@@ -112,8 +115,8 @@ export class ReadyIndex {
     throw this.#damaged();
   }
   /**
-   * Finds the oldest entry whose message is still there, of one of `types` if they are given: {@link slot}, {@link word},
-   * {@link position} and {@link entry}. To take it is to exchange the word.
+   * Finds the oldest entry whose message is still there, of one of `types` if they are given: {@link slot}, {@link word}, {@link position}
+   * and {@link entry}. Exchange the word to take it.
    */
   find(types: readonly number[] | undefined): boolean {
     const words = this.#words;
@@ -130,7 +133,7 @@ export class ReadyIndex {
         if (slot >= this.#capacity) throw this.#damaged();
         const word = loadInOrder(words, this.#states + slot);
         if ((word & STATE) === SENT) {
-          // Both still there, the entry after the word: so that is the state of this entry's message, until it is exchanged.
+          // Both are unchanged, the entry checked after the word: so the state is the one of this entry's message, until it is exchanged.
           this.#hazards.protect(HAZARD_INDEX, word);
           if (loadInOrder(words, this.#states + slot) !== word || loadInOrder(words, index) !== entry) continue;
           if (!this.isNear(position)) {
@@ -150,7 +153,7 @@ export class ReadyIndex {
         position = (position + 1) | 0;
       } else if (ahead === 1) position = (position + 1) | 0;
       else if (ahead < this.#behind) {
-        // Whoever filled this last has found the entry of a round before over, and with it all that are older; no more is known.
+        // A newer round implies that all older entries are consumed: the process that filled this one found that of the previous round so.
         const rounds = (entry & this.#filled) !== 0 ? ahead - 1 : ahead - 2;
         position = (position + Math.imul(rounds, this.#size) + 1) | 0;
       } else if (ahead === this.#rounds && (entry & this.#filled) !== 0) {
@@ -160,7 +163,7 @@ export class ReadyIndex {
     }
     throw this.#damaged();
   }
-  /** Clears the entry of {@link position}; nothing if somebody has. */
+  /** Clears the entry of {@link position}, unless it is cleared already. */
   clear(position: number, entry: number): void {
     Atomics.compareExchange(
       this.#words,
@@ -174,8 +177,8 @@ export class ReadyIndex {
       Atomics.compareExchange(this.#words, this.#head, seen, this.#ownHead);
   }
   /**
-   * Whether a position is in use, and not one of long ago: false if we were stopped on the way to it. Ask it after having seen the entry, and
-   * believe it if the entry was there still.
+   * Whether a position is in use, and not an old one: false if we were stopped on the way to it. Check it after reading the entry, and
+   * trust it if the entry is still there.
    */
   isNear(position: number): boolean {
     return (position - loadInOrder(this.#words, this.#head) + FAR) >>> 0 <= 2 * FAR;
@@ -193,31 +196,31 @@ export class ReadyIndex {
       if (slot < this.#capacity) visit(slot, (entry & ~this.#mask) | at, entry);
     }
   }
-  /** Something seems to be there: a look of a few nanoseconds, which is not always right. */
+  /** A check of a few nanoseconds, which is not always right: there seems to be an entry. */
   get looksFilled(): boolean {
     const head = this.#later(this.#words[this.#head]!);
     const entry = loadInOrder(this.#words, this.#ring + (head & this.#mask));
     return (entry & ~this.#slots) !== (head & ~this.#mask);
   }
-  /** Where a search begins: every entry before is over. */
+  /** Where a search begins: every earlier entry is consumed. */
   #start(): number {
     const hint = this.#words[this.#head]!;
     this.#headSeen = hint;
     return this.#later(hint);
   }
-  /** The hint, or what we know ourselves. */
+  /** The hint, or our own value. */
   #later(hint: number): number {
     const own = this.#ownHead;
-    return (own - hint) >>> 0 <= FAR ? own : hint; // what is farther was right long ago
+    return (own - hint) >>> 0 <= FAR ? own : hint; // a farther one is outdated
   }
-  /** Where the free entries begin: every entry before was filled. */
+  /** Where the free entries begin: every earlier entry was filled. */
   #end(): number {
     const own = this.#ownTail;
     const hint = this.#words[this.#tail]!;
     this.#tailSeen = hint;
     return (own - hint) >>> 0 <= FAR ? own : hint;
   }
-  /** The head, where what we took for it cannot be: we were stopped on the way and the hint is newer, or the hint is damaged. */
+  /** The head, where our value is invalid: we were stopped and the hint is newer, or the hint is damaged. */
   #rightHead(): number {
     const words = this.#words;
     const seen = this.#headSeen;
@@ -250,7 +253,7 @@ export class ReadyIndex {
       while (at < this.#size && fills(at) === most) at++;
       const tail = (((most - 1) & this.#rounds) << this.#shift) + at;
       while (at < this.#size && fills(at) === ((most - 1) & this.#rounds)) at++;
-      if (at === this.#size) return tail | 0; // otherwise somebody has put one in meanwhile
+      if (at === this.#size) return tail | 0; // otherwise another process has put one meanwhile
     }
     throw this.#damaged();
   }

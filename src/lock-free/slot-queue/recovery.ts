@@ -1,32 +1,32 @@
 /**
- * What the dead had in hand: the slots that they were writing become free, and the messages that they had taken are given back.
+ * Recovery after a death: the slots that the dead process was writing become free, and the messages that it had taken are redelivered.
  *
- * First the death is proven (the seat's lock is free), so that the dead one writes no more; then the slots are noted with their words,
- * all that he had; then the lock is looked at again, and each word exchanged, if it and the incarnation are what they were. A word that
- * was noted before the lock was free belongs to somebody dead; whoever has the seat by now has changed the incarnation before it took or
- * sent anything, and writes no word that somebody is about to exchange (hazards.ts). So any number of processes may do this at once, and each may be
- * stopped or killed at any instruction: what it has adopted by then is in its hands, as with any consumer.
+ * First the death is proven (the seat's lock is free), so the dead process writes no more. Then all its slots are noted with their words.
+ * Then the lock is checked again, and each word exchanged, if it and the incarnation are unchanged. A word that was noted before the lock
+ * was free belongs to a dead process. A new owner of the seat changes the incarnation before it takes or sends anything, and writes no word
+ * that a process is about to exchange (hazards.ts). So any number of processes can do this at once, and each can be stopped or killed at
+ * any instruction: what it has adopted by then belongs to it, as with any consumer.
  */
 import { SEATS } from '../seats.js';
 import { HIGHEST_SEAT, INCARNATIONS, SENT, STATE } from './layout.js';
 import type { Messages } from './messages.js';
 
-/** Who takes part. */
+/** The participants. */
 export interface Participants {
   /** Our own. */
   readonly seat: number;
-  /** Whether a seat has a living owner, by the kernel's word. */
+  /** Whether a seat has a live owner, as reported by the kernel. */
   isTaken(seat: number): boolean;
 }
-/** What was found. */
+/** What was recovered. */
 export interface Recovered {
-  /** Messages given back. */
+  /** Messages redelivered. */
   returned: number;
   /** Slots freed. */
   freed: number;
 }
 
-/** Takes part as the owner of `seat`, after what a predecessor in it left was recovered. Before the seat is used in any way. */
+/** Enters as the owner of `seat`, and first recovers what a predecessor in it left. Call it before any use of the seat. */
 export function enter(messages: Messages, seat: number): void {
   const { words } = messages;
   if ((Atomics.load(words, INCARNATIONS + seat) & 1) !== 0) recoverSeat(messages, seat, yes, yes);
@@ -39,13 +39,13 @@ export function enter(messages: Messages, seat: number): void {
   }
 }
 const yes = () => true;
-/** Ends that, when nothing is owned any more. */
+/** Leaves, when nothing is owned any more. */
 export function leave(messages: Messages, seat: number): void {
   const { words } = messages;
   messages.noteGeneration();
   Atomics.store(words, INCARNATIONS + seat, words[INCARNATIONS + seat]! & ~1);
 }
-/** Looks for the dead: a system call for each other seat that was not left properly. */
+/** Checks for dead peers: a system call for each other seat that was not left properly. */
 export function recover(participants: Participants, messages: Messages): Recovered {
   const { words } = messages;
   const sum: Recovered = { returned: 0, freed: 0 };
@@ -64,7 +64,7 @@ export function recover(participants: Participants, messages: Messages): Recover
   }
   return sum;
 }
-/** Gives back all that the owner of a seat has taken, if that is proven to be right, while nobody `isSame` denies has the seat. */
+/** Redelivers everything that the owner of a seat has taken, if it is proven dead and `isSame` denies a new owner. */
 function recoverSeat(
   messages: Messages,
   seat: number,
@@ -76,7 +76,7 @@ function recoverSeat(
   if (!isDead()) return undefined;
   const sum: Recovered = { returned: 0, freed: 0 };
   if (noted.length === 0) return sum;
-  // The dead put no more entries in; one that goes while we look goes after the state of its slot has changed.
+  // The dead put no more entries in. If one disappears while we look, it does so after the state of its slot has changed.
   const entries = new Map<number, () => void>();
   for (const index of messages.indexes) {
     index.each((slot, position, entry) => entries.set(slot, () => index.clear(position, entry)));
@@ -85,7 +85,7 @@ function recoverSeat(
     if (!messages.expects(slot, word) || !isSame()) continue;
     const clear = entries.get(slot);
     if ((word & STATE) === SENT) {
-      // With an entry it is committed, and anybody's.
+      // If it has an entry, it is committed; leave it.
       if (clear === undefined && messages.free(slot, word)) sum.freed++;
       continue;
     }

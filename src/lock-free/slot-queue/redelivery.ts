@@ -1,6 +1,6 @@
 /**
- * Messages that are not in the ready index any more, and are to be taken again: given back, of a consumer that died, or so old that the
- * index has come round to their entry. A bit for each slot, and a word that says whether there may be any.
+ * Messages that are not in the ready index any more, and must be taken again: rejected, of a dead consumer, or so old that the index has
+ * come round to their entry. A bit for each slot, and a word that says whether there may be any.
  *
  * The bit is set before the slot becomes RETURNED and cleared after it was taken, both by the slot's owner, so it is never missing.
  */
@@ -12,7 +12,7 @@ export class Redelivery {
   readonly #words: Int32Array;
   readonly #plan: Plan;
   readonly #hazards: Hazards;
-  /** Of the last {@link find}. */
+  /** From the last {@link find}. */
   slot = 0;
   word = 0;
   position = 0;
@@ -25,7 +25,7 @@ export class Redelivery {
   get any(): boolean {
     return (loadInOrder(this.#words, RETURNED_HINT) & 1) !== 0; // pairs with the exchange in add, behind the store of a sleeper's ticket
   }
-  /** Before the slot becomes RETURNED. */
+  /** Call it before the slot becomes RETURNED. */
   add(slot: number): void {
     Atomics.or(this.#words, this.#plan.returned + (slot >> 5), 1 << (slot & 31));
     let hint = Atomics.load(this.#words, RETURNED_HINT);
@@ -35,16 +35,16 @@ export class Redelivery {
       hint = found;
     }
   }
-  /** After it was taken. */
+  /** Call it after it was taken. */
   remove(slot: number): void {
     Atomics.and(this.#words, this.#plan.returned + (slot >> 5), ~(1 << (slot & 31)));
   }
-  /** The first in the order of commit of those of a priority, of `types` if they are given. To take it is to exchange the word. */
+  /** The first of a priority in the order of commit, of `types` if they are given. Exchange the word to take it. */
   find(priority: number, types: readonly number[] | undefined): boolean {
     for (;;) {
       if (!this.#look(priority, types)) return false;
       this.#hazards.protect(HAZARD_RETURNED, this.word);
-      // Still there, and from now on until it is exchanged; what was read of it before may have been another's with that word.
+      // Still there, and from now on until it is exchanged; what was read before may belong to another message with that word.
       if (Atomics.load(this.#words, this.#plan.states + this.slot) !== this.word) continue;
       if (this.#isWanted(this.slot, priority, types) && this.#positionOf(this.slot) === this.position) return true;
     }
@@ -82,7 +82,7 @@ export class Redelivery {
         this.position = position;
       }
     }
-    // Whoever has added one since has changed the hint.
+    // A process that has added one since has changed the hint.
     if (none) Atomics.compareExchange(words, RETURNED_HINT, hint, hint & ~1);
     return found;
   }

@@ -1,19 +1,19 @@
 /**
- * Who sleeps, and who wakes them: for consumers that wait for messages, and again for producers that wait for room.
+ * The waiter table: for consumers that wait for messages, and again for producers that wait for room.
  *
- * A sleeper stores a ticket, tells in the summary that somebody may sleep, looks once more, and sleeps. Whoever has something for a
- * sleeper looks at the summary after having published it: one of both sees the other. It rings first and then exchanges the ticket for 0.
- * So if it is stopped or killed in between, or the bell cannot be rung, the next one rings again.
+ * A sleeper stores a ticket, announces in the summary that there may be a sleeper, polls once more, and sleeps. A process that has
+ * something for a sleeper checks the summary after publishing it: one of the two sees the other. It rings first and then exchanges the
+ * ticket for 0. So if it is stopped or killed in between, or the bell cannot be rung, the next process rings again.
  *
- * A ticket is a number of the whole queue, given to one sleep: the exchange may come late, when the seat belongs to somebody else, and
- * then it must find another ticket there. It would cancel a sleep that nobody has rung for.
+ * A ticket is a number of the whole queue, given to one sleep: the exchange may come late, when the seat belongs to another process, and
+ * then it must find another ticket there. Otherwise it would cancel a sleep without a wake-up.
  *
  * A message is published by an exchange. Room is published by a plain store (Messages.acknowledge), which would need a barrier before the
- * look, for each message: whoever sleeps for room makes it for both, by membarrier(2), before it looks once more. Where the kernel has none,
- * `FENCES` (hazards.ts) makes each do it for himself.
+ * check, for each message: a process that sleeps for room issues it for both, by membarrier(2), before it polls once more. Where the kernel
+ * has none, `FENCES` (hazards.ts) makes each process issue its own.
  *
- * The summary's bit 0 says that somebody may sleep; whoever finds nobody clears it, if the word has not changed since: each who lies
- * down changes it, after his ticket.
+ * The summary's bit 0 says that there may be a sleeper. A process that finds none clears it, if the word has not changed since: each new
+ * sleeper changes it, after its ticket.
  */
 
 import { barrier } from '../../system/membarrier.js';
@@ -22,11 +22,11 @@ import { SEATS } from '../seats.js';
 import { HIGHEST_SEAT, LAST_TICKET } from './layout.js';
 
 const SOME = 1;
-/** Somebody wants every slot that becomes free, at once. */
+/** A producer wants every slot that becomes free, at once. */
 const EAGER = 2;
 const CHANGE = 4;
 
-/** Of a seat that sleeps: whether it is woken, and whether it counts. */
+/** For a sleeping seat: whether it is woken, and whether it counts. */
 export type Choose = (seat: number) => 'count' | 'wake' | 'leave';
 
 export class WaiterTable {
@@ -37,14 +37,14 @@ export class WaiterTable {
   readonly #ring: (seat: number) => boolean | undefined;
   readonly #barrier: boolean;
   #announced = false;
-  /** Where the search for a sleeper begins, so that each has his turn. */
+  /** Where the search for a sleeper begins: round robin. */
   #turn = 0;
 
   /** A bell could not be rung in the last {@link wake}: call it again soon. */
   unheard = false;
 
   /**
-   * @param ring wakes a seat; false if nobody is there, undefined if it could not be done now
+   * @param ring wakes a seat; false if it has no owner, undefined if it failed for now
    * @param barrier what they wait for is published by a plain store
    */
   constructor(
@@ -63,7 +63,7 @@ export class WaiterTable {
     this.#barrier = barrier;
     Atomics.store(words, tickets + seat, 0); // of a predecessor
   }
-  /** Announces that we are about to sleep. Look once more before sleeping. */
+  /** Announces that we are about to sleep. Poll once more before sleeping. */
   announce(eager = false): void {
     const words = this.#words;
     this.#announced = true;
@@ -71,7 +71,7 @@ export class WaiterTable {
     let summary = Atomics.load(words, this.#summary);
     for (;;) {
       const next = (summary + CHANGE) | SOME | (eager ? EAGER : 0);
-      const found = Atomics.compareExchange(words, this.#summary, summary, next); // pairs with the look of the waker
+      const found = Atomics.compareExchange(words, this.#summary, summary, next); // pairs with the load of the waker
       if (found === summary) break;
       summary = found;
     }
@@ -85,14 +85,17 @@ export class WaiterTable {
     Atomics.store(this.#words, this.#tickets + this.#seat, 0);
     return false;
   }
-  /** The summary; ask it after an atomic store or exchange, unless those who sleep make a barrier. Not 0 in bit 0: there may be somebody to {@link wake}. */
+  /**
+   * The summary; read it after an atomic store or exchange, unless the sleepers issue a barrier. If bit 0 is set, there may be a sleeper to
+   * {@link wake}.
+   */
   get summary(): number {
     return loadAfterStore(this.#words, this.#summary);
   }
   get some(): boolean {
     return (loadAfterStore(this.#words, this.#summary) & SOME) !== 0;
   }
-  /** Wakes up to `most` of them. `choose` is asked for each: whether he is woken, and whether he counts. */
+  /** Wakes up to `most` sleepers. `choose` is called for each: whether it is woken, and whether it counts. */
   wake(most: number, choose?: Choose): number {
     const words = this.#words;
     this.unheard = false;
@@ -123,7 +126,7 @@ export class WaiterTable {
     if (left === 0) Atomics.compareExchange(words, this.#summary, summary, summary & ~(SOME | EAGER));
     return woken;
   }
-  /** Not 0, which is awake. */
+  /** Not 0, which means awake. */
   #newTicket(): number {
     const last = this.#summary + LAST_TICKET;
     return (Atomics.add(this.#words, last, 1) + 1) | 0 || (Atomics.add(this.#words, last, 1) + 1) | 0;
