@@ -214,6 +214,7 @@ test('SysVMessageQueue: a wait for which there is no descriptor fails with the r
   );
   const lines = out.trim().split('\n');
   assert.equal(lines.length, 6, out);
-  for (const line of lines.slice(0, 4)) assert.match(line, /^EMFILE .*eventfd.* needs a file descriptor.*ulimit -n.*64/);
+  for (const line of lines.slice(0, 4))
+    assert.match(line, /^EMFILE .*eventfd.* needs a file descriptor.*ulimit -n.*64/);
   assert.deepEqual(lines.slice(4), ['102,117,108,108', '109,111,114,101 0']);
 });
