@@ -1,11 +1,11 @@
 /** RwLock: readers, writers and deaths in every order with up to three interruptions. */
-import '../../support/leaks.js';
+import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Guard } from 'vecino/sync';
+import { load, memoryOf, threadIdOf } from '../kernel.js';
+import { type Fault, graft, plant } from '../planted.js';
 import { type Conditions, Exclusion } from './exclusion.js';
-import { load, memoryOf, threadIdOf } from './kernel.js';
-import { type Fault, graft, plant } from './planted.js';
 
 type Module = typeof import('#src/sync/rw-lock.js');
 const production: Module = await load(() => import('#src/sync/rw-lock.js'));

@@ -2,11 +2,11 @@
  * Recovery that is itself killed, before each access and with up to two of those who recover: what the dead had in hand comes back once, and
  * in its place.
  */
-import '../../support/leaks.js';
+import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { POSITION, planOf, SENT, STATE } from '#src/lock-free/slot-queue/layout.js';
-import { type Beginning, play, type Role } from './queue-scene.js';
+import { type Beginning, play, type Role } from './scene.js';
 
 /** The slots of earlier messages say 0: a position that was not written would come before all others. */
 const position = 100;

@@ -2,13 +2,13 @@
  * Publishers that look after sleepers with one plain load for each message, in every order with up to three interruptions, and killed
  * anywhere: nobody sleeps beside a message.
  */
-import '../../support/leaks.js';
+import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SEATS } from '#src/lock-free/seats.js';
-import { withBarriersOf } from './barrier.js';
-import { type Exploration, explore } from './explore.js';
-import { Machine, type Process, type Program } from './machine.js';
+import { withBarriersOf } from '../barrier.js';
+import { type Exploration, explore } from '../explore.js';
+import { Machine, type Process, type Program } from '../machine.js';
 
 // After barrier.js.
 const { WaiterEntry, Waker } = await import('#src/lock-free/broadcast-ring/waiter-table.js');

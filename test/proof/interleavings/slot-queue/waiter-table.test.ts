@@ -2,13 +2,13 @@
  * A seat that changes hands while its sleeper is being woken, in every order with up to four interruptions, and with a waker killed
  * anywhere: whoever has the seat next does not sleep beside a message.
  */
-import '../../support/leaks.js';
+import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CONSUMER_TICKETS, CONSUMERS, HIGHEST_SEAT, LAST_TICKET } from '#src/lock-free/slot-queue/layout.js';
 import { WaiterTable } from '#src/lock-free/slot-queue/waiter-table.js';
-import { type Exploration, explore } from './explore.js';
-import { Machine, type Process, type Program } from './machine.js';
+import { type Exploration, explore } from '../explore.js';
+import { Machine, type Process, type Program } from '../machine.js';
 
 /** A word that nothing else uses: how much was sent. */
 const SENT = CONSUMER_TICKETS + 16;

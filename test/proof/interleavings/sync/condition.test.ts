@@ -1,11 +1,11 @@
 /** Condition: waits, notifications and deaths in every order with up to three interruptions. */
-import '../../support/leaks.js';
+import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { gaps, load, memoryOf } from '../kernel.js';
+import type { Process } from '../machine.js';
+import { type Fault, plant } from '../planted.js';
 import { type Conditions, Exclusion } from './exclusion.js';
-import { gaps, load, memoryOf } from './kernel.js';
-import type { Process } from './machine.js';
-import { type Fault, plant } from './planted.js';
 
 const { Mutex } = await load(() => import('#src/sync/mutex.js'));
 type Module = typeof import('#src/sync/condition.js');

@@ -1,10 +1,10 @@
 /** Queues that have passed 2^31 and 2^32 messages: each message keeps its place, whoever opens the queue there. */
-import '../../support/leaks.js';
+import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HINTS, POSITION, TAIL_HINT } from '#src/lock-free/slot-queue/layout.js';
 import { Messages } from '#src/lock-free/slot-queue/messages.js';
-import { play, type Role } from './queue-scene.js';
+import { play, type Role } from './scene.js';
 
 for (const [name, edge] of [
   ['2^31', 2 ** 31],

@@ -12,10 +12,10 @@ import {
 import { Messages } from '#src/lock-free/slot-queue/messages.js';
 import { enter, leave, recover } from '#src/lock-free/slot-queue/recovery.js';
 import { WaiterTable } from '#src/lock-free/slot-queue/waiter-table.js';
-import { primePosition } from '../../support/queue.js';
-import { withBarriersOf } from './barrier.js';
-import { type Exploration, explore } from './explore.js';
-import { Machine, type Process, type Program } from './machine.js';
+import { primePosition } from '../../../support/queue.js';
+import { withBarriersOf } from '../barrier.js';
+import { type Exploration, explore } from '../explore.js';
+import { Machine, type Process, type Program } from '../machine.js';
 
 /** The seat of whoever looks when all is over, and of somebody who died before the beginning. */
 export const LAST = 7;

@@ -2,10 +2,10 @@
  * Producers, consumers and whoever recovers what the dead had in hand, in every order with up to two or three interruptions, and any of
  * them killed anywhere: each message is delivered to one of them, or is still there, once.
  */
-import '../../support/leaks.js';
+import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { play, type Role } from './queue-scene.js';
+import { play, type Role } from './scene.js';
 
 test('Queue: each message goes to one, and none is lost', (t) => {
   t.diagnostic(`${play(4, [{ puts: 2 }, { looks: 3 }], { interruptions: 3 })} orders`);

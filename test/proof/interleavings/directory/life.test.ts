@@ -2,14 +2,14 @@
  * Channels that are opened, closed and removed at the same time, in every order with up to four interruptions, and killed or stopped
  * anywhere: whoever takes part does so in a channel that is there, and nobody waits for anybody.
  */
-import '../../support/leaks.js';
+import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LIFE_WORD } from '#src/channel/directory/control-file.js';
-import { withBarriersOf } from './barrier.js';
-import { type Exploration, explore } from './explore.js';
-import { Machine, type Process, type Program } from './machine.js';
-import { plant } from './planted.js';
+import { withBarriersOf } from '../barrier.js';
+import { type Exploration, explore } from '../explore.js';
+import { Machine, type Process, type Program } from '../machine.js';
+import { plant } from '../planted.js';
 
 type Life = typeof import('#src/channel/directory/life.js');
 const LIFE = '#src/channel/directory/life.js';

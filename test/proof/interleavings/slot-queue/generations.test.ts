@@ -2,7 +2,7 @@
  * Generations that repeat while somebody is stopped between its look at a slot and its exchange of the word: what it has seen is not taken
  * for what is there by then. Those of a seat are primed so that the same word comes again after a few messages.
  */
-import '../../support/leaks.js';
+import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BLOCK, Generations } from '#src/lock-free/slot-queue/generations.js';
@@ -17,7 +17,7 @@ import {
   SENT,
   stateWord,
 } from '#src/lock-free/slot-queue/layout.js';
-import { type Beginning, DEAD, play, type Role } from './queue-scene.js';
+import { type Beginning, DEAD, play, type Role } from './scene.js';
 
 /** The generation that comes again. It begins a block, so that it is looked at just before it is used. */
 const AGAIN = 5 * BLOCK;

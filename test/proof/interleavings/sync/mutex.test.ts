@@ -1,10 +1,10 @@
 /** Mutex: contenders, hand-over and deaths in every order with up to three interruptions. */
-import '../../support/leaks.js';
+import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LOOK_AGAIN, load, memoryOf, threadIdOf } from '../kernel.js';
+import { graft, plant } from '../planted.js';
 import { type Conditions, Exclusion } from './exclusion.js';
-import { LOOK_AGAIN, load, memoryOf, threadIdOf } from './kernel.js';
-import { graft, plant } from './planted.js';
 
 type Module = typeof import('#src/sync/mutex.js');
 const production: Module = await load(() => import('#src/sync/mutex.js'));

@@ -2,13 +2,13 @@
  * The two ends of a ring in every order with up to three interruptions, with and without the store buffers of the processor, and with
  * either end killed between any two accesses.
  */
-import '../../support/leaks.js';
+import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MESSAGE } from '#src/lock-free/ring/layout.js';
-import { withBarriersOf } from './barrier.js';
-import { explore } from './explore.js';
-import { Machine, type Process, type Program } from './machine.js';
+import { withBarriersOf } from '../barrier.js';
+import { explore } from '../explore.js';
+import { Machine, type Process, type Program } from '../machine.js';
 
 // After barrier.js.
 const { RingConsumer } = await import('#src/lock-free/ring/consumer.js');

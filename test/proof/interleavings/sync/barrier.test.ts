@@ -1,12 +1,12 @@
 /** Barrier: rounds, deaths and words that change hands, in every order with up to three interruptions. */
-import '../../support/leaks.js';
+import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PeerDiedError } from 'vecino/system';
+import { gaps, load, memoryOf, threadIdOf } from '../kernel.js';
+import type { Process } from '../machine.js';
+import { type Fault, plant } from '../planted.js';
 import { type Conditions, Exclusion } from './exclusion.js';
-import { gaps, load, memoryOf, threadIdOf } from './kernel.js';
-import type { Process } from './machine.js';
-import { type Fault, plant } from './planted.js';
 
 type Module = typeof import('#src/sync/barrier.js');
 const production: Module = await load(() => import('#src/sync/barrier.js'));
