@@ -29,16 +29,16 @@ NAPI_MODULE_INIT() {
   }
   instance->env = env;
   napi_value buffer = NULL, constants = NULL;
-  void *tally;
-  if (napi_create_arraybuffer(env, sizeof(struct tally), &tally, &buffer) != napi_ok) { /* a worker that is being terminated */
+  void *counters;
+  if (napi_create_arraybuffer(env, sizeof(struct counters), &counters, &buffer) != napi_ok) { /* a worker that is being terminated */
     free(instance);
     return NULL;
   }
-  memset(tally, 0, sizeof(struct tally));
-  instance->tally = tally;
+  memset(counters, 0, sizeof(struct counters));
+  instance->counters = counters;
   napi_ref keep; /* for as long as the environment lives */
   napi_create_reference(env, buffer, 1, &keep);
-  napi_set_named_property(env, exports, "tally", buffer);
+  napi_set_named_property(env, exports, "counters", buffer);
   napi_create_object(env, &constants);
   napi_set_named_property(env, exports, "constants", constants);
   static const struct method methods[] = {{"nothing", nothing}};

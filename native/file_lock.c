@@ -53,7 +53,7 @@ static napi_value call_file_lock_finish(napi_env env, napi_callback_info info) {
   struct locker *locker = (struct locker *)helper_find(instance, arg_int(env, argv[0]), wait_for_lock);
   if (locker == NULL) return give_int(env, -EBADF);
   napi_get_value_bool(env, argv[1], &cancel);
-  instance->tally->calls += 2;
+  instance->counters->calls += 2;
   helper_finish(instance, &locker->helper, cancel);
   int result = locker->result;
   free(locker);

@@ -8,7 +8,7 @@ static napi_value call_getrlimit(napi_env env, napi_callback_info info) { /* res
   struct rlimit limit;
   int result = getrlimit((unsigned)arg_int(env, argv[0]), &limit);
   if (result != 0) return give_call(env, instance, result);
-  instance->tally->calls++;
+  instance->counters->calls++;
   return give_double(env, limit.rlim_cur == RLIM_INFINITY ? INFINITY : (double)limit.rlim_cur);
 }
 

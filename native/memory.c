@@ -21,7 +21,7 @@ static napi_value call_mmap(napi_env env, napi_callback_info info) { /* length, 
   if (out.length < sizeof(int32_t)) return give_int(env, -EINVAL);
   void *start = mmap(NULL, length, prot, flags, arg_int(env, argv[3]), arg_int64(env, argv[4]));
   if (start == MAP_FAILED) return give_call(env, instance, -1);
-  instance->tally->calls++;
+  instance->counters->calls++;
   return give_mapping(instance, start, length, (prot & PROT_WRITE) == 0, unmap, (int32_t *)(void *)out.data);
 }
 static napi_value call_munmap(napi_env env, napi_callback_info info) { /* slot, buffer */
@@ -32,7 +32,7 @@ static napi_value call_munmap(napi_env env, napi_callback_info info) { /* slot, 
   if (mapping == NULL || napi_get_arraybuffer_info(env, argv[1], &start, &length) != napi_ok) return give_int(env, -EINVAL);
   if (start != mapping->start || length != mapping->length) return give_int(env, -EBUSY);
   if (napi_detach_arraybuffer(env, argv[1]) != napi_ok) return give_int(env, -EBUSY);
-  instance->tally->calls++;
+  instance->counters->calls++;
   mapping_close(mapping);
   return give_int(env, 0);
 }

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Messages land as the slab's other readers want them: a double (here the priority), then the content. */
+/* Messages land as the buffer pool's other readers want them: a double (here the priority), then the content. */
 enum { HEADER = sizeof(double) };
 
 static napi_value call_mq_open(napi_env env, napi_callback_info info) { /* name, flags, mode, most messages, bytes of each */
@@ -46,7 +46,7 @@ static napi_value call_mq_send(napi_env env, napi_callback_info info) { /* fd, t
   napi_get_value_uint32(env, argv[2], &priority);
   if (napi_get_typedarray_info(env, argv[1], NULL, &length, &data, NULL, NULL) != napi_ok) return give_int(env, -EINVAL);
   long result = syscall(SYS_mq_timedsend, arg_int(env, argv[0]), data, length, priority, NULL);
-  if (result == 0) instance->tally->bytes_out += (double)length;
+  if (result == 0) instance->counters->bytes_out += (double)length;
   return give_call(env, instance, result);
 }
 static ssize_t receive(struct instance *instance, int fd, uint8_t *at, size_t size) {
@@ -54,17 +54,17 @@ static ssize_t receive(struct instance *instance, int fd, uint8_t *at, size_t si
   ssize_t result = syscall(SYS_mq_timedreceive, fd, at + HEADER, size, &priority, NULL);
   if (result >= 0) {
     *(double *)(void *)at = priority;
-    instance->tally->bytes_in += (double)result;
+    instance->counters->bytes_in += (double)result;
   }
   return result;
 }
-static napi_value call_mq_receive_slab(napi_env env, napi_callback_info info) { /* fd, offset (of the header), size of the content */
+static napi_value call_mq_receive_pooled(napi_env env, napi_callback_info info) { /* fd, offset (of the header), size of the content */
   ARGUMENTS(3);
   uint32_t offset = UINT32_MAX, size = 0;
   napi_get_value_uint32(env, argv[1], &offset);
   napi_get_value_uint32(env, argv[2], &size);
-  if (offset % HEADER != 0 || (uint64_t)offset + HEADER + size > instance->slab_length) return give_int(env, -EINVAL);
-  return give_call(env, instance, receive(instance, arg_int(env, argv[0]), instance->slab + offset, size));
+  if (offset % HEADER != 0 || (uint64_t)offset + HEADER + size > instance->pool_length) return give_int(env, -EINVAL);
+  return give_call(env, instance, receive(instance, arg_int(env, argv[0]), instance->pool + offset, size));
 }
 static napi_value call_mq_receive(napi_env env, napi_callback_info info) { /* fd, Uint8Array: header and content */
   ARGUMENTS(2);
@@ -76,7 +76,7 @@ static napi_value call_mq_receive(napi_env env, napi_callback_info info) { /* fd
 void export_mqueue(napi_env env, napi_value exports, struct instance *instance) {
   static const struct method methods[] = {
     {"mqOpen", call_mq_open}, {"mqUnlink", call_mq_unlink}, {"mqGetattr", call_mq_getattr}, {"mqSend", call_mq_send},
-    {"mqReceive", call_mq_receive}, {"mqReceiveSlab", call_mq_receive_slab},
+    {"mqReceive", call_mq_receive}, {"mqReceivePooled", call_mq_receive_pooled},
   };
   EXPORT_METHODS(methods);
 }

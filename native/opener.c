@@ -45,7 +45,7 @@ static napi_value call_opener_finish(napi_env env, napi_callback_info info) { /*
   napi_get_value_bool(env, argv[1], &cancel);
   struct opener *opener = (struct opener *)helper_find(instance, arg_int(env, argv[0]), open_path);
   if (opener == NULL) return give_int(env, -EBADF);
-  instance->tally->calls++;
+  instance->counters->calls++;
   helper_finish(instance, &opener->helper, cancel);
   int result = opener->result;
   free(opener);

@@ -79,7 +79,7 @@ static napi_value call_ring_open(napi_env env, napi_callback_info info) { /* com
   ring->complete_mask = *(uint32_t *)AT(params.cq_off.ring_mask);
   ring->completions = AT(params.cq_off.cqes);
 #undef AT
-  instance->tally->calls += 4;
+  instance->counters->calls += 4;
   return give_int(env, ring->fd);
 }
 static napi_value call_ring_close(napi_env env, napi_callback_info info) {
@@ -102,7 +102,7 @@ static napi_value submit(napi_env env, struct instance *instance, const struct i
   if (result != 1) { /* not taken: take it back */
     int error = result < 0 ? errno : EAGAIN;
     atomic_store_explicit(ring->submit_tail, tail, memory_order_release);
-    instance->tally->calls++;
+    instance->counters->calls++;
     return give_int(env, -error);
   }
   return give_call(env, instance, 0);
@@ -142,7 +142,7 @@ static napi_value call_ring_reap(napi_env env, napi_callback_info info) {
   uint32_t tail = atomic_load_explicit(ring->complete_tail, memory_order_acquire);
   if (head == tail) { /* those that overflowed wait in the kernel */
     syscall(SYS_io_uring_enter, ring->fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
-    instance->tally->calls++;
+    instance->counters->calls++;
     tail = atomic_load_explicit(ring->complete_tail, memory_order_acquire);
   }
   int32_t count = 0;

@@ -64,7 +64,7 @@ static int give(struct locks *locks, struct place *place, uint32_t left, struct 
     if (left != 0) left |= seen & FUTEX_WAITERS;
     if ((atomic_exchange(&lock->word, left) & FUTEX_WAITERS) != 0) {
       wake_all(lock);
-      instance->tally->calls++;
+      instance->counters->calls++;
     }
     set_pending(locks, 0);
   }

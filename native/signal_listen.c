@@ -35,7 +35,7 @@ static napi_value call_listen(napi_env env, napi_callback_info info) { /* an Int
   if (instance->listener != NULL) return give_int(env, -EEXIST);
   int result = signal_core()->prepare(signals_find_libuv, instance);
   if (result == 0) result = signal_core()->join(&instance->listener, (int32_t *)(void *)out.data);
-  instance->tally->calls += 2;
+  instance->counters->calls += 2;
   return give_int(env, result);
 }
 static napi_value call_unlisten(napi_env env, napi_callback_info info) {
@@ -58,7 +58,7 @@ static napi_value call_take(napi_env env, napi_callback_info info) { /* a view o
   ARGUMENTS(1);
   LISTENER;
   RECORDS(argv[0]);
-  instance->tally->calls++;
+  instance->counters->calls++;
   return give_int(env, signal_core()->take(listener, records, (uint32_t)(out.length / sizeof *records)));
 }
 
@@ -71,7 +71,7 @@ static napi_value call_wait_take(napi_env env, napi_callback_info info) { /* wai
   ARGUMENTS(3);
   LISTENER;
   RECORDS(argv[1]);
-  instance->tally->calls++;
+  instance->counters->calls++;
   return give_int(env, signal_core()->take_wait(listener, arg_int(env, argv[0]), records, arg_bool(env, argv[2])));
 }
 static napi_value call_wait_end(napi_env env, napi_callback_info info) { /* wait, a view of a record: 1 if it was written */
@@ -83,7 +83,7 @@ static napi_value call_wait_end(napi_env env, napi_callback_info info) { /* wait
 static napi_value call_try_wait(napi_env env, napi_callback_info info) { /* set, a view of a record: 1 if it was written */
   ARGUMENTS(2);
   RECORDS(argv[1]);
-  instance->tally->calls++;
+  instance->counters->calls++;
   return give_int(env, signal_core()->try_wait(instance->listener, arg_set(env, argv[0]), records));
 }
 
@@ -91,13 +91,13 @@ static napi_value call_ignore(napi_env env, napi_callback_info info) { /* signal
   ARGUMENTS(1);
   int result = signal_core()->prepare(signals_find_libuv, instance);
   if (result == 0) result = signal_core()->ignore(arg_int(env, argv[0]));
-  instance->tally->calls++;
+  instance->counters->calls++;
   return give_int(env, result);
 }
 static napi_value call_restore(napi_env env, napi_callback_info info) { /* signal */
   ARGUMENTS(1);
   signal_core()->restore(arg_int(env, argv[0]));
-  instance->tally->calls++;
+  instance->counters->calls++;
   return give_int(env, 0);
 }
 

@@ -56,7 +56,7 @@ static napi_value call_sendto(napi_env env, napi_callback_info info) { /* fd, by
   ARGUMENTS(4);
   struct bytes bytes = arg_bytes(env, argv[1]), address = arg_bytes(env, argv[3]);
   ssize_t sent = sendto(arg_int(env, argv[0]), bytes.data, bytes.length, arg_int(env, argv[2]), (struct sockaddr *)address.data, (socklen_t)address.length);
-  if (sent > 0) instance->tally->bytes_out += (double)sent;
+  if (sent > 0) instance->counters->bytes_out += (double)sent;
   return give_call(env, instance, sent);
 }
 

@@ -24,7 +24,7 @@ static napi_value call_send(napi_env env, napi_callback_info info) { /* fd, view
   struct bytes bytes;
   if (!arg_slice(env, argv[1], argv[2], argv[3], &bytes)) return give_int(env, -EINVAL);
   ssize_t result = raw_send(arg_int(env, argv[0]), bytes.data, bytes.length, arg_int(env, argv[4]));
-  if (result > 0) instance->tally->bytes_out += (double)result;
+  if (result > 0) instance->counters->bytes_out += (double)result;
   return give_call(env, instance, result);
 }
 /* The hot form: a whole typed array. */
@@ -34,7 +34,7 @@ static napi_value call_send_whole(napi_env env, napi_callback_info info) { /* fd
   size_t length;
   if (napi_get_typedarray_info(env, argv[1], NULL, &length, &data, NULL, NULL) != napi_ok) return give_int(env, -EINVAL);
   ssize_t result = raw_send(arg_int(env, argv[0]), data, length, arg_int(env, argv[2]));
-  if (result > 0) instance->tally->bytes_out += (double)result;
+  if (result > 0) instance->counters->bytes_out += (double)result;
   return give_call(env, instance, result);
 }
 /* fd, view, offset, length, Int32Array of descriptors, flags, address of the receiver (or nothing) */
@@ -57,7 +57,7 @@ static napi_value call_sendmsg(napi_env env, napi_callback_info info) {
     memcpy(CMSG_DATA(header), descriptors.data, descriptors.length);
   }
   ssize_t result = sendmsg(arg_int(env, argv[0]), &message, arg_int(env, argv[5]) | MSG_NOSIGNAL);
-  if (result > 0) instance->tally->bytes_out += (double)result;
+  if (result > 0) instance->counters->bytes_out += (double)result;
   return give_call(env, instance, result);
 }
 /* Copies the descriptors of a received message to `given`, which has room for `most`; those beyond are closed. Their number.
@@ -99,7 +99,7 @@ static napi_value call_recvmsg(napi_env env, napi_callback_info info) {
   if (result >= 0) {
     given[1] = take_descriptors(instance, &message, given + 2, room);
     given[0] = message.msg_flags;
-    instance->tally->bytes_in += (double)result;
+    instance->counters->bytes_in += (double)result;
   }
   return give_call(env, instance, result);
 }
@@ -123,21 +123,21 @@ static napi_value call_use_envelope(napi_env env, napi_callback_info info) { /* 
   instance->overflow_length = overflow.length;
   return give_int(env, 0);
 }
-/* Into the slab (transfer.c); what of a message does not fit there goes on in the overflow: the kernel would throw it away. */
+/* Into the buffer pool (transfer.c); what of a message does not fit there goes on in the overflow: the kernel would throw it away. */
 enum { STREAM, MESSAGE, MESSAGE_WITH_NAME };
-static napi_value call_receive_slab(napi_env env, napi_callback_info info) { /* fd, offset, length, flags, one of the above */
+static napi_value call_receive_pooled(napi_env env, napi_callback_info info) { /* fd, offset, length, flags, one of the above */
   ARGUMENTS(5);
   uint32_t offset = 0, length = 0, kind = STREAM;
   napi_get_value_uint32(env, argv[1], &offset);
   napi_get_value_uint32(env, argv[2], &length);
   napi_get_value_uint32(env, argv[4], &kind);
   struct envelope *envelope = instance->envelope;
-  if ((uint64_t)offset + length > instance->slab_length || envelope == NULL) return give_int(env, -EINVAL);
+  if ((uint64_t)offset + length > instance->pool_length || envelope == NULL) return give_int(env, -EINVAL);
   union { /* room for a time stamp, credentials and a security label beside the descriptors: MSG_CTRUNC then means lost descriptors */
     char space[CMSG_SPACE(DESCRIPTORS * sizeof(int)) + 1024];
     struct cmsghdr header;
   } control;
-  struct iovec parts[2] = {{instance->slab + offset, length}, {instance->overflow, instance->overflow_length}};
+  struct iovec parts[2] = {{instance->pool + offset, length}, {instance->overflow, instance->overflow_length}};
   struct msghdr message = {.msg_iov = parts, .msg_iovlen = kind == STREAM ? 1 : 2, .msg_control = &control, .msg_controllen = sizeof control};
   if (kind == MESSAGE_WITH_NAME) message.msg_name = envelope->name, message.msg_namelen = sizeof envelope->name;
   ssize_t result = raw_recvmsg(arg_int(env, argv[0]), &message, arg_int(env, argv[3]));
@@ -146,7 +146,7 @@ static napi_value call_receive_slab(napi_env env, napi_callback_info info) { /* 
     envelope->name_length = (int32_t)message.msg_namelen;
     envelope->descriptors = message.msg_controllen == 0 ? 0 : take_descriptors(instance, &message, envelope->descriptor, DESCRIPTORS);
     envelope->flags = message.msg_flags;
-    instance->tally->bytes_in += (double)result;
+    instance->counters->bytes_in += (double)result;
   }
   return give_call(env, instance, result);
 }
@@ -154,7 +154,7 @@ static napi_value call_receive_slab(napi_env env, napi_callback_info info) { /* 
 void export_socket_message(napi_env env, napi_value exports, struct instance *instance) {
   static const struct method methods[] = {
     {"send", call_send}, {"sendWhole", call_send_whole}, {"sendmsg", call_sendmsg}, {"recvmsg", call_recvmsg},
-    {"useEnvelope", call_use_envelope}, {"receiveSlab", call_receive_slab},
+    {"useEnvelope", call_use_envelope}, {"receivePooled", call_receive_pooled},
   };
   static const struct constant constants[] = {
     {"MSG_CTRUNC", MSG_CTRUNC}, {"MSG_TRUNC", MSG_TRUNC}, {"MSG_DONTWAIT", MSG_DONTWAIT}, {"MSG_PEEK", MSG_PEEK},

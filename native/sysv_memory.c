@@ -16,7 +16,7 @@ static napi_value call_shmat(napi_env env, napi_callback_info info) { /* id, siz
   if (out.length < sizeof(int32_t)) return give_int(env, -EINVAL);
   void *start = shmat(arg_int(env, argv[0]), NULL, 0);
   if (start == (void *)-1) return give_call(env, instance, -1);
-  instance->tally->calls++;
+  instance->counters->calls++;
   return give_mapping(instance, start, (size_t)arg_int64(env, argv[1]), false, detach, (int32_t *)(void *)out.data);
 }
 static napi_value call_shm_remove(napi_env env, napi_callback_info info) {

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Messages land as the slab's other readers want them: a double (here the type), then the content. */
+/* Messages land as the buffer pool's other readers want them: a double (here the type), then the content. */
 enum { HEADER = sizeof(double), SMALL = 8192 };
 
 static bool arg_type(napi_env env, napi_value value, long *type) { /* false: more than a long holds (32-bit machines) */
@@ -40,7 +40,7 @@ static napi_value call_msgsnd(napi_env env, napi_callback_info info) { /* id, ty
     if (length > 0) memcpy(message->text, data, length);
     result = syscall(SYS_msgsnd, arg_int(env, argv[0]), message, length, arg_int(env, argv[3]));
   }
-  if (result == 0) instance->tally->bytes_out += (double)length;
+  if (result == 0) instance->counters->bytes_out += (double)length;
   napi_value given = give_call(env, instance, result);
   if (message != &small) free(message);
   return given;
@@ -53,7 +53,7 @@ static napi_value receive(napi_env env, struct instance *instance, uint8_t *at, 
     long got = *header;
     double number = (double)got;
     memcpy(at, &number, sizeof number);
-    instance->tally->bytes_in += (double)result;
+    instance->counters->bytes_in += (double)result;
   }
   return give_call(env, instance, result);
 }
@@ -63,13 +63,13 @@ static napi_value call_msgrcv(napi_env env, napi_callback_info info) { /* id, ty
   if (bytes.length < HEADER || (uintptr_t)bytes.data % HEADER != 0) return give_int(env, -EINVAL);
   return receive(env, instance, bytes.data, bytes.length - HEADER, argv);
 }
-static napi_value call_msgrcv_slab(napi_env env, napi_callback_info info) { /* id, type, flags, offset (of the header), size of the content */
+static napi_value call_msgrcv_pooled(napi_env env, napi_callback_info info) { /* id, type, flags, offset (of the header), size of the content */
   ARGUMENTS(5);
   uint32_t offset = UINT32_MAX, size = 0;
   napi_get_value_uint32(env, argv[3], &offset);
   napi_get_value_uint32(env, argv[4], &size);
-  if (offset % HEADER != 0 || (uint64_t)offset + HEADER + size > instance->slab_length) return give_int(env, -EINVAL);
-  return receive(env, instance, instance->slab + offset, size, argv);
+  if (offset % HEADER != 0 || (uint64_t)offset + HEADER + size > instance->pool_length) return give_int(env, -EINVAL);
+  return receive(env, instance, instance->pool + offset, size, argv);
 }
 
 static napi_value call_msg_stat(napi_env env, napi_callback_info info) { /* id, Float64Array of 5 */
@@ -137,7 +137,7 @@ static napi_value call_msg_wait_rest(napi_env env, napi_callback_info info) { /*
   struct bytes out = arg_bytes(env, argv[1]);
   struct waiter *waiter = (struct waiter *)helper_find(instance, arg_int(env, argv[0]), wait_for_message);
   if (waiter == NULL || out.length < sizeof(double)) return give_int(env, -EBADF);
-  instance->tally->calls += 2;
+  instance->counters->calls += 2;
   helper_rest(&waiter->helper);
   long result = waiter->result;
   *(double *)(void *)out.data = (double)waiter->empty.type;
@@ -159,7 +159,7 @@ static napi_value call_msg_wait_finish(napi_env env, napi_callback_info info) {
   struct waiter *waiter = (struct waiter *)helper_find(instance, arg_int(env, argv[0]), wait_for_message);
   if (waiter == NULL || out.length < sizeof(double)) return give_int(env, -EBADF);
   napi_get_value_bool(env, argv[1], &cancel);
-  instance->tally->calls += 2;
+  instance->counters->calls += 2;
   helper_finish(instance, &waiter->helper, cancel);
   long result = waiter->result;
   *(double *)(void *)out.data = (double)waiter->empty.type;
@@ -206,17 +206,17 @@ static napi_value call_msg_send_finish(napi_env env, napi_callback_info info) { 
   struct sender *sender = (struct sender *)helper_find(instance, arg_int(env, argv[0]), send_message);
   if (sender == NULL) return give_int(env, -EBADF);
   napi_get_value_bool(env, argv[1], &cancel);
-  instance->tally->calls += 2;
+  instance->counters->calls += 2;
   helper_finish(instance, &sender->helper, cancel);
   long result = sender->result;
-  if (result == 0) instance->tally->bytes_out += (double)sender->length;
+  if (result == 0) instance->counters->bytes_out += (double)sender->length;
   free(sender);
   return give_int(env, (int32_t)result);
 }
 
 void export_sysv_message(napi_env env, napi_value exports, struct instance *instance) {
   static const struct method methods[] = {
-    {"msgget", call_msgget}, {"msgsnd", call_msgsnd}, {"msgrcv", call_msgrcv}, {"msgrcvSlab", call_msgrcv_slab},
+    {"msgget", call_msgget}, {"msgsnd", call_msgsnd}, {"msgrcv", call_msgrcv}, {"msgrcvPooled", call_msgrcv_pooled},
     {"msgStat", call_msg_stat}, {"msgSetLimit", call_msg_set_limit}, {"msgRemove", call_msg_remove},
     {"msgWaitStart", call_msg_wait_start}, {"msgWaitFinish", call_msg_wait_finish},
     {"msgWaitRest", call_msg_wait_rest}, {"msgWaitResume", call_msg_wait_resume},

@@ -85,7 +85,7 @@ static napi_value call_sem_operate_finish(napi_env env, napi_callback_info info)
   struct operator *operator = (struct operator *)helper_find(instance, arg_int(env, argv[0]), operate);
   if (operator == NULL) return give_int(env, -EBADF);
   napi_get_value_bool(env, argv[1], &cancel);
-  instance->tally->calls += 2;
+  instance->counters->calls += 2;
   helper_finish(instance, &operator->helper, cancel);
   int result = operator->result;
   free(operator);

@@ -106,7 +106,7 @@ int helper_start(struct instance *instance, struct helper *helper) {
       return error;
     }
   }
-  instance->tally->calls += 2;
+  instance->counters->calls += 2;
   helper->worker = worker;
   helper->next = instance->helpers;
   helper->link = &instance->helpers;
@@ -128,7 +128,7 @@ void helper_rest(struct helper *helper) {
   eventfd_read(helper->event, &count);
 }
 void helper_resume(struct instance *instance, struct helper *helper) {
-  instance->tally->calls++;
+  instance->counters->calls++;
   set_state(helper->worker, BUSY);
 }
 

@@ -16,7 +16,7 @@
 #include <time.h>
 
 /* Counted for each environment (main thread or worker) and read by TypeScript as a Float64Array. */
-struct tally {
+struct counters {
   double calls;        /* system calls made */
   double bytes_in;     /* copied from the kernel into the process */
   double bytes_out;    /* copied from the process into the kernel */
@@ -36,11 +36,11 @@ struct mapping;
 /* The state of one environment; it is the `data` of every function, so that no call looks it up. */
 struct instance {
   napi_env env;
-  struct tally *tally;
-  uint8_t *slab;           /* transfer.c: where small reads land */
-  uint32_t slab_length;
+  struct counters *counters;
+  uint8_t *pool;           /* transfer.c: where small reads land */
+  uint32_t pool_length;
   struct envelope *envelope; /* socket_message.c: what comes with a message besides its bytes, */
-  uint8_t *overflow;         /* and where a message goes on that is longer than the slab's rest */
+  uint8_t *overflow;         /* and where a message goes on that is longer than the buffer pool's rest */
   size_t overflow_length;
   struct watch *watches;   /* watch.c: those whose libuv handle is not closed yet */
   struct helper *helpers;  /* thread.c: those not finished yet */
@@ -129,7 +129,7 @@ static inline napi_value give_double(napi_env env, double value) {
 }
 /* The result of a system call: itself, or errno negated. */
 static inline napi_value give_call(napi_env env, struct instance *instance, long result) {
-  instance->tally->calls++;
+  instance->counters->calls++;
   if (result < 0) result = -errno;
   return result >= INT32_MIN && result <= INT32_MAX ? give_int(env, (int32_t)result) : give_double(env, (double)result);
 }

@@ -127,7 +127,7 @@ static napi_value call_waiter_open(napi_env env, napi_callback_info info) { /* t
     return give_int(env, -error);
   }
   instance->waiter = waiter;
-  instance->tally->calls += 2;
+  instance->counters->calls += 2;
   return give_int(env, waiter->event);
 }
 
@@ -154,7 +154,7 @@ static napi_value call_waiter_wait(napi_env env, napi_callback_info info) { /* v
   }
   pthread_mutex_unlock(&guard);
   if (error != 0) free(wait);
-  instance->tally->calls++;
+  instance->counters->calls++;
   return give_int(env, -error);
 }
 /* Ends a wait with ECANCELED, unless it has ended already. */
@@ -168,7 +168,7 @@ static napi_value call_waiter_cancel(napi_env env, napi_callback_info info) { /*
     stir(shared);
   }
   pthread_mutex_unlock(&guard);
-  instance->tally->calls++;
+  instance->counters->calls++;
   return give_int(env, 0);
 }
 static napi_value call_waiter_reap(napi_env env, napi_callback_info info) { /* as ringReap */
@@ -190,7 +190,7 @@ static napi_value call_waiter_reap(napi_env env, napi_callback_info info) { /* a
   }
   if (waiter->ended == NULL) eventfd_read(waiter->event, &rung);
   pthread_mutex_unlock(&guard);
-  instance->tally->calls++;
+  instance->counters->calls++;
   return give_int(env, count);
 }
 

@@ -5,7 +5,7 @@ import { formatBytes, formatTable, parseBytes } from './format.js';
 import { interruptible } from './interrupt.js';
 import { progressBar } from './progress.js';
 
-const LARGEST_CHUNK = 1 << 30;
+const MAX_CHUNK_BYTES = 1 << 30;
 
 export function addCopy(program: Command): void {
   const list = [...transports.values()].map(({ name, summary }) => `  ${name.padEnd(14)} ${summary}`).join('\n');
@@ -60,8 +60,8 @@ function mechanism(name: string): string {
 }
 function chunk(text: string): number {
   const bytes = parseBytes(text);
-  if (bytes === undefined || bytes < 1 || bytes > LARGEST_CHUNK) {
-    throw new InvalidArgumentError(`It must be from 1 to ${LARGEST_CHUNK} bytes, such as 65536, 64K or 1M.`);
+  if (bytes === undefined || bytes < 1 || bytes > MAX_CHUNK_BYTES) {
+    throw new InvalidArgumentError(`It must be from 1 to ${MAX_CHUNK_BYTES} bytes, such as 65536, 64K or 1M.`);
   }
   return bytes;
 }

@@ -21,7 +21,7 @@ import { checkPlace, type LockMemory, place } from './robust-lock.js';
 const MAGIC = 0x76636364;
 const SLEEPS = 1;
 /** Milliseconds that acquiring the mutex again may take after the wait has failed. */
-const RETURN = 1000;
+const REACQUIRE_TIMEOUT_MS = 1000;
 
 /**
  * A condition variable: waits for a change of the data that a {@link Mutex} protects. As with every condition variable, a wait may end
@@ -133,7 +133,7 @@ export class Condition implements Disposable {
     }
     if (failure === undefined) return;
     try {
-      held.renew(lock, await lock.relock!(new Deadline(`wait for ${this.#what}`, { timeout: RETURN })));
+      held.renew(lock, await lock.relock!(new Deadline(`wait for ${this.#what}`, { timeout: REACQUIRE_TIMEOUT_MS })));
     } catch {
       // The first error counts; the guard says that it holds nothing.
     }
@@ -156,7 +156,7 @@ export class Condition implements Disposable {
     }
     if (failure === undefined) return;
     try {
-      held.renew(lock, lock.relockSync!(new Deadline(`wait for ${this.#what}`, { timeout: RETURN })));
+      held.renew(lock, lock.relockSync!(new Deadline(`wait for ${this.#what}`, { timeout: REACQUIRE_TIMEOUT_MS })));
     } catch {
       // As above.
     }

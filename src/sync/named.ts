@@ -20,7 +20,7 @@ export const NAMED_OFFSET = 64;
 /** Longest name; a segment's may have 200 characters. */
 const MAX_NAME_LENGTH = 180;
 /** Milliseconds to wait for a segment without size or header. Ours get both before their name; those of other programs may not. */
-const UNFINISHED = 1000;
+const UNFINISHED_TIMEOUT_MS = 1000;
 
 /** Options of named locks. */
 export interface NamedOptions {
@@ -41,7 +41,7 @@ export function openNamed(
   const full = fullName(kind, name);
   const what = `${kind === 'rwlock' ? 'read-write lock' : kind} '${full.slice(`vecino.${kind}.`.length)}'`;
   const mode = checkMode('options.mode', checkOptions('options', options, OPTIONS)!.mode ?? 0o600);
-  const end = performance.now() + UNFINISHED;
+  const end = performance.now() + UNFINISHED_TIMEOUT_MS;
   for (;;) {
     try {
       const memory = SharedMemory.open(full);

@@ -13,7 +13,7 @@ import { hasChanged, waitWordSync, watchWords } from '../system/word-wait.js';
 import { Looking } from './looking.js';
 
 /** Milliseconds between polls where the C library's layout is unknown, so that a futex wait is impossible. */
-const LOOK_OFTEN = 5;
+const POLL_INTERVAL_MS = 5;
 /** The reason for ending a wait that is not needed any more. It reaches no caller. */
 const LEFT = 'the wait has ended';
 
@@ -124,7 +124,7 @@ export class Permits {
         while (this.#waitQueue.length > 0 && this.#acquire()) this.#waitQueue.shift()!.resolve();
         if (this.#waitQueue.length === 0) break;
         if (layout.known) await this.#change(stop.signal, leave);
-        else await delay(LOOK_OFTEN, undefined, { signal: stop.signal, ref: false });
+        else await delay(POLL_INTERVAL_MS, undefined, { signal: stop.signal, ref: false });
         if (stop.signal.aborted) return;
       }
     } catch (error) {

@@ -3,7 +3,7 @@
  *
  * A thread that finds it held sets the waiters' bit and sleeps on the word. A release wakes all sleepers (native/robust.c), and the first
  * to try acquires it, perhaps the releaser again: fast, but unfair. So a waiter that was passed over for {@link UNFAIR_MS} writes its
- * thread id into the spare word. A thread that finds an id there yields to it, for at most {@link COURTESY}, because that waiter may be
+ * thread id into the spare word. A thread that finds an id there yields to it, for at most {@link YIELD_TIMEOUT_MS}, because that waiter may be
  * dead.
  */
 
@@ -25,8 +25,8 @@ const { lockAcquireAwaited, lockForget } = native;
 /** Milliseconds. */
 const UNFAIR_MS = 2;
 /** Milliseconds. */
-const COURTESY = 5;
-const EVERYBODY = 0x7fffffff;
+const YIELD_TIMEOUT_MS = 5;
+const ALL_WAITERS = 0x7fffffff;
 /** The spare word, in words from the lock word. */
 const SPARE = 5;
 
@@ -153,7 +153,7 @@ export class Contender {
   /** @param timeLeft milliseconds that it can wait at most; with too little time left it does not yield */
   constructor(lock: RobustLock, timeLeft: number) {
     this.#lock = lock;
-    this.#courteous = timeLeft <= 2 * COURTESY;
+    this.#courteous = timeLeft <= 2 * YIELD_TIMEOUT_MS;
   }
   /** One try, as {@link RobustLock.acquire}; by `otherwise`, if it is not the lock itself that is wanted. */
   try(otherwise?: () => number): number {
@@ -181,7 +181,7 @@ export class Contender {
     const { words, index } = this.#lock;
     if (words.length === 0) throw this.#lock.error(EBADF);
     if (this.#yieldsTo !== 0) {
-      return { places: [{ words, index: index + SPARE, expected: this.#yieldsTo }], limit: COURTESY };
+      return { places: [{ words, index: index + SPARE, expected: this.#yieldsTo }], limit: YIELD_TIMEOUT_MS };
     }
     let seen = Atomics.load(words, index);
     while ((seen & FUTEX_WAITERS) === 0 && isTaken(seen)) {
@@ -217,7 +217,7 @@ export class Contender {
     const { words, index } = this.#lock;
     if (!this.#woken || words.length === 0) return;
     this.#woken = false;
-    futexWake(words, index, EVERYBODY);
+    futexWake(words, index, ALL_WAITERS);
   }
   /** It has the lock, or gives up. */
   leave(): void {
@@ -226,7 +226,7 @@ export class Contender {
     const { words, index } = this.#lock;
     if (words.length === 0) return;
     Atomics.compareExchange(words, index + SPARE, threadId(), 0);
-    futexWake(words, index + SPARE, EVERYBODY);
+    futexWake(words, index + SPARE, ALL_WAITERS);
   }
 }
 export function isTaken(word: number): boolean {

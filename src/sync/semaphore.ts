@@ -36,7 +36,7 @@ import { checkPlace, type LockMemory, place } from './robust-lock.js';
 const CREATE_OPTIONS = { mode: true } as const;
 const { compareExchange, load } = Atomics;
 const { futexWake } = native;
-const EVERYBODY = 0x7fffffff;
+const ALL_WAITERS = 0x7fffffff;
 /** Where sem_open(3) keeps them. */
 const FOLDER = '/dev/shm';
 const NOTHING = new Int32Array(0);
@@ -214,7 +214,7 @@ export class Semaphore implements Disposable {
       words[MARK] === SHARED_MARK &&
       compareExchange(words, VALUE, value, value + 1) === value
     ) {
-      if (load(words, WAITERS) !== 0) futexWake(words, VALUE, EVERYBODY);
+      if (load(words, WAITERS) !== 0) futexWake(words, VALUE, ALL_WAITERS);
       return;
     }
     this.#release(count);
@@ -289,7 +289,7 @@ export class Semaphore implements Disposable {
         });
       }
     } while (compareExchange(this.#words, VALUE, value, value + count) !== value);
-    if (load(this.#words, WAITERS) !== 0) futexWake(this.#words, VALUE, EVERYBODY);
+    if (load(this.#words, WAITERS) !== 0) futexWake(this.#words, VALUE, ALL_WAITERS);
   }
   #look(): number {
     const value = load(this.#words, VALUE);

@@ -42,7 +42,7 @@ const CREATE_OPTIONS = { mode: true } as const;
 /** How long {@link SysVSemaphore.open} waits for a set that is still being created, in milliseconds. */
 const INITIALISE_TIMEOUT_MS = 200;
 /** A set older than this, in milliseconds, is complete. The kernel's time has whole seconds. */
-const YOUNG = 2000;
+const INITIALIZING_MS = 2000;
 
 /**
  * A set of System V semaphores. One operation can change several of them, and is done as a whole or waits as a whole. Each value is from 0
@@ -263,7 +263,7 @@ function whenReady(id: number): SysVSemaphoreStatus {
   for (;;) {
     const status = semStat(id);
     const age = Date.now() - status.lastChange.getTime();
-    if (status.lastOperation !== null || age > YOUNG || performance.now() > deadline) return status;
+    if (status.lastOperation !== null || age > INITIALIZING_MS || performance.now() > deadline) return status;
     Atomics.wait(pause, 0, 0, 1);
   }
 }

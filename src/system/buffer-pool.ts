@@ -15,7 +15,7 @@ export const MAX_POOLED_BYTES: number = BLOCK_BYTES / 4;
 /** Bytes of a number that the addon stores before a message: its priority or type. The message's memory is aligned to it. */
 export const MESSAGE_HEADER = 8;
 const HEADER: number = MESSAGE_HEADER;
-const { readSlab, useSlab } = native;
+const { readPooled, usePool } = native;
 
 let pool = new ArrayBuffer(0);
 /** Its length is 0 once whoever got a piece has transferred the buffer away: then the addon must not write there any more. */
@@ -29,7 +29,7 @@ function begin(): void {
   view = new Uint8Array(pool);
   headers = new Float64Array(pool);
   used = 0;
-  useSlab(view);
+  usePool(view);
 }
 
 /**
@@ -53,11 +53,11 @@ export function poolTake(offset: number, count: number): Bytes {
 /** read(2) of at most `most` bytes: the bytes, or the call's result if it is 0 (the end) or negative (an errno). */
 export function readFresh(fd: number, most: number): Bytes | number {
   const offset = poolOffset(most);
-  const count = readSlab(fd, offset, Math.min(most, BLOCK_BYTES - offset));
+  const count = readPooled(fd, offset, Math.min(most, BLOCK_BYTES - offset));
   return count <= 0 ? count : poolTake(offset, count);
 }
 
-/** Room for a message of at most `size` bytes (at most {@link LARGEST_IN_SLAB}) and its header: the offset of the header. */
+/** Room for a message of at most `size` bytes (at most {@link MAX_POOLED_BYTES}) and its header: the offset of the header. */
 export function messageRoom(size: number): number {
   if (used + HEADER + size > BLOCK_BYTES || view.length === 0) begin();
   return used;

@@ -20,9 +20,9 @@ export const WAIT_OPTIONS: OptionNames<WaitOptions> = { timeout: true, signal: t
  * A thread of a `Worker` must come back to JavaScript now and then, or `terminate()` and the exit of the program would
  * wait for it for ever. The main thread needs not, and so never wakes for nothing.
  */
-const LONGEST_BLOCK = isMainThread ? -1 : 250;
+const MAX_BLOCK_MS = isMainThread ? -1 : 250;
 /** setTimeout's longest delay. */
-const LONGEST_TIMER = 0x7fffffff;
+const MAX_TIMER_MS = 0x7fffffff;
 const nothing = () => {};
 
 /** What each signal's one listener of ours calls. A listener for each wait would be taken for a leak beyond ten. */
@@ -92,10 +92,10 @@ export class Deadline {
   }
   /** The milliseconds that one blocking call may take (-1: for ever); throws when there are none left. */
   block(): number {
-    if (this.#end === Number.POSITIVE_INFINITY) return LONGEST_BLOCK;
+    if (this.#end === Number.POSITIVE_INFINITY) return MAX_BLOCK_MS;
     const left = this.#end - performance.now();
     if (left <= 0) throw this.error();
-    return LONGEST_BLOCK < 0 ? left : Math.min(left, LONGEST_BLOCK);
+    return MAX_BLOCK_MS < 0 ? left : Math.min(left, MAX_BLOCK_MS);
   }
   /**
    * Calls `end` with the error when time runs out or the signal aborts, unless that is called off by the function that it
@@ -109,11 +109,11 @@ export class Deadline {
     let timer: NodeJS.Timeout | undefined;
     const onTimer = () => {
       const left = this.remaining();
-      if (left > 0) timer = setTimeout(onTimer, Math.min(left + 1, LONGEST_TIMER)).unref();
+      if (left > 0) timer = setTimeout(onTimer, Math.min(left + 1, MAX_TIMER_MS)).unref();
       else end(this.error());
     };
     const forget = signal === undefined ? nothing : onAborted(signal, () => end(signal.reason));
-    if (limited) timer = setTimeout(onTimer, Math.min(this.remaining(), LONGEST_TIMER)).unref();
+    if (limited) timer = setTimeout(onTimer, Math.min(this.remaining(), MAX_TIMER_MS)).unref();
     return () => {
       clearTimeout(timer);
       forget();

@@ -26,10 +26,10 @@ declare module './native.js' {
     mqGetattr(fd: number, out: Float64Array): number;
     mqSend(fd: number, view: Uint8Array, priority: number): number;
     mqReceive(fd: number, buffer: Uint8Array): number;
-    mqReceiveSlab(fd: number, offset: number, size: number): number;
+    mqReceivePooled(fd: number, offset: number, size: number): number;
   }
 }
-const { mqReceiveSlab } = native;
+const { mqReceivePooled } = native;
 
 /** The highest priority, the kernel's MQ_PRIO_MAX - 1. */
 export const MAX_PRIORITY = 32767;
@@ -102,7 +102,7 @@ function whyNot(number: number, maxMessages: number, messageSize: number): strin
 }
 /** Neither a privileged process, which may exceed msg_max and msgsize_max, nor sysctl gets beyond these (linux/ipc_namespace.h). */
 const HARD_MAX_MESSAGES = 65536;
-const HARD_MESSAGE_SIZE = 16 * 1024 * 1024;
+const HARD_MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 function tooLarge(maxMessages: number, messageSize: number): string {
   const reasons: string[] = [];
   const examine = (what: string, value: number, limit: string, hard: number) => {
@@ -111,7 +111,7 @@ function tooLarge(maxMessages: number, messageSize: number): string {
     }
   };
   examine('maxMessages', maxMessages, 'fs.mqueue.msg_max', HARD_MAX_MESSAGES);
-  examine('messageSize', messageSize, 'fs.mqueue.msgsize_max', HARD_MESSAGE_SIZE);
+  examine('messageSize', messageSize, 'fs.mqueue.msgsize_max', HARD_MAX_MESSAGE_BYTES);
   return reasons.join('. ') || `${maxMessages} messages of ${messageSize} bytes are too large together`;
 }
 /** EMFILE has two causes: no descriptor is free, or the bytes of this user's queues are used up. */
@@ -187,7 +187,7 @@ export function receiveFresh(fd: number, size: number): PosixMessage | number {
     return count < 0 ? count : { content: largeContent(buffer, count), priority: largeHeader(buffer) };
   }
   const offset = messageRoom(size);
-  const count = mqReceiveSlab(fd, offset, size);
+  const count = mqReceivePooled(fd, offset, size);
   return count < 0 ? count : { content: messageContent(offset, count), priority: messageHeader(offset) };
 }
 

@@ -19,7 +19,7 @@ export type View = ArrayBufferView;
 /** The typed face of native/. A negative result is an errno. */
 export interface Native {
   readonly constants: Record<string, number>;
-  readonly tally: ArrayBuffer;
+  readonly counters: ArrayBuffer;
   nothing(): void;
   // file.c
   open(path: string, flags: number, mode: number): number;
@@ -36,8 +36,8 @@ export interface Native {
   read(fd: number, view: View, offset: number, length: number): number;
   write(fd: number, view: View, offset: number, length: number): number;
   writeWhole(fd: number, view: View): number;
-  useSlab(view: View): void;
-  readSlab(fd: number, offset: number, length: number): number;
+  usePool(view: View): void;
+  readPooled(fd: number, offset: number, length: number): number;
   sendfile(out: number, from: number, count: number): number;
   splice(from: number, out: number, count: number, flags: number): number;
   copyFileRange(from: number, out: number, count: number): number;

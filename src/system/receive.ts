@@ -7,13 +7,13 @@ import { constants, native } from './native.js';
 declare module './native.js' {
   interface Native {
     useEnvelope(envelope: ArrayBufferView, overflow: ArrayBufferView): number;
-    receiveSlab(fd: number, offset: number, length: number, flags: number, kind: number): number;
+    receivePooled(fd: number, offset: number, length: number, flags: number, kind: number): number;
   }
 }
-const { receiveSlab, useEnvelope } = native;
+const { receivePooled, useEnvelope } = native;
 
 /** A stream's chunk is no longer than this. */
-const CHUNK = 64 * 1024;
+const MAX_CHUNK_BYTES = 64 * 1024;
 /**
  * More than the kernel makes a message of with 4 KiB pages (4 MiB and a little; its memory for one is contiguous). It costs
  * address space; memory only as far as the longest message so far.
@@ -38,7 +38,7 @@ useEnvelope(envelope, overflow);
  */
 export function receiveChunk(fd: number, flags: number): Bytes | number {
   const offset = poolOffset();
-  const count = receiveSlab(fd, offset, Math.min(CHUNK, poolRoom(offset)), flags, STREAM);
+  const count = receivePooled(fd, offset, Math.min(MAX_CHUNK_BYTES, poolRoom(offset)), flags, STREAM);
   return count <= 0 ? count : poolTake(offset, count);
 }
 /**
@@ -52,7 +52,7 @@ export function receiveWhole(fd: number, flags: number, withName: boolean): Byte
   }
   const offset = poolOffset();
   const room = poolRoom(offset);
-  const count = receiveSlab(fd, offset, room, flags, withName ? MESSAGE_WITH_NAME : MESSAGE);
+  const count = receivePooled(fd, offset, room, flags, withName ? MESSAGE_WITH_NAME : MESSAGE);
   if (count <= 0) return count;
   if (count <= room) return poolTake(offset, count);
   const bytes = new Uint8Array(count);

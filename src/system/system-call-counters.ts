@@ -13,7 +13,7 @@ export interface SystemCallCounters {
   bytesWithin: number;
 }
 
-const counters = new Float64Array(native.tally);
+const counters = new Float64Array(native.counters);
 
 /** The totals of this thread so far. Waiting in the event loop is libuv's, and not counted. */
 export function systemCallCounters(): SystemCallCounters {

@@ -23,7 +23,7 @@ declare module './native.js' {
     msgget(key: number, flags: number): number;
     msgsnd(id: number, type: number, view: Uint8Array, flags: number): number;
     msgrcv(id: number, type: number, flags: number, buffer: Uint8Array): number;
-    msgrcvSlab(id: number, type: number, flags: number, offset: number, size: number): number;
+    msgrcvPooled(id: number, type: number, flags: number, offset: number, size: number): number;
     msgStat(id: number, out: Float64Array): number;
     msgSetLimit(id: number, bytes: number): number;
     msgRemove(id: number): number;
@@ -35,7 +35,7 @@ declare module './native.js' {
     msgSendFinish(event: number, cancel: boolean): number;
   }
 }
-const { msgrcvSlab } = native;
+const { msgrcvPooled } = native;
 
 /** A message of a System V queue. */
 export interface SysVMessage {
@@ -155,7 +155,7 @@ export const FIRST_ROOM = 8192;
 export function receiveFresh(id: number, type: number, flags: number, size: number): SysVMessage | number {
   if (size <= MAX_POOLED_BYTES) {
     const offset = messageRoom(size);
-    const count = msgrcvSlab(id, type, flags, offset, size);
+    const count = msgrcvPooled(id, type, flags, offset, size);
     if (count >= 0) return { type: messageHeader(offset), content: messageContent(offset, count) };
     if (count !== E2BIG) return count;
   }

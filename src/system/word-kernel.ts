@@ -43,7 +43,7 @@ export interface WordKernel {
   close(): void;
 }
 
-const COMPLETIONS = 1024;
+const MAX_COMPLETIONS = 1024;
 
 let best: Way | undefined;
 
@@ -51,7 +51,7 @@ let best: Way | undefined;
 export function openWordKernel(): WordKernel | undefined {
   best ??= chosen();
   if (best === 'ring') {
-    const fd = native.ringOpen(COMPLETIONS);
+    const fd = native.ringOpen(MAX_COMPLETIONS);
     if (fd >= 0) {
       return {
         way: 'ring',

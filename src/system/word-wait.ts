@@ -6,7 +6,7 @@
  *
  * A wake-up may be lost with the process that it went to: `FUTEX_WAKE` of one waiter, or the kernel's on an owner's death, and
  * that waiter is killed before it acts. Or with an owner that is killed between its release and its wake-up while another one takes the
- * lock. Nothing in the kernel tells the others. So words are looked at again once in a {@link LOOK_AGAIN}, and a wait whose word
+ * lock. Nothing in the kernel tells the others. So words are looked at again once in a {@link RECHECK_INTERVAL_MS}, and a wait whose word
  * has changed ends. It is the backstop for such deaths, not the mechanism.
  */
 
@@ -20,11 +20,11 @@ import { Readiness } from './readiness.js';
 import { isFull, openWordKernel, type Way, type WordKernel } from './word-kernel.js';
 
 /** Milliseconds. Also the longest that a blocked thread sleeps before it looks. */
-export const LOOK_AGAIN = 1000;
+export const RECHECK_INTERVAL_MS = 1000;
 /** Milliseconds between looks where the kernel cannot wait for several words. */
-const LOOK_OFTEN = 4;
+const POLL_INTERVAL_MS = 4;
 /** Milliseconds that the descriptor is kept for the next wait. */
-const LINGER = 20;
+const KEEP_DESCRIPTOR_MS = 20;
 
 /** A word and the value that it has while there is a reason to wait. */
 export interface AwaitedWord {
@@ -160,7 +160,7 @@ export function waitWordSync(
   index: number,
   expected: number,
   deadline: Deadline,
-  limit: number = LOOK_AGAIN,
+  limit: number = RECHECK_INTERVAL_MS,
 ): void {
   const block = deadline.block();
   const slice = block < 0 || block > limit ? limit : block;
@@ -169,7 +169,11 @@ export function waitWordSync(
 }
 
 /** The same for several words of one memory. */
-export function waitWordsSync(places: readonly AwaitedWord[], deadline: Deadline, limit: number = LOOK_AGAIN): void {
+export function waitWordsSync(
+  places: readonly AwaitedWord[],
+  deadline: Deadline,
+  limit: number = RECHECK_INTERVAL_MS,
+): void {
   const { words, index, expected } = places[0]!;
   if (places.length === 1) {
     waitWordSync(words, index, expected, deadline, limit);
@@ -178,7 +182,7 @@ export function waitWordsSync(places: readonly AwaitedWord[], deadline: Deadline
   const pairs = new Int32Array(places.flatMap((place) => [place.index, place.expected]));
   const block = deadline.block();
   const result = native.futexWaitv(words, pairs, block < 0 || block > limit ? limit : block);
-  if (result === ENOSYS) waitWordSync(words, index, expected, deadline, LOOK_OFTEN);
+  if (result === ENOSYS) waitWordSync(words, index, expected, deadline, POLL_INTERVAL_MS);
   else if (result < 0 && result !== EAGAIN && result !== EINTR && result !== ETIMEDOUT) check(result, 'futex_waitv');
 }
 
@@ -196,7 +200,7 @@ function watch(entry: Entry): void {
   entries.delete(id);
   if (result !== ENOSPC) check(result, kernel.way === 'ring' ? 'io_uring_enter' : 'futex_waitv');
   excess.add(entry);
-  lookingOften ??= setInterval(lookOften, LOOK_OFTEN).unref();
+  lookingOften ??= setInterval(lookOften, POLL_INTERVAL_MS).unref();
 }
 /** Ends waits whose word has changed, and hands on to the kernel what it has room for now. */
 function lookOften(): void {
@@ -257,7 +261,7 @@ function open(): void {
     looksOften = kernel === undefined;
     if (kernel !== undefined) readiness = new Readiness(kernel.fd, 'waiting for words', new KeepAlive(false));
   }
-  looking ??= setInterval(look, looksOften ? LOOK_OFTEN : LOOK_AGAIN).unref();
+  looking ??= setInterval(look, looksOften ? POLL_INTERVAL_MS : RECHECK_INTERVAL_MS).unref();
 }
 /** Hears the kernel as long as anybody waits. */
 async function pump(): Promise<void> {
@@ -273,7 +277,7 @@ async function pump(): Promise<void> {
   } catch {
     // The loop cannot watch the descriptor now (no watches or memory left), or it was closed since: we look ourselves until it can.
     reap();
-    if (entries.size > 0) setTimeout(() => void pump(), LOOK_OFTEN).unref();
+    if (entries.size > 0) setTimeout(() => void pump(), POLL_INTERVAL_MS).unref();
   } finally {
     pumping = false;
   }
@@ -288,7 +292,7 @@ function rest(): void {
   clearInterval(lookingOften); // nothing is in excess without a wait
   lookingOften = undefined;
   if (kernel === undefined) looksOften = false;
-  else closing ??= setTimeout(shut, LINGER).unref();
+  else closing ??= setTimeout(shut, KEEP_DESCRIPTOR_MS).unref();
 }
 function shut(): void {
   clearTimeout(closing);

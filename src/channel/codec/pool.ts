@@ -7,7 +7,7 @@ import { markAsUntransferable } from 'node:worker_threads';
 /** Bytes of an array whose memory V8 keeps in its own heap, which is cheap. */
 const MAX_IN_HEAP_BYTES = 64;
 /** Longer copies have memory of their own. */
-export const LARGEST_POOLED_BYTES = 4096;
+export const MAX_POOLED_BYTES = 4096;
 /** The most memory that one live copy keeps from being freed. */
 export const POOL_BYTES = 32768;
 
@@ -17,7 +17,7 @@ export class Pool {
 
   /** A copy of `length` bytes at `offset`, at a multiple of 8 bytes of its buffer. */
   copy(memory: Uint8Array, offset: number, length: number): Uint8Array<ArrayBuffer> {
-    if (length <= MAX_IN_HEAP_BYTES || length > LARGEST_POOLED_BYTES) return memory.slice(offset, offset + length);
+    if (length <= MAX_IN_HEAP_BYTES || length > MAX_POOLED_BYTES) return memory.slice(offset, offset + length);
     let at = this.#at;
     // The length is 0 before the first copy, and if the memory was transferred all the same.
     if (at + length > this.#memory.length) {

@@ -9,7 +9,7 @@
 import { copyOut, MAX_LOOP_BYTES } from '../../lock-free/copy-out.js';
 import type { RingConsumer } from '../../lock-free/ring/consumer.js';
 import type { Decoder } from '../codec/index.js';
-import { LARGEST_POOLED_BYTES, poolBuffer } from '../codec/pool.js';
+import { MAX_POOLED_BYTES, poolBuffer } from '../codec/pool.js';
 import { Scratch } from '../codec/scratch.js';
 
 /** Bytes that are copied at once, and of a message that has a copy of its own if it is longer. */
@@ -49,7 +49,7 @@ export class CopyAhead<T> {
       this.#ring.looks !== this.#look ||
       this.#memory.length === 0 // somebody has transferred it
     ) {
-      if (length > LARGEST_POOLED_BYTES || (this.#coder.shared && !this.#verbatim))
+      if (length > MAX_POOLED_BYTES || (this.#coder.shared && !this.#verbatim))
         return this.#decodeAlone(offset, length);
       this.#copy(offset, length);
     }

@@ -10,7 +10,7 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkCapacity, LARGEST_CAPACITY, SMALLEST_CAPACITY } from '../../lock-free/ring/layout.js';
+import { checkCapacity, MAX_CAPACITY_BYTES, MIN_CAPACITY_BYTES } from '../../lock-free/ring/layout.js';
 import { SharedMemory } from '../../memory/index.js';
 import type { UnixSocket } from '../../socket/index.js';
 import { checkInteger } from '../../system/arguments.js';
@@ -29,9 +29,9 @@ import type { SpareDescriptor } from './spare.js';
 const PROTOCOL = 1;
 const MAX_HELLO_BYTES = 4096;
 /** Bytes of a direction's ring. */
-const CAPACITY: number = 128 * 1024;
+const DEFAULT_CAPACITY_BYTES: number = 128 * 1024;
 /** The longest message that is accepted by default. */
-const TAKES: number = 256 * 2 ** 20;
+const DEFAULT_MAX_MESSAGE_BYTES: number = 256 * 2 ** 20;
 /** A connecting process cannot get a ring of more than this many times the listener's own. */
 const MAX_RING_RATIO = 16;
 
@@ -70,7 +70,7 @@ export function linkSettings(
   options: LinkOptions,
   allowed: (peer: Credentials) => boolean,
 ): LinkSettings {
-  const { capacity = CAPACITY, maxMessageSize = TAKES, allow = allowed } = options;
+  const { capacity = DEFAULT_CAPACITY_BYTES, maxMessageSize = DEFAULT_MAX_MESSAGE_BYTES, allow = allowed } = options;
   checkCapacity('options.capacity', capacity);
   checkInteger('options.maxMessageSize', maxMessageSize, 1, 0x7fffffff);
   if (typeof allow !== 'function')
@@ -108,8 +108,8 @@ async function receiveMessage(
 const encode = (message: Message) => Buffer.from(JSON.stringify({ vecino: PROTOCOL, ...message }));
 const isCapacity = (value: unknown): value is number =>
   Number.isInteger(value) &&
-  (value as number) >= SMALLEST_CAPACITY &&
-  (value as number) <= LARGEST_CAPACITY &&
+  (value as number) >= MIN_CAPACITY_BYTES &&
+  (value as number) <= MAX_CAPACITY_BYTES &&
   ((value as number) & ((value as number) - 1)) === 0;
 const isSize = (value: unknown): value is number =>
   Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 0x7fffffff;

@@ -3,9 +3,9 @@
 import {
   checkGeometry,
   type Geometry,
-  LARGEST_CAPACITY,
-  LARGEST_MESSAGE,
-  MOST_PRIORITIES,
+  MAX_CAPACITY,
+  MAX_MESSAGE_BYTES,
+  MAX_PRIORITIES,
 } from '../../lock-free/slot-queue/layout.js';
 import { checkInteger, checkOptions, type OptionNames } from '../../system/arguments.js';
 import { close } from '../../system/file.js';
@@ -52,9 +52,9 @@ export function describe(
     geometry[key] = checkInteger(`options.${key}`, value, 1, most) as never;
     insist.push(key);
   };
-  take('capacity', LARGEST_CAPACITY);
-  take('messageSize', LARGEST_MESSAGE);
-  take('priorities', MOST_PRIORITIES);
+  take('capacity', MAX_CAPACITY);
+  take('messageSize', MAX_MESSAGE_BYTES);
+  take('priorities', MAX_PRIORITIES);
   checkGeometry(geometry);
   return { name, geometry, insist, spin: new Spin(given.spin) };
 }

@@ -45,13 +45,13 @@ export interface QueueStats {
   /** Messages of dead consumers that this object returned to the queue. */
   recovered: number;
 }
-const LARGEST_TYPE = 0x7fffffff;
+const MAX_TYPE = 0x7fffffff;
 
 /** The type that a message is sent with. */
 export function typeOf(options: QueueSendOptions | undefined): number {
   if (options === undefined) return 0;
   const { type } = checkOptions('options', options, SEND_OPTIONS)!;
-  return type === undefined ? 0 : checkInteger('options.type', type, 0, LARGEST_TYPE);
+  return type === undefined ? 0 : checkInteger('options.type', type, 0, MAX_TYPE);
 }
 /** The types to receive; undefined: all. */
 export function typesOf(options: QueueReceiveOptions | undefined): Types {
@@ -60,5 +60,5 @@ export function typesOf(options: QueueReceiveOptions | undefined): Types {
   if (types === undefined) return undefined;
   if (!Array.isArray(types) || types.length === 0)
     throw invalidArgument('ERR_INVALID_ARG_TYPE', 'options.types', 'an array of at least one number', types);
-  return types.map((type, index) => checkInteger(`options.types[${index}]`, type, 0, LARGEST_TYPE));
+  return types.map((type, index) => checkInteger(`options.types[${index}]`, type, 0, MAX_TYPE));
 }

@@ -8,7 +8,7 @@ import { CorruptError, type IpcError, MessageTooLargeError } from '../../system/
 import type { Credentials } from '../../system/socket-option.js';
 import { notEncodable } from './call-errors.js';
 import { CallContext } from './context.js';
-import { CREDIT, END, FAILURE, type FrameWriter, ITEM, ITEM_COST, RESULT, STREAM } from './frame.js';
+import { CREDIT, END, FAILURE, type FrameWriter, ITEM, ITEM_OVERHEAD_BYTES, RESULT, STREAM } from './frame.js';
 import type { Handler } from './names.js';
 import { encodeError } from './remote-error.js';
 
@@ -28,7 +28,7 @@ interface Caller {
 }
 
 /** The most bytes that a client may request ahead. */
-const MOST_CREDIT = 2 ** 31;
+const MAX_CREDIT_BYTES = 2 ** 31;
 
 export class Answer {
   readonly id: number;
@@ -77,7 +77,7 @@ export class Answer {
   }
   grant(bytes: number): void {
     this.#credit += bytes;
-    if (this.#credit > MOST_CREDIT)
+    if (this.#credit > MAX_CREDIT_BYTES)
       throw new CorruptError(`a client sent an invalid credit of ${this.#credit} bytes (frame ${CREDIT})`);
     if (this.#credit > 0) this.#wake?.();
   }
@@ -173,7 +173,7 @@ export class Answer {
         } catch (error) {
           throw this.#unfit('a value', error);
         }
-        this.#credit -= frame.length + ITEM_COST;
+        this.#credit -= frame.length + ITEM_OVERHEAD_BYTES;
         const sent = this.#caller.post(frame);
         if (sent !== true) await sent;
       }

@@ -36,7 +36,7 @@ import {
   FrameWriter,
   GOODBYE,
   ITEM,
-  ITEM_COST,
+  ITEM_OVERHEAD_BYTES,
   LAST,
   REFUSED,
   RESULT,
@@ -49,7 +49,7 @@ import { type CallOptions, type ClientOptions, SERVICE_OPTIONS } from './types.j
 
 const CONNECT_TIMEOUT_MS = 30_000;
 const STREAM_WINDOW_BYTES = 65_536;
-const LARGEST_WINDOW: number = 2 ** 30;
+const MAX_STREAM_WINDOW_BYTES: number = 2 ** 30;
 /** Milliseconds of silence after which a call first checks that the service is alive. */
 const SILENCE_MS = 2;
 
@@ -79,7 +79,7 @@ export class Caller implements CallOwner, ConnectionOwner {
     const { reconnect = false, window = STREAM_WINDOW_BYTES, codec, spin } = options;
     this.#options = options;
     this.#reconnect = checkBoolean('options.reconnect', reconnect);
-    this.#window = checkInteger('options.window', window, 1, LARGEST_WINDOW);
+    this.#window = checkInteger('options.window', window, 1, MAX_STREAM_WINDOW_BYTES);
     this.#coder = valueCoder(codec);
     this.#writer = new FrameWriter(this.#coder);
     new Spin(spin);
@@ -201,7 +201,7 @@ export class Caller implements CallOwner, ConnectionOwner {
         return;
       case ITEM: {
         if (call.settled) return; // it was cancelled
-        const cost = frame.length + ITEM_COST;
+        const cost = frame.length + ITEM_OVERHEAD_BYTES;
         if (!call.isStream || call.credit <= 0) throw this.#damage('a stream value without credit');
         call.credit -= cost;
         if (problem === undefined) call.item(frame.value, cost);

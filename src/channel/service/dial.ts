@@ -10,7 +10,7 @@ import type { ClientOptions } from './types.js';
 
 /** Milliseconds for one attempt: the service may be stopped. */
 const ATTEMPT_TIMEOUT_MS = 30_000;
-const MOST_CALLS: number = 2 ** 20;
+const MAX_CALLS: number = 2 ** 20;
 
 export interface Greeted {
   readonly connection: Connection<unknown>;
@@ -27,7 +27,7 @@ export async function dial(name: string, options: ClientOptions, signal: AbortSi
   connection.unref(); // pending calls count, not the reader of their frames
   try {
     const { kind, number } = (await connection.receive(wait)) as Frame;
-    if (kind === HELLO && number >= 1 && number <= MOST_CALLS) return { connection, limit: number };
+    if (kind === HELLO && number >= 1 && number <= MAX_CALLS) return { connection, limit: number };
     throw new CorruptError(`service '${name}' sent an invalid greeting`);
   } catch (error) {
     connection.close();

@@ -16,7 +16,7 @@ export interface Reader {
   readonly wanted: boolean;
   /** Handles a frame, which is reused afterwards. If it throws, the connection ends. */
   received(frame: Frame): void;
-  /** The connection is over, for this reason. Called once, unless {@link Intake.stop} was. */
+  /** The connection is over, for this reason. Called once, unless {@link FrameReader.stop} was. */
   lost(error: unknown): void;
 }
 

@@ -16,7 +16,7 @@
  *                                            GOODBYE  no CALL will be accepted any more
  *                                            LAST     u32: how many CALLs were read, modulo 2^32; later ones were not executed
  *
- * Values use the codec; errors are JSON whatever the codec. The items of a stream, each costing {@link ITEM_COST} bytes more than its
+ * Values use the codec; errors are JSON whatever the codec. The items of a stream, each costing {@link ITEM_OVERHEAD_BYTES} bytes more than its
  * frame, may use up the bytes that the client has given credit for; the last one may exceed it. Little-endian, as the shared memory.
  */
 import { CorruptError, IpcError } from '../../system/errors.js';
@@ -39,7 +39,7 @@ export const LAST = 12;
 const VOID = 0x100;
 const HEADER = 8;
 /** What a stored item takes of memory beside its bytes. */
-export const ITEM_COST = 64;
+export const ITEM_OVERHEAD_BYTES = 64;
 
 /** Builds frames; each one is valid until the next is built. */
 export class FrameWriter {

@@ -3,7 +3,7 @@
  *
  * Crash guarantee: DESTINATION gets its name after both have ended well and the digests agree. If the server, the client or this
  * process is killed, there is no partial DESTINATION, and no object of the kernel is left: they have no names (or are watched, see
- * keeper.ts).
+ * orphan-reaper.ts).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -46,7 +46,7 @@ export interface CopyResult {
   processes: { server: Account; client: Account };
 }
 /** Milliseconds between two looks at the progress. */
-const PROGRESS_INTERVAL = 100;
+const PROGRESS_INTERVAL_MS = 100;
 
 /** @throws IpcError naming what failed; DESTINATION is then as it was */
 export async function copy(options: CopyOptions): Promise<CopyResult> {
@@ -124,7 +124,7 @@ function start(
     });
     return { role, child, ended: read(child) };
   };
-  // The client first: where something must be removed when this process is killed, it is the one that does (keeper.ts).
+  // The client first: where something must be removed when this process is killed, it is the one that does (orphan-reaper.ts).
   const client = participant('client', destination, prepared.client);
   try {
     return [participant('server', source, prepared.server), client];
@@ -222,7 +222,7 @@ function complete(bytes: number, source: Source, path: string): number {
 function watch(options: CopyOptions, shown: Float64Array, total: number | null): () => void {
   const { onProgress } = options;
   if (onProgress === undefined) return () => {};
-  const timer = setInterval(() => onProgress(shown[1]!, total), PROGRESS_INTERVAL);
+  const timer = setInterval(() => onProgress(shown[1]!, total), PROGRESS_INTERVAL_MS);
   return () => {
     clearInterval(timer);
     onProgress(shown[1]!, total);

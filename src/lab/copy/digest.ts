@@ -4,14 +4,14 @@ import { read } from 'node:fs';
 import { promisify } from 'node:util';
 
 const readAt = promisify(read);
-const PIECE = 1 << 20;
+const PIECE_BYTES = 1 << 20;
 
 /** @param length bytes to hash; the digest covers fewer if the file is shorter */
 export async function sha256(fd: number, length: number, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  const pieces = [Buffer.allocUnsafe(PIECE), Buffer.allocUnsafe(PIECE)] as const;
+  const pieces = [Buffer.allocUnsafe(PIECE_BYTES), Buffer.allocUnsafe(PIECE_BYTES)] as const;
   let position = 0;
-  const next = (piece: Buffer) => readAt(fd, piece, 0, Math.min(PIECE, length - position), position);
+  const next = (piece: Buffer) => readAt(fd, piece, 0, Math.min(PIECE_BYTES, length - position), position);
   let pending = length > 0 ? next(pieces[0]) : undefined;
   for (let turn = 0; pending !== undefined; turn ^= 1) {
     const { bytesRead } = await pending;

@@ -3,7 +3,7 @@
  *
  * Descriptors: 3 the report, 4 the file, 5 a page where progress is shown without a system call, 6… the transport's.
  * It ends with its parent: the kernel kills it (PR_SET_PDEATHSIG), so that nothing goes on that nobody watches. Where something
- * must be removed first, the client does that (keeper.ts).
+ * must be removed first, the client does that (orphan-reaper.ts).
  */
 import { writeSync } from 'node:fs';
 import { constants as os } from 'node:os';
@@ -11,7 +11,7 @@ import { SharedMemory } from '../../memory/index.js';
 import { futexWait, futexWake, IpcError } from '../../system/index.js';
 import { native } from '../../system/native.js';
 import { openAccount, type Report } from './account.js';
-import { startKeeper } from './keeper.js';
+import { startOrphanReaper } from './orphan-reaper.js';
 import type { Plan, Side } from './transport.js';
 import { transports } from './transports/index.js';
 
@@ -61,7 +61,7 @@ if (!keeps) {
 }
 let report: Report;
 try {
-  if (keeps) startKeeper(rest, REPORT);
+  if (keeps) startOrphanReaper(rest, REPORT);
   report = run(role, rest, descriptors);
 } catch (error) {
   const code = error instanceof IpcError ? error.code : 'ERR_VECINO_INTERNAL';

@@ -50,8 +50,8 @@ export const RECORD_HEADER = 16;
 export const MESSAGE = 1;
 export const PAD = 2;
 
-export const SMALLEST_CAPACITY = 4096;
-export const LARGEST_CAPACITY: number = 2 ** 30;
+export const MIN_CAPACITY_BYTES = 4096;
+export const MAX_CAPACITY_BYTES: number = 2 ** 30;
 export const DEFAULT_CAPACITY: number = 2 ** 20;
 
 /** The size of a record, in units of 16 bytes. */
@@ -67,10 +67,10 @@ export function sequenceOf(low: number, high: number): number {
   return high * 2 ** 32 + (low >>> 0);
 }
 export function isCapacity(value: number): boolean {
-  return value >= SMALLEST_CAPACITY && value <= LARGEST_CAPACITY && (value & (value - 1)) === 0;
+  return value >= MIN_CAPACITY_BYTES && value <= MAX_CAPACITY_BYTES && (value & (value - 1)) === 0;
 }
 export function checkCapacity(argument: string, value: unknown): number {
-  const capacity = checkInteger(argument, value, SMALLEST_CAPACITY, LARGEST_CAPACITY);
+  const capacity = checkInteger(argument, value, MIN_CAPACITY_BYTES, MAX_CAPACITY_BYTES);
   if (isCapacity(capacity)) return capacity;
   throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, 'a power of two', value);
 }

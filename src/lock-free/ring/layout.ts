@@ -56,9 +56,9 @@ export const FIRST_FRAGMENT = 2;
 export const MIDDLE_FRAGMENT = 3;
 export const LAST_FRAGMENT = 4;
 
-export const SMALLEST_CAPACITY = 4096;
+export const MIN_CAPACITY_BYTES = 4096;
 /** Every offset in memory with two such rings is a positive number of 32 bits. */
-export const LARGEST_CAPACITY: number = 2 ** 29;
+export const MAX_CAPACITY_BYTES: number = 2 ** 29;
 
 /** The longest payload of one record: at every position it fits beside the pad, once the ring is at most a quarter full. */
 export function longestRecord(capacity: number): number {
@@ -69,7 +69,7 @@ export function recordSize(length: number): number {
   return (length + RECORD_HEADER + 7) & ~7;
 }
 export function checkCapacity(argument: string, value: unknown): number {
-  checkInteger(argument, value, SMALLEST_CAPACITY, LARGEST_CAPACITY);
+  checkInteger(argument, value, MIN_CAPACITY_BYTES, MAX_CAPACITY_BYTES);
   const capacity = value as number;
   if ((capacity & (capacity - 1)) === 0) return capacity;
   throw invalidArgument('ERR_INVALID_ARG_VALUE', argument, 'a power of two', value);

@@ -95,10 +95,10 @@ export function seatOf(word: number): number {
   return (word >>> SEAT_SHIFT) & (SEATS - 1);
 }
 
-export const LARGEST_CAPACITY = 65536;
-export const LARGEST_MESSAGE: number = 2 ** 24;
-export const MOST_PRIORITIES = 32;
-const LARGEST_FILE: number = 2 ** 31 - 4096;
+export const MAX_CAPACITY = 65536;
+export const MAX_MESSAGE_BYTES: number = 2 ** 24;
+export const MAX_PRIORITIES = 32;
+const MAX_FILE_BYTES: number = 2 ** 31 - 4096;
 
 /** What the processes that open a queue agree on. */
 export interface Geometry {
@@ -148,12 +148,12 @@ export function planOf(geometry: Geometry): Plan {
 export function planOfFound(geometry: Readonly<Record<string, number>>, name: string): Plan {
   const { capacity, messageSize, priorities } = geometry;
   if (
-    isWithin(capacity, LARGEST_CAPACITY) &&
-    isWithin(messageSize, LARGEST_MESSAGE) &&
-    isWithin(priorities, MOST_PRIORITIES)
+    isWithin(capacity, MAX_CAPACITY) &&
+    isWithin(messageSize, MAX_MESSAGE_BYTES) &&
+    isWithin(priorities, MAX_PRIORITIES)
   ) {
     const plan = planOf({ capacity, messageSize, priorities });
-    if (plan.byteLength <= LARGEST_FILE) return plan;
+    if (plan.byteLength <= MAX_FILE_BYTES) return plan;
   }
   throw new CorruptError(`queue '${name}' is corrupt: its description has invalid sizes`);
 }
@@ -162,7 +162,7 @@ function isWithin(value: number | undefined, most: number): value is number {
 }
 /** Refuses sizes that are too large together. */
 export function checkGeometry(geometry: Geometry): void {
-  if (planOf(geometry).byteLength <= LARGEST_FILE) return;
+  if (planOf(geometry).byteLength <= MAX_FILE_BYTES) return;
   const expected = 'so that capacity times messageSize is less than 2 GiB';
   throw invalidArgument('ERR_OUT_OF_RANGE', 'options.capacity', expected, geometry.capacity);
 }

@@ -3,9 +3,9 @@ import '../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { coderOf } from '#src/channel/codec/index.js';
-import { LARGEST_POOLED_BYTES, POOL_BYTES } from '#src/channel/codec/pool.js';
+import { MAX_POOLED_BYTES, POOL_BYTES } from '#src/channel/codec/pool.js';
 
-const memory = new Uint8Array(2 * LARGEST_POOLED_BYTES);
+const memory = new Uint8Array(2 * MAX_POOLED_BYTES);
 function decode(length: number, filledWith: number): Uint8Array {
   memory.fill(filledWith, 3, 3 + length);
   return coder.decode(memory, 3, length);
@@ -14,7 +14,7 @@ const coder = coderOf<Uint8Array>('bytes');
 
 test('Codec bytes: copies that share memory never overlap, begin at multiples of 8 bytes, and are exactly as long as what was sent', () => {
   const copies: Uint8Array[] = [];
-  for (let length = 0; length <= LARGEST_POOLED_BYTES + 1; length += length < 300 ? 1 : 97)
+  for (let length = 0; length <= MAX_POOLED_BYTES + 1; length += length < 300 ? 1 : 97)
     copies.push(decode(length, copies.length));
   for (const [index, copy] of copies.entries()) {
     assert.equal(copy.constructor, Uint8Array);
@@ -26,8 +26,8 @@ test('Codec bytes: copies that share memory never overlap, begin at multiples of
   assert.ok(copies.every((copy) => copy.every((byte) => byte === 0xaa)));
 });
 test('Codec bytes: one copy that is kept keeps 32 KiB from being freed, and a long one only itself', () => {
-  for (const length of [65, 1024, LARGEST_POOLED_BYTES]) assert.ok(decode(length, 1).buffer.byteLength <= POOL_BYTES);
-  for (const length of [LARGEST_POOLED_BYTES + 1, 2 * LARGEST_POOLED_BYTES - 3])
+  for (const length of [65, 1024, MAX_POOLED_BYTES]) assert.ok(decode(length, 1).buffer.byteLength <= POOL_BYTES);
+  for (const length of [MAX_POOLED_BYTES + 1, 2 * MAX_POOLED_BYTES - 3])
     assert.equal(decode(length, 1).buffer.byteLength, length);
 });
 test('Codec bytes: who transfers one copy takes no other along', () => {

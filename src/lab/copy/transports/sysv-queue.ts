@@ -2,7 +2,7 @@
  * Through a System V message queue: each chunk a message, in and out of the kernel's copy of it. Four copies.
  *
  * Such a queue outlives its users, and removing it ends it for everybody at once; so it cannot be removed before the end. The
- * command removes it at its end, and the client does when the command has been killed (keeper.ts).
+ * command removes it at its end, and the client does when the command has been killed (orphan-reaper.ts).
  */
 import { MESSAGE_HEADER, msgget, msgRemove, msgrcvInto, msgsnd, SystemError } from '../../../system/index.js';
 import { kernelLimit } from '../../../system/limits.js';

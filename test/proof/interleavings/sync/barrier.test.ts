@@ -3,10 +3,10 @@ import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PeerDiedError } from 'vecino/system';
+import { type Conditions, Exclusion } from '../exclusion.js';
 import { gaps, load, memoryOf, threadIdOf } from '../kernel.js';
 import type { Process } from '../machine.js';
 import { type Fault, plant } from '../planted.js';
-import { type Conditions, Exclusion } from './exclusion.js';
 
 type Module = typeof import('#src/sync/barrier.js');
 const production: Module = await load(() => import('#src/sync/barrier.js'));

@@ -2,10 +2,10 @@
 import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type Conditions, Exclusion } from '../exclusion.js';
 import { gaps, load, memoryOf } from '../kernel.js';
 import type { Process } from '../machine.js';
 import { type Fault, plant } from '../planted.js';
-import { type Conditions, Exclusion } from './exclusion.js';
 
 const { Mutex } = await load(() => import('#src/sync/mutex.js'));
 type Module = typeof import('#src/sync/condition.js');

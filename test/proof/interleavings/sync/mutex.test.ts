@@ -2,9 +2,9 @@
 import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type Conditions, Exclusion } from '../exclusion.js';
 import { LOOK_AGAIN, load, memoryOf, threadIdOf } from '../kernel.js';
 import { graft, plant } from '../planted.js';
-import { type Conditions, Exclusion } from './exclusion.js';
 
 type Module = typeof import('#src/sync/mutex.js');
 const production: Module = await load(() => import('#src/sync/mutex.js'));

@@ -3,9 +3,9 @@ import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Guard } from 'vecino/sync';
+import { type Conditions, Exclusion } from '../exclusion.js';
 import { load, memoryOf, threadIdOf } from '../kernel.js';
 import { type Fault, graft, plant } from '../planted.js';
-import { type Conditions, Exclusion } from './exclusion.js';
 
 type Module = typeof import('#src/sync/rw-lock.js');
 const production: Module = await load(() => import('#src/sync/rw-lock.js'));

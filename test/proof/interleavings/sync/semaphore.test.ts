@@ -2,10 +2,10 @@
 import '../../../support/leaks.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type Conditions, Exclusion } from '../exclusion.js';
 import { LOOK_AGAIN, load, memoryOf } from '../kernel.js';
 import type { Process } from '../machine.js';
 import { graft, plant } from '../planted.js';
-import { type Conditions, Exclusion } from './exclusion.js';
 
 type Module = typeof import('#src/sync/semaphore.js');
 const production: Module = await load(() => import('#src/sync/semaphore.js'));

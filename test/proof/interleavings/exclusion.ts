@@ -1,9 +1,9 @@
 /** What locks promise, as notes of those who hold them: who may be inside with whom, and that what a dead one left is told. */
 import assert from 'node:assert/strict';
 import type { Guard } from 'vecino/sync';
-import { type Exploration, explore } from '../explore.js';
-import { type Faults, gaps, LOOK_AGAIN, memoryOf, prepare, threaded } from '../kernel.js';
-import { Machine, type Process, type Program } from '../machine.js';
+import { type Exploration, explore } from './explore.js';
+import { type Faults, gaps, LOOK_AGAIN, memoryOf, prepare, threaded } from './kernel.js';
+import { Machine, type Process, type Program } from './machine.js';
 
 /** Of one run. */
 interface Scene {

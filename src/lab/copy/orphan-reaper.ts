@@ -13,7 +13,7 @@ interface Task {
 }
 
 /** Starts the thread, which watches as soon as it can. It ends with the process, and does not keep it. */
-export function startKeeper(plan: Plan, report: number): void {
+export function startOrphanReaper(plan: Plan, report: number): void {
   new Worker(new URL(import.meta.url), { workerData: { plan, report } satisfies Task }).unref();
 }
 
