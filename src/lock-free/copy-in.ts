@@ -7,7 +7,7 @@ const NONE = new BigInt64Array(0);
 export class CopyIn {
   readonly #bytes: Uint8Array;
   readonly #longs: BigInt64Array;
-  /** The last short payload, and its words once it is used again. */
+  /** The last short payload, and its words once it is used again. Its memory is kept until the next one, or until this side closes. */
   #last: Uint8Array | undefined;
   #words: BigInt64Array | undefined;
 

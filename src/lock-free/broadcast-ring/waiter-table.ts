@@ -14,6 +14,8 @@
  * Between its store of `tail` and its load of ANNOUNCED a publisher would need a barrier per message, which on x86-64 costs more than the
  * message: it waits until the readers' processors have given up the line of `tail`. So the sleeper issues it for both, by membarrier(2),
  * between its change and its last poll. A process whose kernel does not allow that says so in FENCES, for all publishers or for itself.
+ * Not covered: a publisher whose `tail` has not left its store buffer between the store of FENCES and the last poll of the same
+ * subscriber. Opening a subscription and going to sleep takes many system calls; a store buffer empties within a microsecond.
  *
  * No wake-up is lost: either the sleeper's change comes first, or the publisher's tail. So either the publisher sees the change, or the
  * sleeper the record. No publisher hides a sleeper from another: each compares for itself, and a number is made even only AFTER its bell

@@ -15,7 +15,8 @@
  * in the slot while the other process read that. From the second load to the exchange the word is not written again.
  *
  * The announcement is a plain store to a cache line of our own, and the barrier is on the other side, as in broadcast-ring/waiter-table.ts.
- * Where the kernel has no membarrier(2), `FENCES` asks each process to issue the barrier itself.
+ * Where the kernel has no membarrier(2), `FENCES` asks each process to issue the barrier itself. Not covered: a process that read FENCES
+ * just before it was set may do without a barrier that once. This takes processes of which some have membarrier(2) and some do not.
  */
 import { barriersReachUs } from '../../system/membarrier.js';
 import { FENCES, HAZARD_STRIDE, HAZARDS } from './layout.js';
