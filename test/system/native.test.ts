@@ -109,7 +109,7 @@ test('Addon: arguments of a wrong type reach no descriptor: the addon answers EB
       'eventfd',
       'epollCreate',
       'memfdCreate',
-      'useSlab',
+      'usePool',
       'poll',
       'pollOne',
     ];
