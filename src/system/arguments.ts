@@ -1,4 +1,4 @@
-/** Checks of what callers pass, made before any system call. */
+/** Checks of callers' arguments, made before any system call. */
 import { types } from 'node:util';
 import { invalidArgument } from './errors.js';
 
@@ -17,7 +17,7 @@ export function checkInteger(
   }
   return value;
 }
-/** Bits for a system call: the kernel says which it knows. */
+/** Bits for a system call: the kernel checks which it supports. */
 export function checkFlags(argument: string, value: unknown): number {
   return checkInteger(argument, value, -0x80000000, 0xffffffff) | 0;
 }
@@ -49,7 +49,7 @@ export function checkPath(argument: string, value: unknown): string {
   }
   return value;
 }
-/** Bytes to be sent: a `Uint8Array` (a `Buffer` is one) whose memory has neither been transferred nor resized away. */
+/** Bytes to send: a `Uint8Array` (a `Buffer` is one) whose memory was neither transferred nor resized below its end. */
 export function checkBytes(argument: string, value: unknown): Uint8Array {
   if (!isUint8Array(value)) {
     throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'a Uint8Array', value);
@@ -61,7 +61,7 @@ export function checkBytes(argument: string, value: unknown): Uint8Array {
   return value;
 }
 const { keys } = Uint8Array.prototype;
-/** Also a view of a resizable buffer that has shrunk so that the view is outside: it has no bytes, but is not an empty one. */
+/** True also for a view of a resizable buffer that has become smaller than the view: it has no bytes, but is not an empty view. */
 function isDetached(view: Uint8Array): boolean {
   try {
     keys.call(view);
@@ -70,14 +70,14 @@ function isDetached(view: Uint8Array): boolean {
     return true;
   }
 }
-/** `true` or `false`, and nothing that passes for them. */
+/** Exactly `true` or `false`. */
 export function checkBoolean(argument: string, value: unknown): boolean {
   if (typeof value === 'boolean') return value;
   throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'a boolean', value);
 }
-/** The names of the options of `T`, each: one that is missing, or none of them, does not compile. */
+/** All names of the options of `T`: leaving one out, or adding another, does not compile. */
 export type OptionNames<T> = { readonly [Name in keyof T]-?: true };
-/** An object with options that exist, or nothing. A name that is none of `names` is refused: it is one that was misspelt. */
+/** An object with known options, or nothing. An unknown name is refused as a spelling mistake. */
 export function checkOptions<T extends object>(
   argument: string,
   value: T | undefined,
@@ -91,14 +91,14 @@ export function checkOptions<T extends object>(
   return value;
 }
 function refuseOption(argument: string, value: object, name: string, names: Readonly<Record<string, true>>): void {
-  if (!Object.hasOwn(value, name)) return; // of a prototype, which may have anything
+  if (!Object.hasOwn(value, name)) return; // of a prototype, which may have any properties
   const all = Object.keys(names);
   const nearest = nearestName(name, all);
   const meant = nearest === undefined ? '' : ` Did you mean '${nearest}'?`;
   const message = `${argument}.${name} does not exist.${meant} There are: ${all.join(', ')}`;
   throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
 }
-/** The one that differs in the fewest letters, if those are few. */
+/** The name with the smallest edit distance, if that is small. */
 function nearestName(name: string, names: readonly string[]): string | undefined {
   const wanted = name.toLowerCase();
   const [best] = names
@@ -107,7 +107,7 @@ function nearestName(name: string, names: readonly string[]): string | undefined
     .sort((a, b) => a.distance - b.distance);
   return best?.each;
 }
-/** Letters to leave out, to put in or to replace, to make `b` of `a`. */
+/** Letters to remove, insert or replace to turn `a` into `b`. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
@@ -119,7 +119,7 @@ function editDistance(a: string, b: string): number {
   }
   return row[b.length]!;
 }
-/** A word of a futex. */
+/** A word for a futex. */
 export function checkWord(words: Int32Array, index: number): void {
   if (!(words instanceof Int32Array)) throw invalidArgument('ERR_INVALID_ARG_TYPE', 'words', 'an Int32Array', words);
   checkInteger('index', index, 0, words.length - 1);

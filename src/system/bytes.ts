@@ -1,10 +1,10 @@
-/** How bytes that are handed out are typed, and in which order this machine has those of a number. */
+/** The type of bytes for the user, and this machine's byte order. */
 
 /**
- * A `Uint8Array` in memory that is no other thread's: `Uint8Array<ArrayBuffer>` from TypeScript 5.7 on, `Uint8Array` before, which did
- * not tell the two apart. What Web APIs (`crypto.subtle`, `Blob`, `fetch`) take.
+ * A `Uint8Array` in memory that no other thread shares: `Uint8Array<ArrayBuffer>` since TypeScript 5.7, `Uint8Array` before, which did not
+ * distinguish the two. Web APIs (`crypto.subtle`, `Blob`, `fetch`) accept it.
  */
 export type Bytes = ReturnType<Uint8Array['slice']>;
 
-/** The order of bytes in a C struct is the machine's. */
+/** A C struct has the machine's byte order. */
 export const LITTLE_ENDIAN: boolean = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;

@@ -1,12 +1,12 @@
 /**
- * How much a thread may do at once before its event loop gets a turn: its cooperative budget.
+ * The cooperative budget: how much a thread may do before its event loop gets a turn.
  *
- * Promises that are kept at once are kept in microtasks: a program that awaits nothing else would never serve a timer or a socket. So
- * whatever succeeds without waiting counts here, of whichever kind, and whoever reads the clock anyway tells how long it has been.
+ * Promises that are resolved already run in microtasks: a program that awaits nothing else would never serve a timer or a socket. So every
+ * operation that succeeds without waiting counts here, of whatever kind. Code that reads the clock anyway reports the time.
  */
 import { monotonicMicroseconds } from './monotonic.js';
 
-/** Kept, for whoever tests with timers of his own: they may never call back. */
+/** A copy, for users who test with fake timers, which may never call back. */
 const immediately = setImmediate;
 const MAX_OPERATIONS = 256;
 const MAX_US = 1_000;
@@ -27,7 +27,7 @@ export function budgetIsSpent(): boolean {
 export function noteTime(now: number): void {
   if (now - turnedAt > MAX_US) left = 0;
 }
-/** The event loop has just called us: as much may be done again. */
+/** The event loop has just called us: the budget is full again. */
 export function loopTurned(): void {
   left = MAX_OPERATIONS;
   turnedAt = monotonicMicroseconds();
@@ -39,7 +39,7 @@ export function afterTurn(callback: () => void): NodeJS.Immediate {
     callback();
   });
 }
-/** A function that has `callback` called in the event loop's next turn, once, however often it is called before. */
+/** Returns a function that schedules `callback` for the event loop's next turn, once, however often it is called before. */
 export function oncePerTurn(callback: () => void): () => void {
   let coming = false;
   return () => {

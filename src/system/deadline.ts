@@ -1,44 +1,44 @@
-/** How long a wait may take, and who may end it early. */
+/** Limits a wait by time and by an AbortSignal. */
 import { performance } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
 import { checkOptions, type OptionNames } from './arguments.js';
 import { invalidArgument, TimeoutError } from './errors.js';
 
-/** For every operation that may have to wait. */
+/** Options of every operation that may have to wait. */
 export interface WaitOptions {
-  /** Milliseconds until the wait fails with {@link TimeoutError}; without it, for ever. 0 means one try. */
+  /** Milliseconds until the wait fails with {@link TimeoutError}. Default: no limit. 0 means one try. */
   timeout?: number | undefined;
   /** Aborting it rejects the wait with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
-/** For the `Sync` forms, which block the thread, so that nothing could abort them. */
+/** Options of the `Sync` calls. They block the thread, so they cannot be aborted. */
 export type SyncWaitOptions = Pick<WaitOptions, 'timeout'>;
-/** A `Sync` form may be given the options of the others. */
+/** You can pass the options of the other calls to a `Sync` call. */
 export const WAIT_OPTIONS: OptionNames<WaitOptions> = { timeout: true, signal: true };
 
 /**
- * A thread of a `Worker` must come back to JavaScript now and then, or `terminate()` and the exit of the program would
- * wait for it for ever. The main thread needs not, and so never wakes for nothing.
+ * The thread of a `Worker` must return to JavaScript from time to time, or `terminate()` and the exit of the program would wait for it for
+ * ever. The main thread need not, and so never wakes up without reason.
  */
 const MAX_BLOCK_MS = isMainThread ? -1 : 250;
 /** setTimeout's longest delay. */
 const MAX_TIMER_MS = 0x7fffffff;
 const nothing = () => {};
 
-/** What each signal's one listener of ours calls. A listener for each wait would be taken for a leak beyond ten. */
+/** The listeners behind our single listener on each signal. With one listener per wait, Node would warn of a leak beyond ten. */
 const abortions = new WeakMap<AbortSignal, Abortion>();
 interface Abortion {
   readonly calls: Set<() => void>;
   readonly listener: () => void;
 }
-/** Calls `call` when the signal aborts, unless that is called off by the function that it gives back. */
+/** Calls `call` when the signal aborts. Returns a function that cancels that. */
 function onAborted(signal: AbortSignal, call: () => void): () => void {
   let abortion = abortions.get(signal);
   if (abortion === undefined) {
     const calls = new Set<() => void>();
     const listener = () => {
       abortions.delete(signal);
-      for (const each of calls) each(); // without those that an earlier one has called off
+      for (const each of calls) each(); // without those that an earlier one has cancelled
     };
     signal.addEventListener('abort', listener, { once: true });
     abortion = { calls, listener };
@@ -53,7 +53,7 @@ function onAborted(signal: AbortSignal, call: () => void): () => void {
   };
 }
 
-/** One operation's time limit, fixed when it begins: what was waited counts against what comes. */
+/** The time limit of one operation, fixed when it begins: time that has passed counts against all later waits. */
 export class Deadline {
   readonly #what: string;
   readonly #timeout: number;
@@ -62,7 +62,7 @@ export class Deadline {
 
   /**
    * @param what the operation, for the message of the time-out: `"send to queue 'jobs'"`
-   * @param names of all options that the operation has
+   * @param names all options of the operation
    */
   constructor(what: string, options?: WaitOptions, names: Readonly<Record<string, true>> = WAIT_OPTIONS) {
     const { timeout = Number.POSITIVE_INFINITY, signal } = checkOptions('options', options, names) ?? {};
@@ -90,7 +90,7 @@ export class Deadline {
   get expired(): boolean {
     return this.#end !== Number.POSITIVE_INFINITY && performance.now() >= this.#end;
   }
-  /** The milliseconds that one blocking call may take (-1: for ever); throws when there are none left. */
+  /** The milliseconds that one blocking call may take (-1: no limit); throws when no time is left. */
   block(): number {
     if (this.#end === Number.POSITIVE_INFINITY) return MAX_BLOCK_MS;
     const left = this.#end - performance.now();
@@ -98,9 +98,8 @@ export class Deadline {
     return MAX_BLOCK_MS < 0 ? left : Math.min(left, MAX_BLOCK_MS);
   }
   /**
-   * Calls `end` with the error when time runs out or the signal aborts, unless that is called off by the function that it
-   * gives back. The timer does not keep the program running; the wait that it limits does, or does not (keep-alive.ts). A signal that has
-   * aborted already is the caller's to look at.
+   * Calls `end` with the error when the time is up or the signal aborts. Returns a function that cancels that. The timer does not keep the
+   * program running; the wait that it limits may (keep-alive.ts). Check yourself whether the signal has aborted already.
    */
   onEnd(end: (error: unknown) => void): () => void {
     const { signal } = this;
@@ -119,7 +118,7 @@ export class Deadline {
       forget();
     };
   }
-  /** The error for when no time is left. */
+  /** The error for an expired deadline. */
   error(): TimeoutError {
     return new TimeoutError(this.#what, this.#timeout);
   }

@@ -1,15 +1,15 @@
 /**
- * Objects that were dropped without close(). What they stand for would stay for ever: a peer that waits, a lock, a seat, a descriptor. So
- * it is closed when they are collected, and the program told, since nobody can know when that happens.
+ * Objects that were dropped without close(). What they hold would be held for ever: a connection, a lock, a seat, a descriptor. So it is
+ * closed when the object is collected, with a warning, because it is unknown when that happens.
  */
 import { close } from './file.js';
 import { owns } from './owned-descriptor.js';
 
-/** What is known of an object after it is gone. Nothing in it may lead to the object, which could not be collected then. */
+/** What is left of an object after its collection. Nothing in it may refer to the object, or it could not be collected. */
 export interface Remains {
-  /** For people: `pipe reader (fd 5)`. */
+  /** For messages: `pipe reader (fd 5)`. */
   readonly what: string;
-  /** What else could have been done, for the warning. */
+  /** An alternative to close(), for the warning. */
   readonly instead?: string;
   /** Closes what is left; false: there was nothing left. It must not throw. */
   abandon(): boolean;
@@ -23,15 +23,15 @@ const registry = new FinalizationRegistry((remains: Remains) => {
   });
 });
 
-/** `remains` are seen to when `owner` is dropped, unless it {@link closed} before. */
+/** Abandons `remains` when `owner` is dropped, unless it is {@link closed} before. */
 export function whenDropped(owner: object, remains: Remains): void {
   registry.register(owner, remains, remains);
 }
-/** It was not dropped. */
+/** The owner was closed, not dropped. */
 export function closed(remains: Remains): void {
   registry.unregister(remains);
 }
-/** Closes `fd` if it is still what it was at `own`: the number may have been closed behind our back, and name something else by now. */
+/** Closes `fd` if it is still the same as at `own`: other code may have closed the number, and it may name something else now. */
 export function closeIfOwned(fd: number, serial: number): boolean {
   if (!owns(fd, serial)) return false;
   close(fd);

@@ -42,13 +42,13 @@ export function epollCtl(epoll: number, operation: keyof typeof OPERATIONS, fd: 
   const hint = HINTS[error.code];
   throw hint === undefined ? error : new SystemError(result, 'epoll_ctl', { path: `fd ${fd}`, hint });
 }
-/** What {@link epollWait} writes `most` events into. */
+/** The memory for `most` events of {@link epollWait}. */
 export function epollRoom(most: number): Int32Array {
   return new Int32Array(Math.ceil((most * EVENT_BYTES) / 4));
 }
 /**
- * Writes what is ready into `pairs` (made by {@link epollRoom}), a descriptor and its `EPOLL…` bits each, and tells how many that
- * are: 0 when `milliseconds` (-1: for ever) ran out or a signal came.
+ * Writes the ready descriptors into `pairs` (created by {@link epollRoom}), each with its `EPOLL…` bits. Returns their number: 0 when
+ * `milliseconds` (-1: no limit) are over or a signal came.
  */
 export function epollWait(epoll: number, pairs: Int32Array, most: number, milliseconds: number): number {
   const result = native.epollWait(epoll, pairs, most, milliseconds);

@@ -1,4 +1,4 @@
-/** What native calls return when they fail: the numbers of errno(3), negative. */
+/** The negative results of failed native calls: the numbers of errno(3). */
 import { errno } from './errors.js';
 
 export const E2BIG: number = -errno['E2BIG']!;

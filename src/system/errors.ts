@@ -1,11 +1,11 @@
-/** What goes wrong, one class for each way of failing. All but argument errors derive from {@link IpcError}. */
+/** vecino's errors, one class for each kind of failure. All but argument errors derive from {@link IpcError}. */
 import { constants as os } from 'node:os';
 import { inspect } from 'node:util';
 import { native } from './native.js';
 
-/** The base of vecino's errors; `code` is stable, the message is for people. */
+/** The base of vecino's errors. `code` is stable; the message is for people. */
 export class IpcError extends Error {
-  /** `ERR_VECINO_…`, or the kernel's name for it: `ENOENT`. */
+  /** `ERR_VECINO_…`, or the kernel's name of the error: `ENOENT`. */
   readonly code: string;
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
@@ -34,17 +34,17 @@ export const errno: Readonly<Record<string, number>> = Object.freeze(
   Object.fromEntries([...names].map(([number, name]) => [name, number])),
 );
 
-/** What was being attempted when the kernel said no. */
+/** What was attempted when the kernel refused it. */
 export interface SystemErrorContext {
   /** The path, name or descriptor that the call was about. */
   path?: string;
   /** What to do about it, as a sentence. */
   hint?: string | undefined;
-  /** An error that this one comes of. */
+  /** The error that caused this one. */
   cause?: unknown;
 }
 
-/** The kernel said no. `errno` is negative and `code` its name, as in Node's own errors; see errno(3). */
+/** The kernel refused a call. `errno` is negative and `code` its name, as in Node's own errors; see errno(3). */
 export class SystemError extends IpcError {
   /** The kernel's number, negative: `-2`. */
   readonly errno: number;
@@ -71,7 +71,7 @@ export class SystemError extends IpcError {
   }
 }
 
-/** The `timeout` of a wait ran out; nothing was done. */
+/** The `timeout` of a wait is over; nothing was done. */
 export class TimeoutError extends IpcError {
   constructor(what: string, milliseconds: number) {
     super('ERR_VECINO_TIMEOUT', `${what}: timed out after ${Math.ceil(milliseconds)} ms`);
@@ -81,7 +81,7 @@ export class TimeoutError extends IpcError {
   }
 }
 
-/** The object was used after `close()`, or closed while it was waited on. */
+/** The object was used after `close()`, or closed during the call. */
 export class ClosedError extends IpcError {
   constructor(what: string) {
     super('ERR_VECINO_CLOSED', `${what} is closed`);
@@ -91,7 +91,7 @@ export class ClosedError extends IpcError {
   }
 }
 
-/** The other process is gone. */
+/** The other process has died, or exited without closing. */
 export class PeerDiedError extends IpcError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_VECINO_PEER_DIED', message, options);
@@ -101,7 +101,7 @@ export class PeerDiedError extends IpcError {
   }
 }
 
-/** Shared state is not what it must be: truncated, overwritten or made by somebody else. */
+/** Shared memory or a file is corrupt: truncated, overwritten, or created by something else. */
 export class CorruptError extends IpcError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_VECINO_CORRUPT', message, options);
@@ -111,7 +111,7 @@ export class CorruptError extends IpcError {
   }
 }
 
-/** The message is larger than the channel takes. */
+/** The message is larger than the channel accepts. */
 export class MessageTooLargeError extends IpcError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_VECINO_MESSAGE_TOO_LARGE', message, options);
@@ -122,13 +122,13 @@ export class MessageTooLargeError extends IpcError {
 }
 
 /**
- * The codec cannot carry the value so that it arrives equal. `path` says which part of it is at fault, as you would write it:
+ * The codec cannot carry the value so that it arrives equal. `path` says which part is the cause, as you would write it:
  * `value.items[3].when`.
  */
 export class NotEncodableError extends IpcError {
-  /** The part of the value that is at fault: `value.items[3].when`. */
+  /** The part of the value that is the cause: `value.items[3].when`. */
   readonly path: string;
-  /** @param reason what is wrong with that part and what to do, as a sentence that `path` begins */
+  /** @param reason what is wrong with that part and what to do; it continues the sentence that `path` begins */
   constructor(path: string, reason: string, options?: ErrorOptions) {
     super('ERR_VECINO_NOT_ENCODABLE', `${path} ${reason}`, options);
     this.path = path;
@@ -138,7 +138,7 @@ export class NotEncodableError extends IpcError {
   }
 }
 
-/** The name is not there any more: somebody else has removed what belongs to it, while it was in use. */
+/** The files behind the name were removed from outside while they were in use. */
 export class RemovedError extends IpcError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_VECINO_REMOVED', message, options);
@@ -148,7 +148,7 @@ export class RemovedError extends IpcError {
   }
 }
 
-/** It is there already, made for something else: another kind of channel, codec or size. */
+/** The name exists already, with another kind of channel, codec or size. */
 export class MismatchError extends IpcError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_VECINO_MISMATCH', message, options);
@@ -158,7 +158,7 @@ export class MismatchError extends IpcError {
   }
 }
 
-/** This kernel or runtime cannot do it. */
+/** This kernel or runtime does not support it. */
 export class UnsupportedError extends IpcError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_VECINO_UNSUPPORTED', message, options);
@@ -174,7 +174,7 @@ export function check(result: number, syscall: string, context?: SystemErrorCont
   return result;
 }
 
-/** What node:fs has thrown, as our own; what is none of the kernel's errors stays as it is. */
+/** Converts an error of node:fs to ours; other errors stay as they are. */
 export function systemError(error: unknown, syscall: string, context: SystemErrorContext): unknown {
   const { errno } = error as NodeJS.ErrnoException;
   if (error instanceof IpcError || typeof errno !== 'number') return error;

@@ -1,4 +1,4 @@
-/** What everybody needs of the system, whichever rooms he imports: errors, the options of waits, and what several rooms speak of. */
+/** What every part needs of the system: errors, options of waits, and types that several parts share. */
 export type { Bytes } from './bytes.js';
 export type { SyncWaitOptions, WaitOptions } from './deadline.js';
 export {

@@ -6,8 +6,8 @@ import { constants, native } from './native.js';
 const ALWAYS = constants['EFD_NONBLOCK']! | constants['EFD_CLOEXEC']!;
 
 /**
- * A counter with a descriptor that can be waited on. Always close-on-exec and non-blocking, as the event loop needs it, whatever `flags`
- * say; they may add `EFD_SEMAPHORE`. For one that blocks, clear `O_NONBLOCK` by fcntl(2).
+ * A counter with a descriptor that you can wait on. Always close-on-exec and non-blocking, as the event loop needs it, whatever `flags`
+ * say; you can add `EFD_SEMAPHORE`. For a blocking one, clear `O_NONBLOCK` by fcntl(2).
  */
 export function eventfd(value = 0, flags = 0): number {
   return check(

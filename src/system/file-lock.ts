@@ -21,7 +21,7 @@ const F_OFD_SETLK = constants['F_OFD_SETLK']!;
 const F_OFD_SETLKW = constants['F_OFD_SETLKW']!;
 const POLLIN = constants['POLLIN']!;
 
-/** What a lock admits beside itself: `shared` other shared ones, `exclusive` none. */
+/** `shared`: other shared locks are possible beside it. `exclusive`: no other lock is. */
 export type FileLockKind = 'shared' | 'exclusive';
 const types = {
   shared: constants['F_RDLCK']!,
@@ -30,8 +30,8 @@ const types = {
 } as const;
 
 /**
- * Locks `length` bytes from `start` (0: to the end, however far the file grows), or makes the lock that this open file has
- * there be of another kind; `none` unlocks. False if another open file's lock is in the way.
+ * Locks `length` bytes from `start` (0: to the end, however far the file grows), or changes the kind of a lock of this open file; `none`
+ * unlocks. False if another open file's lock conflicts.
  */
 export function setFileLock(fd: number, kind: FileLockKind | 'none', start: number, length: number): boolean {
   check(fd, kind, start, length);
@@ -43,8 +43,8 @@ export function setFileLock(fd: number, kind: FileLockKind | 'none', start: numb
   }
 }
 /**
- * Whether another open file holds a lock within the range: where the first of its bytes is that are locked (the kernel gives the
- * beginning of the lock, which may be before `start`), or -1 for none. F_OFD_GETLK.
+ * Tests whether another open file holds a lock within the range. Returns the first locked byte (the kernel reports the beginning of the
+ * lock, which may be before `start`), or -1 if there is none. F_OFD_GETLK.
  */
 export function testFileLock(fd: number, start: number, length: number): number {
   check(fd, 'exclusive', start, length);
@@ -55,7 +55,7 @@ export function testFileLock(fd: number, start: number, length: number): number 
     if (result !== EINTR) throw lockError(result, `fd ${fd}`);
   }
 }
-/** As {@link setFileLock}, but blocks the thread until the lock is had. The kernel sees no deadlock between such locks. */
+/** As {@link setFileLock}, but blocks the thread until it has the lock. The kernel detects no deadlock between such locks. */
 export function setFileLockWait(
   fd: number,
   kind: FileLockKind,
@@ -84,7 +84,7 @@ export function setFileLockWait(
   if (result < 0) throw lockError(result, `fd ${fd}`);
 }
 
-/** A helper thread begins to wait for the lock: the eventfd that becomes readable when it has ended. */
+/** Starts a helper thread that waits for the lock. Returns the eventfd that becomes readable when it has ended. */
 export function startFileLock(fd: number, kind: FileLockKind, start: number, length: number): number {
   const event = native.fileLockStart(fd, types[kind], start, length);
   if (event >= 0) return event;
@@ -92,7 +92,7 @@ export function startFileLock(fd: number, kind: FileLockKind, start: number, len
     hint: 'Each pending lock needs a thread and a file descriptor',
   });
 }
-/** Ends the wait, interrupting it if `cancel`: 0 if the lock was had (also when cancelled too late), or an errno negated. */
+/** Ends the wait, interrupting it if `cancel`. Returns 0 if it has the lock (also when cancelled too late), or an errno negated. */
 export function finishFileLock(event: number, cancel: boolean): number {
   return native.fileLockFinish(event, cancel);
 }
@@ -103,7 +103,7 @@ const hints: Record<string, string> = {
   EINVAL: 'The file system, or a kernel before Linux 3.15, does not support open file description locks',
   EOVERFLOW: 'The range ends beyond what the file system can address',
 };
-/** The error of a lock that was refused for another reason than somebody else's lock. */
+/** The error of a lock that failed for another reason than a conflict. */
 export function lockError(result: number, path: string): SystemError {
   const hint = hints[errnoName(result)];
   return new SystemError(result, 'fcntl', { path, hint });

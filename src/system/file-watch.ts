@@ -1,8 +1,8 @@
 /**
- * Being told what happens to files: inotify(7).
+ * Events of files: inotify(7).
  *
- * All watches of a thread share one inotify instance, because a user may have 128 of them. It is there while somebody watches. Telling
- * costs the one who changes the file nothing, and nothing here keeps the program running.
+ * All watches of a thread share one inotify instance, because a user may have only 128 of them. It exists while there are watches. Events
+ * cost the process that changes the file nothing, and nothing here keeps the program running.
  */
 import { LITTLE_ENDIAN } from './bytes.js';
 import { IpcError } from './errors.js';
@@ -19,9 +19,9 @@ const OVERFLOW = -1;
 const events = new Uint8Array(4096);
 const view = new DataView(events.buffer);
 
-/** Who is told. Neither method throws. */
+/** Gets the events. Neither method throws. */
 export interface FileWatcher {
-  /** An event was taken. `file` is the name within a folder that is watched; undefined: the file itself, or not known. */
+  /** An event was read. `file` is the name within a watched folder; undefined: the file itself, or unknown. */
   note(file: string | undefined): void;
   /** In the event loop, once after any number of {@link note}s. */
   tell(): void;
@@ -31,7 +31,7 @@ export class FileWatch {
   /**
    * Undefined if the kernel refuses: no instance or watch is left (`EMFILE`, `ENOSPC`), or there is no such file.
    *
-   * @param mask a set of `IN_…`, the same for all who watch one file
+   * @param mask a set of `IN_…`, the same for all watches of one file
    */
   static open(path: string, mask: number, watcher: FileWatcher): FileWatch | undefined {
     try {
@@ -57,7 +57,7 @@ export class FileWatch {
   get fd(): number {
     return this.#instance.fd;
   }
-  /** Takes the events that are there now; whom they concern notes them at once, and is told in the next turn of the event loop. */
+  /** Reads the pending events; their watchers note them at once, and are notified in the next turn of the event loop. */
   look(): void {
     this.#instance.look();
   }
@@ -80,7 +80,7 @@ class Instance implements Waiter {
   readonly fd: number;
   readonly #readiness: Readiness;
   readonly #watchers = new Map<number, Set<FileWatcher>>();
-  /** Those who have to be told in the event loop. */
+  /** Watchers to notify in the event loop. */
   readonly #untold = new Set<FileWatcher>();
   #closed = false;
 
@@ -121,7 +121,7 @@ class Instance implements Waiter {
     try {
       inotifyRmWatch(this.fd, descriptor);
     } catch {
-      // The kernel has ended it: the file is gone.
+      // The kernel has ended it: the file was removed.
     }
   }
   look(): void {
@@ -134,7 +134,7 @@ class Instance implements Waiter {
     this.#tell();
     if (!this.#closed) this.#readiness.notify(this);
   }
-  /** True: somebody has to be told who had not to be before. */
+  /** True: there is a new watcher to notify. */
   #take(): boolean {
     const before = this.#untold.size;
     for (let length = 0; (length = read(this.fd, events, 0, events.length)) > 0; ) {
@@ -144,7 +144,7 @@ class Instance implements Waiter {
         const name = nameLength === 0 ? undefined : text(at + EVENT_BYTES, nameLength);
         at += EVENT_BYTES + nameLength;
         if (descriptor === OVERFLOW) for (const watchers of this.#watchers.values()) this.#note(watchers, undefined);
-        else this.#note(this.#watchers.get(descriptor), name); // undefined: those have left
+        else this.#note(this.#watchers.get(descriptor), name); // undefined: its watcher has left
       }
     }
     return before === 0 && this.#untold.size > 0;
@@ -156,7 +156,7 @@ class Instance implements Waiter {
     }
   }
   #tell(): void {
-    // Also those who are added meanwhile.
+    // Includes those that are added meanwhile.
     for (const watcher of this.#untold) {
       this.#untold.delete(watcher);
       watcher.tell();

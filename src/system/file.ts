@@ -15,7 +15,7 @@ declare module './native.js' {
 /**
  * Opens a file. `flags` are `constants.O_…`; `O_CLOEXEC` is added.
  *
- * Never for a FIFO without `O_NONBLOCK`: it would block the thread. Use `Fifo`.
+ * Do not open a FIFO without `O_NONBLOCK`: it would block the thread. Use `Fifo`.
  */
 export function open(path: string, flags: number, mode = 0o600): number {
   checkPath('path', path);
@@ -33,7 +33,7 @@ export function close(fd: number): void {
 export function dup(fd: number): number {
   return check(native.dup(checkDescriptor('fd', fd)), 'dup', { path: `fd ${fd}` });
 }
-/** Makes `to` name the open file of `from`, atomically; what `to` was is closed. */
+/** Makes `to` refer to the open file of `from`, atomically; the previous file of `to` is closed. */
 export function dup3(from: number, to: number, flags: number = constants['O_CLOEXEC']!): number {
   return check(
     native.dup3(checkDescriptor('from', from), checkDescriptor('to', to), checkFlags('flags', flags)),
@@ -50,23 +50,23 @@ export function fcntl(fd: number, command: number, argument = 0): number {
   return check(native.fcntl(checkDescriptor('fd', fd), command, argument), 'fcntl', { path: `fd ${fd}` });
 }
 
-/** What fstat(2) tells, in bytes and 512-byte blocks. */
+/** The result of fstat(2). */
 export interface FileStatus {
   /** The device that the file is on. */
   device: number;
-  /** Its number there. */
+  /** Its inode number there. */
   inode: number;
   /** Its type and permission bits. */
   mode: number;
-  /** Names that it has; 0 once it was removed. */
+  /** The number of its names; 0 once it was removed. */
   links: number;
   /** The user who owns it. */
   uid: number;
   /** The group that owns it. */
   gid: number;
-  /** Bytes. */
+  /** Size in bytes. */
   size: number;
-  /** Blocks of 512 bytes that it takes. */
+  /** The blocks of 512 bytes that it occupies. */
   blocks: number;
 }
 const status = new Float64Array(8);
@@ -76,7 +76,7 @@ export function fstat(fd: number): FileStatus {
   const [device, inode, mode, links, uid, gid, size, blocks] = status as unknown as number[];
   return { device, inode, mode, links, uid, gid, size, blocks } as FileStatus;
 }
-/** The permission bits of a {@link FileStatus}, and whether it is of a kind: `isKind(status, 'S_IFIFO')`. */
+/** Whether a {@link FileStatus} is of a kind: `isKind(status, 'S_IFIFO')`. */
 export function isKind(file: FileStatus, kind: 'S_IFREG' | 'S_IFDIR' | 'S_IFIFO' | 'S_IFSOCK' | 'S_IFCHR'): boolean {
   return (file.mode & constants['S_IFMT']!) === constants[kind];
 }
@@ -86,7 +86,7 @@ export function ftruncate(fd: number, length: number): void {
     path: `fd ${fd}`,
   });
 }
-/** Reserves space, so that later writes cannot meet a full disk (and a mapping no SIGBUS). EINTR is retried. */
+/** Reserves space, so that later writes cannot meet a full disk (nor a mapping SIGBUS). EINTR is retried. */
 export function fallocate(fd: number, offset: number, length: number, mode = 0): void {
   checkDescriptor('fd', fd);
   checkInteger('offset', offset, 0);
@@ -97,7 +97,7 @@ export function fallocate(fd: number, offset: number, length: number, mode = 0):
   while (result === EINTR);
   check(result, 'fallocate', { path: `fd ${fd}` });
 }
-/** Reads up to all of `bytes` from a place in a file; gives how many. `path` is for the error. */
+/** Reads up to all of `bytes` at a position of a file; returns how many. `path` is for the error. */
 export function pread(fd: number, bytes: Uint8Array, position: number, path: string = `fd ${fd}`): number {
   try {
     return readSync(checkDescriptor('fd', fd), bytes, 0, bytes.length, position);
@@ -105,7 +105,7 @@ export function pread(fd: number, bytes: Uint8Array, position: number, path: str
     throw systemError(error, 'pread', { path });
   }
 }
-/** Writes all of `bytes` to a place in a file. `path` is for the error. */
+/** Writes all of `bytes` at a position of a file. `path` is for the error. */
 export function pwrite(fd: number, bytes: Uint8Array, position: number, path: string = `fd ${fd}`): void {
   try {
     for (let done = 0; done < bytes.length; ) {
@@ -120,8 +120,8 @@ export function fchmod(fd: number, mode: number): void {
   check(native.fchmod(checkDescriptor('fd', fd), checkMode('mode', mode)), 'fchmod', { path: `fd ${fd}` });
 }
 /**
- * Takes (`LOCK_EX | LOCK_NB`) or gives back (`LOCK_UN`) the lock of an open file, also of a folder. It ends with the last descriptor
- * of that opening, so with the process. False: somebody has it.
+ * Acquires (`LOCK_EX | LOCK_NB`) or releases (`LOCK_UN`) the lock of an open file or folder. It ends with the last descriptor of that open
+ * file, and so with the process. False: another open file holds it.
  */
 export function flock(fd: number, operation: number): boolean {
   let result: number;
@@ -132,8 +132,8 @@ export function flock(fd: number, operation: number): boolean {
   return true;
 }
 /**
- * Gives an open file a name, by linkat(2); `EEXIST` if there is one. With `O_TMPFILE` this makes a file appear whole, and a
- * process that dies before leaves nothing. Needs `/proc`.
+ * Gives an open file a name, by linkat(2); `EEXIST` if the name is taken. With `O_TMPFILE` this makes a file appear complete, and a process
+ * that dies before leaves nothing. Needs `/proc`.
  */
 export function linkDescriptor(fd: number, path: string): void {
   check(native.linkDescriptor(checkDescriptor('fd', fd), checkPath('path', path)), 'linkat', { path });

@@ -8,8 +8,8 @@ import { native } from './native.js';
 import { waitWord } from './word-wait.js';
 
 /**
- * Blocks the thread while `words[index]` is `expected`, until {@link futexWake}. Returns at once (`false`) if it is not; wakes
- * may be spurious, so look again. What the word means when its owner dies is the caller's affair: the kernel wakes nobody.
+ * Blocks the thread while `words[index]` is `expected`, until {@link futexWake}. Returns at once (`false`) if it is not. Wake-ups may be
+ * spurious, so check again. If the process that should wake it dies, the kernel wakes no waiter: that is up to you.
  */
 export function futexWait(words: Int32Array, index: number, expected: number, options?: SyncWaitOptions): boolean {
   checkWord(words, index);
@@ -23,8 +23,9 @@ export function futexWait(words: Int32Array, index: number, expected: number, op
   }
 }
 /**
- * {@link futexWait} without blocking: resolves once `words[index]` is no longer `expected` and {@link futexWake} was called, at once if
- * it is not now, and now and then for nothing: look again. Needs no thread on Linux 6.7 and later; see `docs/locks-and-death.md`.
+ * {@link futexWait} without blocking. Resolves once `words[index]` is no longer `expected` and {@link futexWake} was called; at once if it
+ * is not `expected` now. It may also resolve spuriously, so check again. Needs no thread on Linux 6.7 and later; see
+ * `docs/locks-and-death.md`.
  *
  * If it times out or is aborted, a wake-up that it may have used up goes to the next waiter.
  *
@@ -51,7 +52,7 @@ export async function futexWaitAsync(
   checkFlags('expected', expected);
   await waitWord(words, index, expected, new Deadline('wait on a futex', options));
 }
-/** Wakes up to `count` threads that wait on `words[index]`, in this process and others, and tells how many. */
+/** Wakes up to `count` threads that wait on `words[index]`, in this process and others, and returns their number. */
 export function futexWake(words: Int32Array, index: number, count = 1): number {
   checkWord(words, index);
   return check(native.futexWake(words, index * 4, checkInteger('count', count, 0, 0x7fffffff)), 'futex');

@@ -1,4 +1,4 @@
-/** Waiting for one of the addon's helper threads (native/thread.c): its eventfd becomes readable when it has ended. */
+/** Waits for one of the addon's helper threads (native/thread.c): its eventfd becomes readable when it has ended. */
 import { check, errnoName } from './errors.js';
 import { getrlimit } from './limits.js';
 import { constants } from './native.js';
@@ -7,7 +7,7 @@ import { READABLE, Readiness, type Waiter } from './readiness.js';
 
 const POLLIN = constants['POLLIN']!;
 
-/** The eventfd of a helper that was to be started for `what`, or the reason why there is none. */
+/** The eventfd of a helper for `what`, or an error that says why there is none. */
 export function checkStarted(event: number, what: string): number {
   const code = event < 0 ? errnoName(event) : '';
   if (code === 'EMFILE' || code === 'ENFILE') {
@@ -27,14 +27,14 @@ export class HelperWait implements Waiter {
   readonly #ended: (error?: unknown) => void;
   #left = false;
 
-  /** @param ended called in the event loop once the thread has ended, or with why the loop cannot wait; not after {@link leave} */
+  /** @param ended called in the event loop once the thread has ended, or with an error if the loop cannot wait; not after {@link leave} */
   constructor(event: number, ended: (error?: unknown) => void) {
     this.event = event;
     this.#ended = ended;
     this.#readiness = new Readiness(event, 'helper thread');
     this.listen();
   }
-  /** Waits for the end of the thread's work; once more, when it has been told and has begun again. */
+  /** Waits for the end of the thread's work; again after each end. */
   listen(): void {
     try {
       this.#readiness.notify(this);
@@ -46,11 +46,11 @@ export class HelperWait implements Waiter {
   settle(error?: unknown): void {
     if (!this.#left) this.#ended(error);
   }
-  /** Whether the thread has ended, though the event loop may not have seen it yet. */
+  /** Whether the thread has ended, even if the event loop has not seen it yet. */
   get ended(): boolean {
     return pollNow(this.event, POLLIN) !== 0;
   }
-  /** The event loop waits no longer. To be called before the helper is finished. */
+  /** The event loop stops waiting. Call it before the helper is finished. */
   leave(): number {
     this.#left = true;
     this.#readiness.close();

@@ -1,9 +1,9 @@
 /**
- * Whether what an object waits for keeps the program running: ref() and unref(), as Node's own objects have them.
+ * Whether the waits of an object keep the program running: ref() and unref(), as Node's own objects have them.
  *
- * None of vecino's handles and timers keeps the event loop alive by itself. Every wait is counted with its object, and one timer of the thread
- * is referenced as long as there are waits that count. So objects that share a handle (a poll handle, an inotify instance, a helper
- * thread) do not disturb each other, and whoever makes a timer for a wait makes it with `unref()`.
+ * None of vecino's handles and timers keeps the event loop alive by itself. Every wait is counted with its object, and one timer of the
+ * thread is referenced while there are waits that count. So objects that share a handle (a poll handle, an inotify instance, a helper
+ * thread) do not affect each other. Create timers for waits with `unref()`.
  */
 
 /** setTimeout's longest delay. */
@@ -20,7 +20,7 @@ function add(waits: number): void {
   else if (count === 0) timer.unref();
 }
 
-/** One object's part in it: its waits, and whether they count. */
+/** The waits of one object, and whether they count. */
 export class KeepAlive {
   #waits = 0;
   #referenced: boolean;
@@ -40,7 +40,7 @@ export class KeepAlive {
     this.#waits--;
     if (this.#referenced) add(-1);
   }
-  /** Counts what is waited for here as a wait. */
+  /** Counts the call as a wait. */
   async during<T>(wait: () => Promise<T>): Promise<T> {
     this.begin();
     try {
@@ -49,13 +49,13 @@ export class KeepAlive {
       this.end();
     }
   }
-  /** Waits count, those that have begun and those to come. Idempotent. */
+  /** Waits count, both pending and future ones. Idempotent. */
   ref(): void {
     if (this.#referenced) return;
     this.#referenced = true;
     add(this.#waits);
   }
-  /** They do not. Idempotent. */
+  /** Waits do not count. Idempotent. */
   unref(): void {
     if (!this.#referenced) return;
     this.#referenced = false;
@@ -63,5 +63,5 @@ export class KeepAlive {
   }
 }
 
-/** For functions that wait, and have no object that could be told otherwise. */
+/** For functions that wait without an object that has a setting. */
 export const program: KeepAlive = new KeepAlive();

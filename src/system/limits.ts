@@ -1,4 +1,4 @@
-/** The kernel's limits, /proc/sys and getrlimit(2), for errors that name the one that was met, its value, and how to raise it. */
+/** The kernel's limits, /proc/sys and getrlimit(2), for errors that name the limit, its value, and how to raise it. */
 import { readFileSync } from 'node:fs';
 import { check } from './errors.js';
 import { constants, native } from './native.js';
@@ -10,7 +10,7 @@ declare module './native.js' {
   }
 }
 
-/** The value of a limit under /proc/sys: `kernelLimit('fs.mqueue.msg_max')`. `undefined` where there is no such file. */
+/** The value of a limit under /proc/sys: `kernelLimit('fs.mqueue.msg_max')`. `undefined` if there is no such file. */
 export function kernelLimit(name: string): number | undefined {
   try {
     return Number(readFileSync(limitPath(name), 'utf8'));

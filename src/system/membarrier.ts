@@ -1,4 +1,4 @@
-/** membarrier(2): what one process wrote before it looked, and another announced before it looked, one of both sees. */
+/** membarrier(2): two processes each write, then check; with the barrier of one of them, at least one sees the other's write. */
 import { constants, native } from './native.js';
 
 declare module './native.js' {
@@ -9,8 +9,8 @@ declare module './native.js' {
 const BARRIER = constants['MEMBARRIER_CMD_GLOBAL_EXPEDITED']!;
 
 /**
- * Whether this process takes part in barriers of others (Linux 4.16). If so, its stores and loads need no barrier of their own
- * towards somebody who calls {@link barrier} between his store and his load.
+ * Whether barriers of other processes reach this one (Linux 4.16). If so, its stores and loads need no barrier of their own towards a
+ * process that calls {@link barrier} between its store and its load.
  */
 export const barriersReachUs: boolean = native.membarrier(constants['MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED']!) === 0;
 

@@ -15,21 +15,21 @@ import { CorruptError, check, SystemError, UnsupportedError } from './errors.js'
 import { constants, native } from './native.js';
 import { boundReserved, withRoom } from './reserved.js';
 
-/** Damage as the guard in native/guard.h numbers it. */
+/** Kinds of damage, as the guard in native/guard.h numbers them. */
 const TRUNCATED = 1;
 
-/** A part of the address space: an `ArrayBuffer` until {@link Mapping.unmap}. */
+/** A mapped part of the address space: an `ArrayBuffer` until {@link Mapping.unmap}. */
 export interface Mapping {
   /** The memory itself; length 0 once it is unmapped. */
   readonly buffer: ArrayBuffer;
   /**
-   * Throws {@link CorruptError} if a fault in this mapping was caught: its file was truncated under it, or the process wrote to it
-   * although it is read-only. The bytes are private to this process from then on.
+   * Throws {@link CorruptError} if a fault in this mapping was caught: its file was truncated, or the process wrote to it although it is
+   * read-only. The bytes are private to this process from then on.
    */
   check(): void;
   /**
-   * Detaches the buffer (every view of it has length 0 from then on) and releases the memory. The range of addresses stays reserved, with
-   * private pages, until the buffer is collected: another thread (`fs`, `zlib`, `crypto`) may be at work on it. Idempotent.
+   * Detaches the buffer (every view of it has length 0 from then on) and frees the memory. The range of addresses stays reserved, with
+   * private pages, until the buffer is collected, because another thread (`fs`, `zlib`, `crypto`) may be using it. Idempotent.
    */
   unmap(): void;
 }
@@ -37,7 +37,7 @@ export interface Mapping {
 const MMAP_OPTIONS = { offset: true, readOnly: true, name: true } as const;
 const slotOut = new Int32Array(1);
 /**
- * Maps `length` bytes of a file, shared with whoever maps it too. Read-only mappings swallow stray writes (see
+ * Maps `length` bytes of a file, shared with all processes that map it too. Read-only mappings catch stray writes (see
  * {@link Mapping.check}) instead of ending the process. If the object is collected, the memory is unmapped.
  */
 export function mmap(
@@ -51,7 +51,7 @@ export function mmap(
   checkInteger('offset', offset, 0);
   checkBoolean('options.readOnly', readOnly);
   const prot = readOnly ? constants['PROT_READ']! : constants['PROT_READ']! | constants['PROT_WRITE']!;
-  // Private when read-only, so that the guard can turn a stray write into a copy nobody else sees.
+  // Private when read-only, so that the guard can turn a stray write into a copy that no other process sees.
   const flags = readOnly ? constants['MAP_PRIVATE']! : constants['MAP_SHARED']!;
   const buffer = withRoom(() => native.mmap(length, prot, flags, fd, offset, slotOut));
   if (typeof buffer === 'number') {
@@ -64,7 +64,7 @@ export function mmap(
   }
   return mapping(buffer, slotOut[0]!, name);
 }
-/** The {@link Mapping} of a buffer that the addon made. */
+/** The {@link Mapping} of a buffer that the addon created. */
 export function mapping(buffer: ArrayBuffer, slot: number, name: string): Mapping {
   let open = true;
   return {
@@ -82,14 +82,14 @@ export function mapping(buffer: ArrayBuffer, slot: number, name: string): Mappin
       if (!open) return;
       open = false;
       const result = native.munmap(slot, buffer);
-      // EBUSY: the buffer was transferred elsewhere; the memory goes when that one is collected.
+      // EBUSY: the buffer was transferred; the memory is unmapped when the new one is collected.
       if (result !== EBUSY) check(result, 'munmap', { path: name });
       boundReserved();
     },
   };
 }
 
-/** Memory without a name, as a descriptor. `name` is for /proc only. Close-on-exec; `MFD_ALLOW_SEALING` to seal it. */
+/** Memory without a name, as a descriptor. `name` is only for /proc. Close-on-exec; pass `MFD_ALLOW_SEALING` to seal it. */
 export function memfdCreate(name: string, flags = 0): number {
   checkPath('name', name);
   return check(native.memfdCreate(name, checkFlags('flags', flags) | constants['MFD_CLOEXEC']!), 'memfd_create', {
@@ -103,7 +103,7 @@ export function shmOpen(name: string, flags: number, mode = 0o600): number {
     path: plain,
   });
 }
-/** Removes the name; who has it mapped keeps it. False if there was none. */
+/** Removes the name; a process that has it mapped keeps it. False if it does not exist. */
 export function shmUnlink(name: string): boolean {
   const plain = checkName('name', name);
   const result = native.shmUnlink(`/${plain}`);

@@ -1,11 +1,11 @@
 /**
- * The clock that all processes of a machine share, CLOCK_MONOTONIC, without an allocation: `performance.now()` counts from the start
- * of this thread, and process.hrtime(), which does not, makes an array.
+ * CLOCK_MONOTONIC, the clock that all processes of a machine share, without an allocation: `performance.now()` counts from the start of
+ * this thread, and process.hrtime(), which does not, allocates an array.
  */
 
-/** Kept, for whoever tests with a clock that stands still: a loop that ends by the time would never end. */
+/** A copy, for users who test with a fake clock: a loop that ends by the time would never end. */
 const now: () => number = performance.now.bind(performance);
-/** How often the two clocks are compared: what counts is the time when nothing came in between. */
+/** How often the two clocks are compared: the fastest comparison counts, when nothing came in between. */
 const COMPARISONS = 8;
 const OFFSET_US = difference();
 

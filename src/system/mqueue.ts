@@ -34,13 +34,13 @@ const { mqReceivePooled } = native;
 /** The highest priority, the kernel's MQ_PRIO_MAX - 1. */
 export const MAX_PRIORITY = 32767;
 
-/** How large a queue is, and how full. */
+/** The limits of a queue, and how full it is. */
 export interface QueueAttributes {
   /** The most messages that it holds. */
   maxMessages: number;
   /** The most bytes that one message has. */
   messageSize: number;
-  /** The messages that it holds now. */
+  /** The number of messages in it now. */
   currentMessages: number;
 }
 /** A message of a POSIX queue. */
@@ -51,14 +51,14 @@ export interface PosixMessage {
   priority: number;
 }
 
-/** What the kernel gives a queue whose creator names no size, mq_overview(7). */
+/** The kernel's default for a queue that is created without a size, mq_overview(7). */
 function preset(most: string, standard: string, fallback: number): number {
   return Math.min(kernelLimit(`fs.mqueue.${most}`) ?? fallback, kernelLimit(`fs.mqueue.${standard}`) ?? fallback);
 }
 
 /**
- * Opens a queue, close-on-exec. With `O_CREAT` in `flags` (`constants.O_…`) it is made if need be, with `attributes` (or the
- * kernel's own) and with `mode` less the umask. Where a limit of the kernel was met the error names it.
+ * Opens a queue, close-on-exec. With `O_CREAT` in `flags` (`constants.O_…`) it is created if necessary, with `attributes` (or the kernel's
+ * defaults) and with `mode` minus the umask. If a limit of the kernel was exceeded, the error names it.
  */
 export function mqOpen(
   name: string,
@@ -100,7 +100,7 @@ function whyNot(number: number, maxMessages: number, messageSize: number): strin
       return undefined;
   }
 }
-/** Neither a privileged process, which may exceed msg_max and msgsize_max, nor sysctl gets beyond these (linux/ipc_namespace.h). */
+/** Limits for privileged processes, which may exceed msg_max and msgsize_max, and for sysctl (linux/ipc_namespace.h). */
 const HARD_MAX_MESSAGES = 65536;
 const HARD_MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 function tooLarge(maxMessages: number, messageSize: number): string {
@@ -114,7 +114,7 @@ function tooLarge(maxMessages: number, messageSize: number): string {
   examine('messageSize', messageSize, 'fs.mqueue.msgsize_max', HARD_MAX_MESSAGE_BYTES);
   return reasons.join('. ') || `${maxMessages} messages of ${messageSize} bytes are too large together`;
 }
-/** EMFILE has two causes: no descriptor is free, or the bytes of this user's queues are used up. */
+/** EMFILE has two causes: no descriptor is free, or this user's queues have used up their bytes. */
 function outOfQueueBytes(maxMessages: number, messageSize: number): string {
   try {
     close(eventfd());
@@ -129,7 +129,7 @@ function outOfQueueBytes(maxMessages: number, messageSize: number): string {
   );
 }
 
-/** Removes a queue's name; `false` if there is none. Who has it open keeps it. */
+/** Removes a queue's name; `false` if it does not exist. A process that has it open keeps it. */
 export function mqUnlink(name: string): boolean {
   name = checkName('name', name);
   const result = native.mqUnlink(name);
@@ -156,7 +156,7 @@ export function mqSend(fd: number, bytes: Uint8Array, priority = 0): void {
   while (result === EINTR);
   check(result, 'mq_send', { path: `fd ${fd}` });
 }
-/** Receives the oldest of the messages of the highest priority; blocks if there is none and the descriptor blocks. EINTR is retried. */
+/** Receives the oldest message of the highest priority; blocks if there is none and the descriptor blocks. EINTR is retried. */
 export function mqReceive(fd: number): PosixMessage {
   const { messageSize } = mqGetattr(fd);
   let result: PosixMessage | number;
@@ -167,8 +167,8 @@ export function mqReceive(fd: number): PosixMessage {
 }
 
 /**
- * As {@link mqReceive}, into memory that is used again: `room` has {@link MESSAGE_HEADER} bytes of vecino's own, then as many as the
- * queue's messages may have. Gives the message's length.
+ * As {@link mqReceive}, into memory that you reuse: `room` has {@link MESSAGE_HEADER} bytes for vecino, then room for the longest message
+ * of the queue. Returns the message's length.
  */
 export function mqReceiveInto(fd: number, room: Uint8Array): number {
   checkDescriptor('fd', fd);
@@ -192,8 +192,7 @@ export function receiveFresh(fd: number, size: number): PosixMessage | number {
 }
 
 /**
- * A second, blocking open file for the queue that `fd` is open for, or -1. By /proc and not by name: a queue of that name need
- * not be the same any more.
+ * A second, blocking open file for the queue of `fd`, or -1. By /proc and not by name, because the name may belong to another queue by now.
  */
 export function mqReopenBlocking(fd: number, access: number): number {
   return Math.max(-1, native.open(`/proc/self/fd/${fd}`, access | constants['O_CLOEXEC']!, 0));

@@ -1,8 +1,8 @@
 /**
- * The addon, found and loaded. A prebuilt binary shipped in the package comes first, then the build of a clone.
+ * Finds and loads the addon: first a prebuilt binary of the package, then the build of a clone.
  *
- * Every function makes one system call and returns its result, or the errno negated; only this folder turns that into
- * errors. See native/vecino.h for the convention.
+ * Every function makes one system call and returns its result, or the errno negated; only this folder turns that into errors. See
+ * native/vecino.h for the convention.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -16,7 +16,7 @@ export interface NativeWatch {
 /** Any view; its bytes are what the call reads or writes. */
 export type View = ArrayBufferView;
 
-/** The typed face of native/. A negative result is an errno. */
+/** The types of native/. A negative result is an errno. */
 export interface Native {
   readonly constants: Record<string, number>;
   readonly counters: ArrayBuffer;

@@ -1,9 +1,9 @@
 /**
- * Files that are made whole before they have their name, so that nobody opens a half-made one.
+ * Files that are complete before they get their name, so that no process opens an incomplete one.
  *
- * Crash guarantee: until {@link NewFile.publish} the file has no name at all (`O_TMPFILE`), and its maker's death takes it along. Where the
- * file system cannot do that (ramfs, CephFS, sshfs, gVisor) it has a hidden one, `.vecino-new-…`, and its maker holds a lock on it (flock):
- * what a maker that was killed has left is removed by whoever makes the next file in that folder.
+ * Crash guarantee: until {@link NewFile.publish} the file has no name at all (`O_TMPFILE`), and disappears with its creator's death. On
+ * file systems without O_TMPFILE (ramfs, CephFS, sshfs, gVisor) it has a hidden name, `.vecino-new-…`, and its creator holds a lock on it
+ * (flock). The next process that creates a file in that folder removes the files of dead creators.
  */
 
 import { threadId } from 'node:worker_threads';
@@ -16,22 +16,22 @@ import { link, readdir, unlink } from './path.js';
 
 const { O_RDWR, O_CREAT, O_EXCL, O_TMPFILE, LOCK_EX, LOCK_NB, LOCK_UN } = constants as Record<string, number>;
 const HIDDEN = '.vecino-new-';
-/** What open(2) says where there is no O_TMPFILE; EISDIR on kernels that do not know it. */
+/** The errors of open(2) where there is no O_TMPFILE; EISDIR on kernels that do not know it. */
 const WITHOUT_TMPFILE: readonly string[] = ['EOPNOTSUPP', 'EISDIR', 'EINVAL', 'ENOSYS'];
-/** Somebody who tidies up may take a hidden file for one that was left, before it is locked. */
+/** Another process may take a hidden file for a leftover and remove it before it is locked. */
 const MAX_ATTEMPTS = 10;
 const ZEROS_BYTES = 2 ** 20;
 
 export interface NewFile {
-  /** For reading and writing; its user's to close. */
+  /** For reading and writing; yours to close. */
   readonly fd: number;
-  /** Gives it its name. @throws SystemError `EEXIST` if it is taken */
+  /** Gives it its name. @throws SystemError `EEXIST` if the name is taken */
   publish(path: string): void;
-  /** Takes away what it is called until then; after a failure before `publish`, or in it. Idempotent, and closes nothing. */
+  /** Removes its temporary name, after a failure before or in `publish`. Idempotent, and closes nothing. */
   withdraw(): void;
 }
 
-/** Makes one in `folder`, of size 0. */
+/** Creates one in `folder`, of size 0. */
 export function newFile(folder: string, mode = 0o600): NewFile {
   try {
     const fd = open(folder, O_TMPFILE! | O_RDWR!, mode);
@@ -42,7 +42,7 @@ export function newFile(folder: string, mode = 0o600): NewFile {
   removeAbandoned(folder);
   return hiddenFile(folder, mode);
 }
-/** Removes from a folder the hidden files whose maker is dead. */
+/** Removes the hidden files of dead creators from a folder. */
 export function removeAbandoned(folder: string): void {
   for (const name of readdir(folder)) {
     if (!name.startsWith(HIDDEN)) continue;
@@ -52,7 +52,7 @@ export function removeAbandoned(folder: string): void {
       fd = openFile(path, 'both');
       if (flock(fd, LOCK_EX! | LOCK_NB!)) unlink(path);
     } catch {
-      // Gone meanwhile, another user's, or no locks here.
+      // Removed meanwhile, another user's, or no locks here.
     } finally {
       if (fd >= 0) close(fd);
     }
@@ -70,7 +70,7 @@ function hiddenFile(folder: string, mode: number): NewFile {
       try {
         unlink(path);
       } catch {
-        // It is gone already.
+        // It was removed already.
       }
     };
     return {
@@ -87,12 +87,12 @@ function hiddenFile(folder: string, mode: number): NewFile {
     };
   }
 }
-/** Locks it. False: somebody took it for one that was left. */
+/** Locks it. False: another process took it for a leftover. */
 function isOurs(fd: number): boolean {
   try {
     return flock(fd, LOCK_EX! | LOCK_NB!) && fstat(fd).links > 0;
   } catch {
-    return true; // there are no locks here, so nobody tidies up either
+    return true; // without locks here, no process removes leftovers either
   }
 }
 function unlock(fd: number): void {
@@ -104,10 +104,10 @@ function unlock(fd: number): void {
 }
 
 /**
- * Gives a new file its size, and its space, so that a full file system shows here and not as a fault at some later access. Where there is no
- * fallocate(2) zeros are written; then a file system that only promises space (sshfs) can still break its promise.
+ * Gives a new file its size and reserves its space, so that a full file system shows here and not as a fault at a later access. Without
+ * fallocate(2) it writes zeros; then a file system that only promises space (sshfs) can still break its promise.
  *
- * @param name of what it becomes, for the error
+ * @param name the final name, for the error
  * @throws SystemError `ENOSPC`
  */
 export function allocate(fd: number, length: number, name: string): void {

@@ -1,14 +1,14 @@
 /**
- * Opening what somebody else may have made. Under that name there may be a FIFO, whose open(2) waits for the other side for ever, a
- * symbolic link to anywhere, a terminal that becomes this process's own. So the call never waits, follows nothing, and the kind is looked at
- * before anything is read.
+ * Opens files that another program may have created. The name may belong to a FIFO, whose open(2) waits for the other side for ever, to a
+ * symbolic link, or to a terminal, which would become this process's controlling one. So the call never waits and follows no link, and the
+ * kind of file is checked before anything is read.
  */
 import { CorruptError } from './errors.js';
 import { close, type FileStatus, fstat, isKind, open } from './file.js';
 import { constants } from './native.js';
 
 const { O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR } = constants as Record<string, number>;
-/** What {@link openFile} adds; also for calls of their own kind, shm_open(3) say. */
+/** The flags that {@link openFile} adds; also for other calls such as shm_open(3). */
 export const NEVER_WAITS: number = O_NONBLOCK! | O_NOFOLLOW! | O_NOCTTY!;
 
 /**
@@ -26,13 +26,16 @@ export function openFile(path: string, access: 'read' | 'both'): number {
     throw error;
   }
 }
-/** Holds a folder, for paths like `/proc/self/fd/N/file`: it needs no permission but to be found. `ENOTDIR` also for a symbolic link. */
+/**
+ * Opens a folder with O_PATH, for paths like `/proc/self/fd/N/file`: it needs no permission on the folder itself. `ENOTDIR` also for a
+ * symbolic link.
+ */
 export function openFolder(path: string): number {
   return open(path, O_PATH! | O_DIRECTORY! | O_NOFOLLOW!);
 }
 /**
- * Calls `use` with a path of what has that name now, for chmod(2) and chown(2), which follow links: whoever may write to the folder may
- * put one in its place at any time.
+ * Calls `use` with a path to the file that has that name now. For chmod(2) and chown(2), which follow links: a user who may write to the
+ * folder could put a link there at any time.
  *
  * @throws CorruptError if it is of another kind
  */

@@ -1,6 +1,6 @@
 /**
- * open(2) of a FIFO, which waits for the other side: in a thread of its own, see native/opener.c. What such an open has done
- * when it is given up is undone, and its thread is gone.
+ * open(2) of a FIFO, which waits for the other side, in a thread of its own; see native/opener.c. If the wait is given up, the effect of
+ * the open is undone, and its thread ends.
  */
 
 import type { Deadline } from './deadline.js';
@@ -18,13 +18,13 @@ const HINTS: Record<number, string> = {
   [EMFILE]: 'Too many open files: close some, or raise the limit (ulimit -n)',
 };
 
-/** The descriptor that open(2) gave, or a `SystemError`. */
+/** The descriptor that open(2) returned, or a `SystemError`. */
 export function checkOpen(result: number, path: string): number {
   const hint = HINTS[result];
   return check(result, 'open', { path, hint });
 }
 
-/** Opens `path` without blocking the event loop, however long open(2) waits. The caller has looked at `deadline.signal`. */
+/** Opens `path` without blocking the event loop, however long open(2) waits. Check `deadline.signal` before you call it. */
 export async function openWaiting(
   path: string,
   flags: number,
@@ -42,7 +42,7 @@ export async function openWaiting(
   readiness.close();
   return checkOpen(native.openerFinish(event, false), path);
 }
-/** Opens `path`, blocking the thread for as long as open(2) waits, but not beyond `deadline`. */
+/** Opens `path`; blocks the thread while open(2) waits, but not beyond `deadline`. */
 export function openWaitingSync(path: string, flags: number, deadline: Deadline): number {
   const event = begin(path, flags);
   try {
@@ -57,8 +57,8 @@ function begin(path: string, flags: number): number {
   return checkOpen(native.openerStart(path, flags | constants['O_CLOEXEC']!), path);
 }
 /**
- * Ends the thread. It may have opened the file in the last moment: after a time-out that is the result, since the other side
- * counts on us already; whoever aborts is told that it was aborted.
+ * Ends the thread. It may have opened the file at the last moment: after a time-out that is the result, because the other side relies on us
+ * already; after an abort the caller still gets the abort.
  */
 function giveUp(event: number, error: unknown): number {
   const fd = native.openerFinish(event, true);

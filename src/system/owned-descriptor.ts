@@ -1,9 +1,9 @@
 /**
- * Whose a descriptor is. All that a thread makes or takes over is its own until it is closed or given away, and is closed when the
- * thread ends, however it ends: a worker that is terminated runs no code of its own any more, and what its descriptors stand for (a
- * lock, a seat, an address) would be taken for as long as the process lives.
+ * The owner of a descriptor. All descriptors that a thread creates or takes over belong to it until they are closed or given away, and are
+ * closed when the thread ends, in whatever way. A terminated worker runs no more code of its own, and its locks, seats and addresses would
+ * stay taken for as long as the process lives.
  *
- * What the calls of this folder make is noted in the same native call, and `close` strikes it out: there is nothing to do for it here.
+ * The calls of this folder register their descriptors in the same native call, and `close` removes them: nothing is left to do here.
  */
 import { checkDescriptor } from './arguments.js';
 import { SystemError } from './errors.js';
@@ -18,17 +18,17 @@ declare module './native.js' {
   }
 }
 
-/** Takes a descriptor over, whoever made it. The result is for {@link owns}. */
+/** Takes over a descriptor, whoever created it. The result is for {@link owns}. */
 export function own(fd: number): number {
   const serial = native.own(checkDescriptor('fd', fd));
   if (serial < 0) throw new SystemError(serial, 'fstat', { path: `fd ${fd}` });
   return serial;
 }
-/** Gives it away, open: it does not end with this thread any more. */
+/** Gives it away without closing it: it does not end with this thread any more. */
 export function disown(fd: number): void {
   native.disown(fd);
 }
-/** Whether the number is this thread's, and names what it did at {@link own}: somebody may have closed it behind our back. */
+/** Whether the number belongs to this thread, and is the same as at {@link own}: other code may have closed it. */
 export function owns(fd: number, serial: number): boolean {
   return native.owns(fd, serial) === 1;
 }

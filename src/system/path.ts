@@ -1,8 +1,8 @@
 /**
- * Calls that take a path: mkdir(2), rmdir(2), unlink(2), rename(2), link(2), chmod(2), chown(2), stat(2), lstat(2), readlink(2), and what is
- * made of them. node:fs makes the calls; what goes wrong is a {@link SystemError}, with the call's own name.
+ * Calls that take a path: mkdir(2), rmdir(2), unlink(2), rename(2), link(2), chmod(2), chown(2), stat(2), lstat(2), readlink(2), and
+ * combinations of them. node:fs makes the calls; errors are {@link SystemError}s with the name of the call.
  *
- * Outside this folder use these, not node:fs: its errors are none of ours.
+ * Outside this folder use these, not node:fs, whose errors are not ours.
  */
 import {
   type BigIntStats,
@@ -33,7 +33,7 @@ function call<T>(syscall: string, path: string, run: (path: string) => T): T {
   }
 }
 
-/** Makes a folder. False: something of that name is there already. */
+/** Creates a folder. False: the name exists already. */
 export function mkdir(path: string, mode = 0o700): boolean {
   try {
     call('mkdir', path, () => mkdirSync(path, { mode }));
@@ -44,8 +44,8 @@ export function mkdir(path: string, mode = 0o700): boolean {
   }
 }
 /**
- * Makes a folder, and those above it that are not there. node:fs can do that too, but tells `ENOENT` of a file system that is read-only, and
- * does not end where the kernel refuses a name that it says is not there (`/proc/x`).
+ * Creates a folder, and missing ones above it. node:fs can do that too, but reports `ENOENT` for a read-only file system, and does not end
+ * if the kernel refuses a name that it reports as missing (`/proc/x`).
  */
 export function mkdirs(path: string, mode = 0o700): void {
   try {
@@ -57,11 +57,11 @@ export function mkdirs(path: string, mode = 0o700): void {
     mkdir(path, mode);
   }
 }
-/** Removes a folder that is empty. */
+/** Removes an empty folder. */
 export function rmdir(path: string): void {
   call('rmdir', path, rmdirSync);
 }
-/** Removes a name. False: there was none. */
+/** Removes a name. False: it does not exist. */
 export function unlink(path: string): boolean {
   try {
     call('unlink', path, unlinkSync);
@@ -71,15 +71,15 @@ export function unlink(path: string): boolean {
     throw error;
   }
 }
-/** Removes a name, and if it is a folder, all that is in it. */
+/** Removes a name, and if it is a folder, everything in it. */
 export function removeTree(path: string): void {
   call('unlink', path, () => rmSync(path, { recursive: true, force: true }));
 }
-/** Gives a file another name, atomically; a file that has it is replaced, a folder only by a folder, and only if it is empty. */
+/** Renames a file, atomically. An existing file is replaced; a folder only by a folder, and only if it is empty. */
 export function rename(from: string, to: string): void {
   call('rename', from, () => renameSync(from, checkPath('to', to)));
 }
-/** A second name for a file. */
+/** Gives a file a second name. */
 export function link(from: string, to: string): void {
   call('link', from, () => linkSync(from, checkPath('to', to)));
 }
@@ -101,7 +101,7 @@ export function lstat(path: string): BigIntStats {
 export function readdir(path: string): string[] {
   return call('scandir', path, () => readdirSync(path));
 }
-/** Where a symbolic link points. */
+/** The target of a symbolic link. */
 export function readlink(path: string): string {
   return call('readlink', path, () => readlinkSync(path));
 }
@@ -110,7 +110,7 @@ export function realpath(path: string): string {
   return call('realpath', path, () => realpathSync(path));
 }
 export type { BigIntStats } from 'node:fs';
-/** What statfs(2) says of a path's file system, in blocks of `bsize` bytes. */
+/** What statfs(2) reports about a path's file system, in blocks of `bsize` bytes. */
 export function statfs(path: string): { bavail: number; bsize: number; blocks: number } {
   return call('statfs', path, () => statfsSync(path));
 }

@@ -1,4 +1,6 @@
-/** Blocks the thread for so many milliseconds: somebody else is in the middle of something, and nothing tells when it is done. */
+/**
+ * Blocks the thread for so many milliseconds, while another process is in the middle of something and no event will say when it is done.
+ */
 export function pause(milliseconds: number): void {
   Atomics.wait(sleeper, 0, 0, milliseconds);
 }

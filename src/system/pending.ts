@@ -1,4 +1,4 @@
-/** A promise for an operation that waits, and what may end the wait: its result, an error, the time-out, the abort. */
+/** A promise for an operation that waits; it ends with a result, an error, a time-out or an abort. */
 import type { Deadline } from './deadline.js';
 import type { KeepAlive } from './keep-alive.js';
 
@@ -10,8 +10,8 @@ export class Pending<T> {
   #settle!: { resolve(value: T): void; reject(error: unknown): void };
 
   /**
-   * @param expired called with the error once time runs out or the signal is aborted; it must resolve or reject
-   * @param keepAlive of whoever is waited for
+   * @param expired called with the error once the time is up or the signal is aborted; it must resolve or reject
+   * @param keepAlive of the object that is waited for
    */
   constructor(deadline: Deadline, expired: (error: unknown) => void, keepAlive: KeepAlive) {
     this.promise = new Promise((resolve, reject) => {

@@ -10,10 +10,10 @@ const POLLIN = constants['POLLIN']!;
 const POLLOUT = constants['POLLOUT']!;
 const POLLNVAL = constants['POLLNVAL']!;
 
-/** poll(2) takes any number for a descriptor and says so among the events. */
+/** poll(2) accepts any number as a descriptor, and reports invalid ones as an event. */
 const notOpen = (fd: number) => new SystemError(EBADF, 'poll', { path: `fd ${fd}` });
 
-/** Blocks until one of `events` (or an error or hang-up) holds on `fd`; tells which. `TimeoutError` when time runs out. */
+/** Blocks until one of `events` (or an error or hang-up) holds on `fd`, and returns it. Throws `TimeoutError` when the time is up. */
 export function pollOne(fd: number, events: number, deadline: Deadline): number {
   for (;;) {
     const result = native.pollOne(fd, events, deadline.block());
@@ -22,7 +22,7 @@ export function pollOne(fd: number, events: number, deadline: Deadline): number 
     if (result < 0 && result !== EINTR) check(result, 'poll', { path: `fd ${fd}` });
   }
 }
-/** What holds on `fd` now, without waiting: a set of `POLL…` bits, 0 for none. */
+/** The events that hold on `fd` now, without waiting: a set of `POLL…` bits, 0 for none. */
 export function pollNow(fd: number, events: number): number {
   checkDescriptor('fd', fd);
   checkFlags('events', events);

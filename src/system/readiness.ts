@@ -1,9 +1,9 @@
 /**
- * Waiting for a descriptor in the event loop: libuv's poll handles, which cost no thread.
+ * Waits for a descriptor in the event loop: libuv's poll handles, which cost no thread.
  *
- * libuv takes one handle for a descriptor, so all who wait on it in this thread share a {@link Watch}. A watch that fires while
- * nobody waits stops; until then it stays armed, because arming costs a system call and the next wait is usually near.
- * It does not keep the event loop alive; those who wait see to that (keep-alive.ts).
+ * libuv accepts one handle per descriptor, so all waits on it in this thread share a {@link Watch}. A watch that fires without a waiter
+ * stops; until then it stays armed, because arming costs a system call and the next wait usually comes soon. It does not keep the event
+ * loop alive; the waits do that (keep-alive.ts).
  */
 
 import { checkDescriptor } from './arguments.js';
@@ -17,7 +17,7 @@ import { constants, type NativeWatch, native } from './native.js';
 export const READABLE: number = constants['UV_READABLE']!;
 export const WRITABLE: number = constants['UV_WRITABLE']!;
 
-/** Somebody who waits: told once, then forgotten. With an error, the wait is over for good. */
+/** A waiter: notified once, then forgotten. With an error, the wait is over for good. */
 export interface Waiter {
   readonly events: number;
   settle(error?: unknown): void;
@@ -27,7 +27,7 @@ class Watch {
   readonly fd: number;
   users = 0;
   readonly #handle: NativeWatch;
-  /** A second descriptor, where the loop already polls the first (stdin of a TTY, say). */
+  /** A second descriptor, where the loop already polls the first (stdin of a TTY, for instance). */
   readonly #own: number | undefined;
   #armed = 0;
   #waiters: Waiter[] = [];
@@ -79,7 +79,7 @@ class Watch {
       callOff = deadline.onEnd(waiter.settle);
     });
   }
-  /** The last user's leaving closes the handle. With `error`, every wait ends with it: the descriptor is about to be closed. */
+  /** The last user closes the handle. With `error`, every wait ends with it: the descriptor is about to be closed. */
   release(error?: unknown): void {
     if (error !== undefined) for (const waiter of [...this.#waiters]) this.#tell(waiter, error);
     if (--this.users > 0) return;
@@ -101,7 +101,7 @@ class Watch {
   }
   readonly #fired = (status: number, events: number): void => {
     if (status < 0) {
-      // An error on the descriptor: libuv has stopped the handle. Whoever waits finds out by trying again.
+      // An error on the descriptor: libuv has stopped the handle. The waiters find out by trying again.
       this.#armed = 0;
       events = READABLE | WRITABLE;
     }
@@ -128,8 +128,8 @@ function acquire(fd: number): Watch {
 }
 
 /**
- * A descriptor's readiness, for an object that owns the descriptor: it keeps the poll handle between waits. `close()` before the
- * descriptor is closed; waits then end with {@link ClosedError}.
+ * The readiness of a descriptor, for an object that owns the descriptor: it keeps the poll handle between waits. Call `close()` before you
+ * close the descriptor; waits then end with {@link ClosedError}.
  */
 export class Readiness {
   readonly #fd: number;
@@ -146,22 +146,22 @@ export class Readiness {
     this.#what = what;
     this.#keepAlive = keepAlive;
   }
-  /** Waits until something can be read, or the other side is gone. */
+  /** Waits until a read does not block, or the other side is gone. */
   readable(deadline: Deadline): Promise<void> {
     return this.#wait(READABLE, deadline);
   }
-  /** Waits until something can be written, or the other side is gone. */
+  /** Waits until a write does not block, or the other side is gone. */
   writable(deadline: Deadline): Promise<void> {
     return this.#wait(WRITABLE, deadline);
   }
   /**
-   * Tells `waiter` once, from the event loop, without a promise: for owners who keep a queue of their own. It does not keep the program
+   * Notifies `waiter` once, from the event loop, without a promise: for owners with a queue of their own. It does not keep the program
    * running.
    */
   notify(waiter: Waiter): void {
     this.#open().add(waiter);
   }
-  /** Forgets a waiter that was not told yet. */
+  /** Forgets a waiter that was not notified yet. */
   cancel(waiter: Waiter): void {
     this.#watch?.remove(waiter);
   }
@@ -182,8 +182,8 @@ export class Readiness {
 }
 
 /**
- * Resolves once `fd` can be read without blocking, is at its end, or has failed: try, and see which. Neither blocks the event
- * loop nor uses a thread. Do not close `fd` meanwhile.
+ * Resolves once `fd` can be read without blocking, is at its end, or has failed: try, and see which. Does not block the event loop, and
+ * uses no thread. Do not close `fd` meanwhile.
  */
 export async function readable(fd: number, options?: WaitOptions): Promise<void> {
   return once(fd, READABLE, new Deadline(`wait until fd ${fd} is readable`, options));

@@ -1,4 +1,4 @@
-/** recvmsg(2) on the hot path: bytes into the buffer pool, what comes with them into an envelope that every receive reuses. */
+/** recvmsg(2) on the hot path: bytes go into the buffer pool, everything else into an envelope that every receive reuses. */
 
 import { poolOffset, poolRoom, poolTake } from './buffer-pool.js';
 import type { Bytes } from './bytes.js';
@@ -12,11 +12,11 @@ declare module './native.js' {
 }
 const { receivePooled, useEnvelope } = native;
 
-/** A stream's chunk is no longer than this. */
+/** The longest chunk of a stream. */
 const MAX_CHUNK_BYTES = 64 * 1024;
 /**
- * More than the kernel makes a message of with 4 KiB pages (4 MiB and a little; its memory for one is contiguous). It costs
- * address space; memory only as far as the longest message so far.
+ * More than the longest message that the kernel can hold with 4 KiB pages (4 MiB and a little, because its memory is contiguous). It costs
+ * address space, and memory only as far as the longest message so far.
  */
 const OVERFLOW = 5 * 1024 * 1024;
 const MSG_TRUNC = constants['MSG_TRUNC']!;
@@ -33,8 +33,8 @@ let overflow: Bytes = new Uint8Array(0);
 useEnvelope(envelope, overflow);
 
 /**
- * A stream's next bytes, at most 64 KiB. The bytes, or the call's result if it is 0 (the end) or negative (an errno). The
- * functions below tell what came with them, until the next receive.
+ * A stream's next bytes, at most 64 KiB. Returns the bytes, or the call's result if it is 0 (the end) or negative (an errno). The functions
+ * below describe what came with them, until the next receive.
  */
 export function receiveChunk(fd: number, flags: number): Bytes | number {
   const offset = poolOffset();
@@ -42,8 +42,8 @@ export function receiveChunk(fd: number, flags: number): Bytes | number {
   return count <= 0 ? count : poolTake(offset, count);
 }
 /**
- * One whole message of a seqpacket or datagram socket, as {@link receiveChunk}. 0 may be an empty message: see {@link hadAncillary}.
- * With `withName`, {@link senderAddress} tells the sender's address.
+ * One whole message of a seqpacket or datagram socket, as {@link receiveChunk}. 0 may be an empty message: see {@link hadAncillary}. With
+ * `withName`, {@link senderAddress} has the sender's address.
  */
 export function receiveWhole(fd: number, flags: number, withName: boolean): Bytes | number {
   if (overflow.length === 0) {
@@ -60,23 +60,23 @@ export function receiveWhole(fd: number, flags: number, withName: boolean): Byte
   bytes.set(overflow.subarray(0, count - room), room);
   return bytes;
 }
-/** Whether anything beside bytes came, or something was cut: one look for the common case of nothing. */
+/** Whether there is nothing but bytes, and nothing was truncated: one check for the common case. */
 export function isPlain(): boolean {
   return envelope[1] === 0 && (envelope[0]! & (MSG_TRUNC | MSG_CTRUNC)) === 0;
 }
-/** The message was longer than anything there was room for; its end is gone. */
+/** The message was longer than the room for it; its end is lost. */
 export function wasCut(): boolean {
   return (envelope[0]! & MSG_TRUNC) !== 0;
 }
-/** Descriptors came that the kernel could not hand over. */
+/** There were descriptors that the kernel could not deliver. */
 export function descriptorsLost(): boolean {
   return (envelope[0]! & MSG_CTRUNC) !== 0;
 }
-/** Ancillary data of any kind came: with SO_TIMESTAMP on, that tells an empty message from the end of the connection. */
+/** There was ancillary data of any kind: with SO_TIMESTAMP on, that distinguishes an empty message from the end of the connection. */
 export function hadAncillary(): boolean {
   return envelope[2] !== 0;
 }
-/** The descriptors that came; the caller's to close. */
+/** The received descriptors; yours to close. */
 export function receivedDescriptors(): number[] {
   return Array.from(envelope.subarray(4, 4 + envelope[1]!));
 }

@@ -7,7 +7,7 @@ declare module './native.js' {
     // robust.c
     lockRegister(view: ArrayBufferView, offset: number, bare: boolean): number;
     lockForget(id: number): number;
-    /** The number of the lock that the next call is about, and what that gave. */
+    /** The number of the lock for the next call, and that call's result. */
     readonly lockCall: ArrayBuffer;
     lockAcquire(): void;
     lockAcquireAwaited(id: number): number;
@@ -19,11 +19,11 @@ declare module './native.js' {
   }
 }
 
-/** What a robust futex needs, in bytes: the lock word first, the list's pointers last. As large as glibc's pthread_mutex_t. */
+/** The bytes of a robust futex: the lock word first, the list's pointers last. As large as glibc's pthread_mutex_t. */
 export const ROBUST_BYTES = 40;
 /** A mutex's kind as glibc has it (the word at byte 16): process-shared, robust, error-checking. */
 export const ROBUST_KIND = 128 | 16 | 2;
-/** In the lock word. */
+/** Bits of the lock word. */
 export const FUTEX_WAITERS = 0x80000000 | 0;
 export const FUTEX_OWNER_DIED = 0x40000000;
 export const FUTEX_TID_MASK = 0x3fffffff;
@@ -42,13 +42,13 @@ export function threadId(): number {
 
 const { lockAcquire, lockRelease } = native;
 const call = new Int32Array(native.lockCall);
-/** One try for the lock of that number: 0, or an errno negated. */
+/** Tries to acquire the lock of that number: 0, or an errno negated. */
 export function acquire(id: number): number {
   call[0] = id;
   lockAcquire();
   return call[1]!;
 }
-/** Gives it back: 0, {@link EPERM}, or {@link EILSEQ}. */
+/** Releases it: 0, {@link EPERM}, or {@link EILSEQ}. */
 export function release(id: number): number {
   call[0] = id;
   lockRelease();

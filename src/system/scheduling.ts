@@ -1,9 +1,9 @@
 /**
- * Who looks lets others run on its processor: the other side may wait for that very one. The kernel puts a woken thread into the queue
- * of the processor that woke it more often than one would think, and leaves two there that hand it to and fro, beside an idle one: it
- * moves no thread that has run within half a millisecond. So a thread that finds itself in such company moves away by itself.
+ * A spinning thread lets others run on its processor, because the other side may wait for that very one. The kernel often puts a woken
+ * thread into the queue of the processor that woke it, and leaves two threads there that hand it to and fro, beside an idle one: it moves
+ * no thread that has run within half a millisecond. So a thread that finds itself in such company moves away by itself.
  *
- * See sched_yield(2) and sched_setaffinity(2). A thread that somebody has restricted to certain processors is never moved.
+ * See sched_yield(2) and sched_setaffinity(2). A thread that is restricted to certain processors is never moved.
  */
 import { monotonicMicroseconds } from './monotonic.js';
 import { native } from './native.js';
@@ -20,23 +20,23 @@ declare module './native.js' {
 }
 /** A call to sched_yield(2) that took longer than this has let another thread run. */
 const SWITCH_US = 3;
-/** Company that was last met longer ago than this is gone. */
+/** Company that was last met longer ago than this has left. */
 const RECENT_US = 1_000;
-/** So many switches, each soon after the last, are company; one more or less by chance, so that two do not move to and fro together. */
+/** So many switches, each soon after the last, are company; one more or less at random, so that two do not move to and fro together. */
 const MIN_SWITCHES = 8;
 const MAX_SWITCHES = 16;
-/** Of the threads besides those two, at most one for so many processors may want to run: it is likely then that we move to an idle one. */
+/** Besides those two threads, at most one per so many processors may want to run: then the move probably leads to an idle one. */
 const PROCESSORS_FOR_A_STRANGER = 4;
 /** 65,536 processors. */
 const MASK_BYTES = 8_192;
 
-/** Whether a thread shares its processor with one that it waits for, by what its calls to sched_yield(2) took. */
+/** Whether a thread shares its processor with one that it waits for, measured by its calls to sched_yield(2). */
 export class Company {
   #switches = 0;
   #enough = MIN_SWITCHES;
   #lastAt = Number.NEGATIVE_INFINITY;
 
-  /** The call lasted from `before` to `after`, in microseconds. True: it does, and the count begins anew. */
+  /** The call lasted from `before` to `after`, in microseconds. True: it does, and the count begins again. */
   met(before: number, after: number): boolean {
     if (after - before < SWITCH_US) return false;
     if (before - this.#lastAt > RECENT_US) this.#switches = 0;
@@ -48,7 +48,7 @@ export class Company {
   }
 }
 const company = new Company();
-/** When the kernel was last asked whether there is room elsewhere. */
+/** When the kernel was last asked about room elsewhere. */
 let askedAt = Number.NEGATIVE_INFINITY;
 
 /** Another thread that waits for this processor runs first. @param now by {@link monotonicMicroseconds} */
@@ -58,7 +58,7 @@ export function yieldProcessor(now: number): void {
   askedAt = now;
   leaveProcessor();
 }
-/** Moves this thread to another processor, if there is likely an idle one and nobody has restricted the thread. True: it was moved. */
+/** Moves this thread to another processor, if one is probably idle and the thread is not restricted. True: it was moved. */
 export function leaveProcessor(): boolean {
   const processors = onlineProcessors();
   const runnable = runnableThreads();
@@ -71,7 +71,7 @@ export function leaveProcessor(): boolean {
   if (processors < 2 || bitsOf(mask) !== processors) return false;
   mask[here >> 3]! &= ~(1 << (here & 7));
   const moved = native.schedSetaffinity(mask) === 0;
-  // Every processor, also those that come later: exactly the mask that was read would be a restriction from now on.
+  // Every processor, also future ones: exactly the mask that was read would be a restriction from now on.
   if (moved) native.schedSetaffinity(mask.fill(0xff));
   return moved;
 }

@@ -12,7 +12,7 @@ declare module './native.js' {
   }
 }
 
-/** How many descriptors a set holds: select(2) knows 0 to 1023, and memory beyond the set is not its own. */
+/** How many descriptors a set holds: select(2) supports 0 to 1023, and the memory beyond the set is not its own. */
 export const FD_SETSIZE: number = constants['FD_SETSIZE']!;
 /** 32-bit words of one set. */
 const WORDS = FD_SETSIZE / 32;
@@ -31,7 +31,7 @@ export class DescriptorSets {
   }
   /**
    * Puts a descriptor, 0 to 1023, into a set.
-   * @param set 0 to be read, 1 to be written, 2 exceptional conditions
+   * @param set 0: read, 1: write, 2: exceptional conditions
    */
   add(set: 0 | 1 | 2, fd: number): void {
     checkInteger('fd', fd, 0, FD_SETSIZE - 1);
@@ -46,7 +46,7 @@ export class DescriptorSets {
   *from(first: number): Generator<number> {
     for (let fd = first; fd < this.#count; fd++) if (this.has(0, fd) || this.has(1, fd) || this.has(2, fd)) yield fd;
   }
-  /** Takes over what another one holds. */
+  /** Copies the sets of another object. */
   copyFrom(other: DescriptorSets): void {
     this.#words.set(other.#words);
     this.#count = other.#count;
@@ -54,8 +54,8 @@ export class DescriptorSets {
 }
 
 /**
- * How many descriptors the process's table certainly has room for. select(2) ignores numbers beyond it where it should say `EBADF`
- * (BUGS in its page). The table holds 64 at first and never shrinks, so a number needs to be looked at once.
+ * How many descriptors the process's table certainly has room for. select(2) ignores numbers beyond it instead of reporting `EBADF` (BUGS
+ * in its man page). The table holds 64 at first and never shrinks, so a number is checked only once.
  */
 let tableSize = 64;
 function checkBeyondTable(sets: DescriptorSets): void {
@@ -67,8 +67,8 @@ function checkBeyondTable(sets: DescriptorSets): void {
 }
 
 /**
- * Leaves in `sets` what is ready and tells how many that are: 0 when `milliseconds` (-1: for ever) ran out. `undefined` if a signal
- * came first; `sets` then hold nothing to rely on.
+ * Leaves the ready descriptors in `sets` and returns their number: 0 when `milliseconds` (-1: no limit) are over. `undefined` if a signal
+ * came first; then the content of `sets` is undefined.
  */
 export function select(sets: DescriptorSets, milliseconds: number): number | undefined {
   if (!(sets instanceof DescriptorSets)) {

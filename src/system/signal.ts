@@ -1,4 +1,4 @@
-/** kill(2) and sigqueue(3). Receiving is the folder signal's. */
+/** kill(2) and sigqueue(3). The folder signal receives signals. */
 import { checkInteger } from './arguments.js';
 import { errnoName, SystemError } from './errors.js';
 import { native } from './native.js';

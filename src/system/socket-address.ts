@@ -17,8 +17,8 @@ const AF_INET = constants['AF_INET']!;
 const MAX_PATH_BYTES = constants['sizeof_sun_path']! - 1;
 
 /**
- * The address of a path, or of an abstract name: one that begins with `@` (as ss(8) and socat(1) write it) or NUL. A file whose
- * name begins with `@` is `./@name`. `'@'` alone, where allowed, is a name of the kernel's choice.
+ * The address of a path, or of an abstract name: one that begins with `@` (as ss(8) and socat(1) write it) or NUL. Write a file whose name
+ * begins with `@` as `./@name`. `'@'` alone, where allowed, lets the kernel choose a name.
  */
 export function unixAddress(argument: string, name: unknown, allowUnnamed = false): Uint8Array {
   if (typeof name !== 'string') throw invalidArgument('ERR_INVALID_ARG_TYPE', argument, 'a string', name);
@@ -39,11 +39,11 @@ export function unixAddress(argument: string, name: unknown, allowUnnamed = fals
   if (text !== '') address.set(bytes, abstract ? 3 : 2);
   return address;
 }
-/** A name as people read it: `@` for the NUL of an abstract one. */
+/** A name in readable form: `@` for the NUL of an abstract one. */
 export function shownName(name: string): string {
   return name.startsWith('\0') ? `@${name.slice(1)}` : name;
 }
-/** Whether a name stands for no file. */
+/** Whether a name is abstract, not a file. */
 export function isAbstract(name: string): boolean {
   return name.startsWith('@') || name.startsWith('\0');
 }
@@ -56,13 +56,13 @@ export function unixName(address: Uint8Array): string | undefined {
   return bytes.toString('utf8', 0, end < 0 ? bytes.length : end);
 }
 
-/** Where a TCP socket is. */
+/** The address of a TCP socket. */
 export interface InetAddress {
   /** A numeric address. */
   host: string;
   /** 0 to 65535. */
   port: number;
-  /** Which protocol it is of. */
+  /** Its protocol. */
   family: 'IPv4' | 'IPv6';
 }
 const space = new Uint8Array(128);

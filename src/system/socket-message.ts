@@ -16,7 +16,7 @@ declare module './native.js' {
 export const MAX_DESCRIPTORS = 253;
 
 const none = new Int32Array(0);
-/** Sends bytes and copies of descriptors (at least one byte must go with them on a stream). Blocks if the socket does. */
+/** Sends bytes and copies of descriptors (on a stream, at least one byte). Blocks if the socket does. */
 export function sendmsg(fd: number, bytes: Uint8Array, descriptors: readonly number[] = [], flags = 0): number {
   checkDescriptor('fd', fd);
   checkBytes('bytes', bytes);
@@ -32,17 +32,17 @@ export function sendmsg(fd: number, bytes: Uint8Array, descriptors: readonly num
   return check(result, 'sendmsg', { path: `fd ${fd}` });
 }
 const room = new Int32Array(2 + MAX_DESCRIPTORS);
-/** Receives bytes and the descriptors that came with them; those are close-on-exec and the caller's to close. 0 bytes: the end. */
+/** Receives bytes and the descriptors that came with them; those are close-on-exec and yours to close. 0 bytes: the end. */
 export function recvmsg(
   fd: number,
   bytes: Uint8Array,
   flags = 0,
 ): {
-  /** Bytes that arrived. */
+  /** The number of bytes. */
   length: number;
-  /** Descriptors that came along. */
+  /** The descriptors. */
   descriptors: number[];
-  /** What the kernel says of it: `MSG_TRUNC`, `MSG_CTRUNC`, `MSG_EOR`. */
+  /** The kernel's flags: `MSG_TRUNC`, `MSG_CTRUNC`, `MSG_EOR`. */
   flags: number;
 } {
   checkDescriptor('fd', fd);

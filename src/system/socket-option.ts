@@ -22,13 +22,13 @@ export function setsockopt(fd: number, level: number, option: number, to: number
   check(native.setsockopt(checkDescriptor('fd', fd), level, option, to), 'setsockopt', { path: `fd ${fd}` });
 }
 
-/** Who a process was when it connected, listened or made the pair; the kernel's word, which the peer cannot forge. */
+/** The credentials of a process when it connected, listened or created the pair. The kernel reports them, so the peer cannot forge them. */
 export interface Credentials {
-  /** 0: a process that this one's pid namespace cannot see. */
+  /** Process id; 0 for a process outside of this one's pid namespace. */
   pid: number;
-  /** Its effective user. */
+  /** Effective user id. */
   uid: number;
-  /** Its effective group. */
+  /** Effective group id. */
   gid: number;
 }
 const credentials = new Float64Array(3);

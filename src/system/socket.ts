@@ -22,7 +22,7 @@ declare module './native.js' {
 }
 const CLOEXEC = constants['SOCK_CLOEXEC']!;
 
-/** Bytes in order; messages in order; messages without a connection. */
+/** `stream`: bytes in order. `seqpacket`: messages in order. `datagram`: messages without a connection. */
 export type SocketType = 'stream' | 'seqpacket' | 'datagram';
 const types: Record<SocketType, number> = {
   stream: constants['SOCK_STREAM']!,
@@ -36,13 +36,13 @@ function kindOf(type: SocketType): number {
   throw invalidArgument('ERR_INVALID_ARG_VALUE', 'type', "'stream', 'seqpacket' or 'datagram'", type);
 }
 
-/** A socket, close-on-exec. `flags`: `SOCK_NONBLOCK`. */
+/** Creates a socket, close-on-exec. `flags`: `SOCK_NONBLOCK`. */
 export function socket(domain: keyof typeof domains, type: SocketType, flags = 0): number {
   const bits = kindOf(type) | CLOEXEC | checkFlags('flags', flags);
   return check(native.socket(domains[domain] ?? -1, bits), 'socket');
 }
 const pair = new Int32Array(2);
-/** Two connected Unix sockets, close-on-exec. */
+/** Creates two connected Unix sockets, close-on-exec. */
 export function socketpair(type: SocketType, flags = 0): [number, number] {
   check(native.socketpair(domains.unix, kindOf(type) | CLOEXEC | checkFlags('flags', flags), pair), 'socketpair');
   return [pair[0]!, pair[1]!];
@@ -51,7 +51,7 @@ export function socketpair(type: SocketType, flags = 0): [number, number] {
 export function bind(fd: number, address: Uint8Array, context: SystemErrorContext = { path: `fd ${fd}` }): void {
   check(native.bind(checkDescriptor('fd', fd), address), 'bind', context);
 }
-/** Makes a bound socket take connections; `backlog` of them wait until they are accepted. */
+/** Makes a bound socket listen; `backlog` connections can wait until they are accepted. */
 export function listen(fd: number, backlog: number): void {
   check(native.listen(checkDescriptor('fd', fd), checkInteger('backlog', backlog, 0, 0x7fffffff)), 'listen', {
     path: `fd ${fd}`,
@@ -64,7 +64,7 @@ export function accept4(fd: number, flags = 0): number {
   while (result === EINTR);
   return check(result, 'accept4', { path: `fd ${fd}` });
 }
-/** Connects; a non-blocking TCP socket answers `EINPROGRESS` and is writable when done (`SO_ERROR` tells how it went). */
+/** Connects. A non-blocking TCP socket answers `EINPROGRESS` and is writable when done (`SO_ERROR` has the result). */
 export function connect(fd: number, address: Uint8Array, context: SystemErrorContext = { path: `fd ${fd}` }): void {
   check(native.connect(checkDescriptor('fd', fd), address), 'connect', context);
 }

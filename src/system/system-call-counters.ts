@@ -1,4 +1,4 @@
-/** What this thread has asked of the kernel through vecino, counted in the addon from what the calls returned. */
+/** The system calls that this thread has made through vecino, counted in the addon by their results. */
 import { native } from './native.js';
 
 /** Totals since the thread began. */
@@ -15,7 +15,7 @@ export interface SystemCallCounters {
 
 const counters = new Float64Array(native.counters);
 
-/** The totals of this thread so far. Waiting in the event loop is libuv's, and not counted. */
+/** The totals of this thread so far. The event loop's own waits are libuv's, and not counted. */
 export function systemCallCounters(): SystemCallCounters {
   const [calls, bytesIn, bytesOut, bytesWithin] = counters as unknown as [number, number, number, number];
   return { calls, bytesIn, bytesOut, bytesWithin };

@@ -11,19 +11,20 @@ declare module './native.js' {
 }
 
 /**
- * What System V objects are found by: a whole number that all programs agree on (chosen, or made by {@link ftok}), or
- * `'private'` for a new object that has no key and is found by its id only.
+ * The key of a System V object: a whole number that all programs agree on (chosen, or computed by {@link ftok}), or `'private'` for a new
+ * object that has no key and is found only by its id.
  */
 export type SysVKey = number | 'private';
 
 const key = new Int32Array(1);
 /**
- * A key made of a file and a project number, as ftok(3) makes it in every language: of the low bits of the file's inode and
- * device numbers, so the file must exist, stay, and be the same file for all. Two files may give the same key.
+ * Computes a key from a file and a project number, as ftok(3) does in every language: from the low bits of the file's inode and device
+ * numbers. So the file must exist, stay, and be the same file for all. Two files may give the same key.
  *
  * @param path an existing file or folder; `SystemError` `ENOENT`, `EACCES`, … if stat(2) cannot see it
  * @param project 1 to 255 (in C often a character, `'A'.charCodeAt(0)`)
  * @returns a key_t: -2147483648 to 2147483647
+ *
  * @example
  * ```ts
  * import { ftok, SysVMessageQueue } from 'vecino';
@@ -39,8 +40,8 @@ export function ftok(path: string, project: number): number {
 }
 
 /**
- * The key_t of a key: a whole number, signed or unsigned 32 bits (ipcs(1) shows them unsigned), or `'private'`.
- * Not 0, which is IPC_PRIVATE and so means a new object each time; not -1, which is what a failed ftok(3) returns.
+ * The key_t of a key: a whole number, signed or unsigned 32 bits (ipcs(1) shows them unsigned), or `'private'`. Not 0, which is IPC_PRIVATE
+ * and so means a new object each time; not -1, which is what a failed ftok(3) returns.
  */
 export function checkKey(argument: string, value: unknown): number {
   if (value === 'private') return constants['IPC_PRIVATE']!;

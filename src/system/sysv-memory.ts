@@ -30,13 +30,13 @@ export function shmat(id: number, size: number, name: string): Mapping {
 export function shmRemove(id: number): number {
   return native.shmRemove(checkInteger('id', id, 0));
 }
-/** What shmctl(2) IPC_STAT tells. */
+/** The result of shmctl(2) IPC_STAT. */
 export interface SysVMemoryStatus {
-  /** Bytes, as it was made. */
+  /** Size in bytes, as requested. */
   size: number;
   /** How often it is attached now. */
   attached: number;
-  /** The process that made it. */
+  /** The process that created it. */
   creator: number;
   /** The process that last attached or detached it; 0 for none yet. */
   lastPid: number;

@@ -39,12 +39,14 @@ const { msgrcvPooled } = native;
 
 /** A message of a System V queue. */
 export interface SysVMessage {
-  /** 1 or more. The kernel's is a `long`: of a type beyond 2^53 - 1, which only other programs can give, this is the nearest number. */
+  /**
+   * 1 or more. The kernel's type is a `long`: for a value beyond 2^53 - 1, which only other programs can send, this is the nearest number.
+   */
   type: number;
   /** Its bytes, yours to keep. */
   content: Bytes;
 }
-/** What msgctl(2) tells of a queue. */
+/** The result of msgctl(2) IPC_STAT. */
 export interface SysVQueueStatus {
   /** Messages that it holds. */
   messages: number;
@@ -96,14 +98,14 @@ export function msgStat(id: number): SysVQueueStatus {
   ];
   return { messages, bytes, limit, lastSender, lastReceiver };
 }
-/** IPC_SET of the most bytes that the queue holds. Above kernel.msgmnb only for a privileged process. */
+/** IPC_SET of the most bytes that the queue holds. More than kernel.msgmnb needs a privilege. */
 export function msgSetLimit(id: number, bytes: number): void {
   const result = native.msgSetLimit(checkId(id), checkInteger('bytes', bytes, 1, 0x7fffffff));
   const path = `id ${id}`;
   const hint = `More than ${describeLimit('kernel.msgmnb')}`;
   check(result, 'msgctl', result === EPERM ? { path, hint } : { path });
 }
-/** IPC_RMID: the queue is gone at once, with its messages; who waits on it fails with EIDRM. */
+/** IPC_RMID: removes the queue at once, with its messages; waiters fail with EIDRM. */
 export function msgRemove(id: number): void {
   check(native.msgRemove(checkId(id)), 'msgctl', { path: `id ${id}` });
 }
@@ -136,8 +138,8 @@ export function msgrcv(id: number, type = 0, flags = 0): SysVMessage {
 }
 
 /**
- * As {@link msgrcv}, into memory that is used again: `room` has {@link MESSAGE_HEADER} bytes of vecino's own, then those for the
- * content; a message that is longer is `E2BIG` and stays. Gives the message's length.
+ * As {@link msgrcv}, into memory that you reuse: `room` has {@link MESSAGE_HEADER} bytes for vecino, then room for the content. A longer
+ * message causes `E2BIG` and stays in the queue. Returns the message's length.
  */
 export function msgrcvInto(id: number, room: Uint8Array, type = 0, flags = 0): number {
   checkId(id);
@@ -149,7 +151,7 @@ export function msgrcvInto(id: number, room: Uint8Array, type = 0, flags = 0): n
   return check(result, 'msgrcv', { path: `id ${id}` });
 }
 
-/** The kernel's own limit for a message (kernel.msgmax) unless somebody raised it. */
+/** The kernel's default limit for a message (kernel.msgmax). */
 export const FIRST_ROOM = 8192;
 /** msgrcv(2) with room for `size` bytes first, and more if that is too little: the message, or the errno negated. */
 export function receiveFresh(id: number, type: number, flags: number, size: number): SysVMessage | number {
@@ -160,7 +162,7 @@ export function receiveFresh(id: number, type: number, flags: number, size: numb
     if (count !== E2BIG) return count;
   }
   for (;;) {
-    // Too long a message stays in the queue, so it is not longer than all that the queue holds.
+    // A message that is too long stays in the queue, so it is not longer than the content of the queue.
     const result = native.msgStat(id, status);
     size = Math.max(size * 2, result === 0 ? status[1]! : 0);
     const buffer = largeBuffer(size);

@@ -54,13 +54,13 @@ function limit(which: keyof SemaphoreLimits): string {
     value = limits[which];
     values = Object.values(limits).map(String);
   } catch {
-    // No /proc: the names will do.
+    // No /proc: the names are enough.
   }
   values[position] = 'NUMBER';
   return `${name} is ${value} (number ${position + 1} of ${LIMITS}); raise it with \`sysctl -w kernel.sem="${values.join(' ')}"\``;
 }
 
-/** The id of the set with a key. With `constants.IPC_CREAT`, a new one of `count` semaphores; no umask applies to `mode`. */
+/** The id of the set with a key. With `constants.IPC_CREAT`, of a new set of `count` semaphores; no umask applies to `mode`. */
 export function semget(key: SysVKey, count: number, flags = 0, mode = 0o600): number {
   const number = checkKey('key', key);
   checkInteger('count', count, 0, 65535);
@@ -87,10 +87,10 @@ function whyNotGot(result: number, count: number): string | undefined {
   }
 }
 
-/** A set of operations that was refused, other than because it would have to wait. */
+/** The error of operations that failed, other than because they would have to wait. */
 export function operationError(result: number, id: number, count: number): SystemError {
   switch (errnoName(result)) {
-    case 'EINVAL': // what the kernel calls an id that it knows no more; all else was checked
+    case 'EINVAL': // the kernel's answer for an unknown id; all other causes were checked
     case 'EIDRM':
       return removed(id, 'semop');
     case 'E2BIG':
@@ -136,7 +136,7 @@ function checked(result: number, id: number): number {
   throw new SystemError(result, 'semctl', { path });
 }
 
-/** What one semaphore tells: `GETVAL`, `GETPID`, `GETNCNT`, `GETZCNT`. */
+/** One value of a semaphore: `GETVAL`, `GETPID`, `GETNCNT`, `GETZCNT`. */
 export function semGet(id: number, index: number, what: 'GETVAL' | 'GETPID' | 'GETNCNT' | 'GETZCNT'): number {
   return checked(native.semctl(id, index, constants[what]!, 0), id);
 }
@@ -154,7 +154,7 @@ export function semGetAll(id: number, count: number): number[] {
 export function semSetAll(id: number, values: readonly number[]): void {
   checked(native.semctlAll(id, constants['SETALL']!, Uint16Array.from(values)), id);
 }
-/** `IPC_RMID`: the set is gone at once, and who waits fails with EIDRM. False if it was gone already. */
+/** `IPC_RMID`: removes the set at once; waiters fail with EIDRM. False if it was removed already. */
 export function semRemove(id: number): boolean {
   const result = native.semctl(id, 0, constants['IPC_RMID']!, 0);
   if (result === EINVAL || result === EIDRM) return false;
@@ -162,7 +162,7 @@ export function semRemove(id: number): boolean {
   return true;
 }
 
-/** What semctl(2) IPC_STAT tells of a set. */
+/** The result of semctl(2) IPC_STAT. */
 export interface SysVSemaphoreStatus {
   /** Semaphores in the set. */
   count: number;
@@ -172,17 +172,17 @@ export interface SysVSemaphoreStatus {
   uid: number;
   /** The group that owns it. */
   gid: number;
-  /** The user who made it. */
+  /** The user who created it. */
   creator: number;
-  /** When semop(2) last did something, to the second; null for never. */
+  /** When semop(2) last changed something, to the second; null for never. */
   lastOperation: Date | null;
-  /** When it was made, or last changed by semctl(2), to the second. */
+  /** When it was created, or last changed by semctl(2), to the second. */
   lastChange: Date;
   /** Its key, as a signed number; 0 for a private one. */
   key: number;
 }
 const status = new Float64Array(8);
-/** semctl(2) `IPC_STAT`. `EINVAL`, `EIDRM`: the set is gone; `EACCES`: it may not be read. */
+/** semctl(2) `IPC_STAT`. `EINVAL`, `EIDRM`: the set was removed; `EACCES`: no permission to read. */
 export function semStat(id: number): SysVSemaphoreStatus {
   checked(native.semStat(id, status), id);
   const [count, mode, uid, gid, creator, operated, changed, key] = [...status] as [

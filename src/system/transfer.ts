@@ -1,4 +1,4 @@
-/** read(2), write(2), sendfile(2), splice(2), copy_file_range(2). EINTR is retried; short counts are the caller's business. */
+/** read(2), write(2), sendfile(2), splice(2), copy_file_range(2). EINTR is retried; handle short counts yourself. */
 
 import { checkBytes, checkDescriptor, checkFlags, checkInteger } from './arguments.js';
 import { EINTR } from './errno.js';
@@ -13,7 +13,7 @@ export function read(fd: number, bytes: Uint8Array, offset = 0, length: number =
   while (count === EINTR);
   return check(count, 'read', { path: `fd ${fd}` });
 }
-/** Writes from `bytes[offset…offset+length)` and tells how many were taken. Blocks if the descriptor does. */
+/** Writes from `bytes[offset…offset+length)` and returns how many bytes were written. Blocks if the descriptor does. */
 export function write(fd: number, bytes: Uint8Array, offset = 0, length: number = bytes.length - offset): number {
   checkRange(fd, bytes, offset, length);
   let count: number;

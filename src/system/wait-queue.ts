@@ -1,9 +1,9 @@
 /**
- * Those who wait for one descriptor, served in the order they came.
+ * The tasks that wait for one descriptor, served in order.
  *
- * One of them in front tries again each time the descriptor is ready; the others do not even look. Whoever runs out of time
- * or is aborted steps out of the line with nothing done, because an attempt is one synchronous call: it has its result, which
- * is handed over at once, or it has touched nothing.
+ * The first one tries again each time the descriptor is ready; the others wait behind it. A task that times out or is aborted leaves the
+ * queue with nothing done, because an attempt is one synchronous call: either it has a result, which is passed on at once, or it has
+ * changed nothing.
  */
 
 import { afterTurn, loopTurned, mayGoOn } from './cooperative-budget.js';
@@ -18,25 +18,25 @@ import { READABLE, Readiness, type Waiter, WRITABLE } from './readiness.js';
 export interface Task<T> {
   /** Tries, without blocking. `undefined`: not yet. */
   attempt(): T | undefined;
-  /** What is tried instead after a turn that was given to the event loop: nobody has waited yet. */
+  /** Replaces `attempt` after a turn that was given to the event loop without a wait. */
   attemptAfresh?(): T | undefined;
-  /** The error that a time-out, an abort or a close becomes: what was half done is told in it. */
+  /** The error for a time-out, an abort or a close: it can say what was half done. */
   interrupted?(error: unknown): unknown;
-  /** It has left the line, whichever way. */
+  /** It has left the queue, in whatever way. */
   over?(): void;
-  /** What to wait for instead of the line's descriptor. */
+  /** What to wait for instead of the queue's descriptor. */
   readonly elsewhere?: { readonly fd: number; readonly readiness: Readiness } | undefined;
 }
-/** A task in the line, between those before and after it. */
+/** A task in the queue, between its neighbours. */
 class Entry {
   readonly task: Task<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
-  /** Of the time-out and the abort. */
+  /** Cancels the watch for time-out and abort. */
   callOff: (() => void) | undefined;
   before: Entry | undefined;
   after: Entry | undefined;
-  /** It has left the line: an attempt may run code that closes it. */
+  /** It has left the queue: an attempt may run code that closes it. */
   over = false;
   constructor(task: Task<unknown>, resolve: (value: unknown) => void, reject: (error: unknown) => void) {
     this.task = task;
@@ -54,9 +54,9 @@ export class WaitQueue implements Waiter {
   readonly #keepAlive: KeepAlive;
   #first: Entry | undefined;
   #last: Entry | undefined;
-  /** What was asked to tell when the first should try again. */
+  /** What will report when the first task should try again. */
   #waiting: Readiness | NodeJS.Immediate | undefined;
-  /** The next to join waits for a turn of the event loop, not for the descriptor. Until then nobody may try. */
+  /** The next task to join waits for a turn of the event loop, not for the descriptor. Until then no task may try. */
   #rests = false;
 
   /**
@@ -70,13 +70,13 @@ export class WaitQueue implements Waiter {
     this.#readiness = new Readiness(fd, what);
     this.#keepAlive = keepAlive;
   }
-  /** Whether nobody waits, so that a newcomer may try for himself. */
+  /** Whether the queue is empty, so that a newcomer may try for itself. */
   get idle(): boolean {
     return this.#first === undefined;
   }
   /**
-   * Whether an asynchronous operation may try at once: nobody waits, and not too many have succeeded that way in a row.
-   * Results that are always there would keep the program in its microtasks, and no timer or socket would ever be served.
+   * Whether an asynchronous operation may try at once: the queue is empty, and not too many in a row have succeeded that way. Otherwise
+   * results that are always there would keep the program in its microtasks, and no timer or socket would ever be served.
    */
   mayTry(): boolean {
     if (this.#first !== undefined || this.#rests) return false;
@@ -84,7 +84,7 @@ export class WaitQueue implements Waiter {
     this.#rests = true;
     return false;
   }
-  /** Resolves with what the task's attempt gives, once it gives something, or rejects with what it throws. */
+  /** Resolves with the task's first result, or rejects with its error. */
   join<T>(task: Task<T> | (() => T | undefined), deadline?: Deadline): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (deadline?.signal?.aborted) return reject(deadline.signal.reason);
@@ -102,8 +102,7 @@ export class WaitQueue implements Waiter {
     });
   }
   /**
-   * Serves all who wait, blocking the thread; whoever comes by the synchronous voice stands behind them. `block` waits instead of poll(2)
-   * for the line's descriptor alone.
+   * Serves the whole queue, blocking the thread; a blocking call waits behind it. `block` replaces the poll(2) for the queue's descriptor.
    */
   finishSync(deadline: Deadline, block?: () => void): void {
     if (this.idle) return;
@@ -120,7 +119,7 @@ export class WaitQueue implements Waiter {
       this.#wait();
     }
   }
-  /** Tries again now: what they wait for may have come by another way than the descriptor. */
+  /** Tries again now: what the tasks wait for may have come in another way than by the descriptor. */
   retry(): void {
     if (this.#first === undefined) return;
     this.#stop();
@@ -131,7 +130,7 @@ export class WaitQueue implements Waiter {
   dismiss(error: unknown): void {
     this.#fail(error);
   }
-  /** Ends every wait with {@link ClosedError}. Before the descriptor is closed. */
+  /** Ends every wait with {@link ClosedError}. Call it before the descriptor is closed. */
   close(): void {
     this.#fail(new ClosedError(this.#what));
     this.#readiness.close();
@@ -161,7 +160,7 @@ export class WaitQueue implements Waiter {
       entry.resolve(value);
     }
   }
-  /** Asks to be told when the first may go on. */
+  /** Waits for the event that lets the first task continue. */
   #wait(): void {
     if (this.#waiting !== undefined || this.#first === undefined) return;
     try {
@@ -169,7 +168,7 @@ export class WaitQueue implements Waiter {
       readiness.notify(this);
       this.#waiting = readiness;
     } catch (error) {
-      this.#fail(error); // the descriptor cannot be waited for, which each has to be told
+      this.#fail(error); // the descriptor cannot be waited for, which each task has to learn
     }
   }
   #stop(): void {
@@ -191,7 +190,7 @@ export class WaitQueue implements Waiter {
   }
   #interrupt(entry: Entry, error: unknown): void {
     const first = this.#first === entry;
-    if (first) this.#stop(); // what it waits for may be its own, and end with it
+    if (first) this.#stop(); // it may wait for something of its own, which ends with it
     if (first && error instanceof TimeoutError) {
       this.#serve(); // it may not have had its one try yet, or the event loop is late
       if (this.#first !== entry) {
@@ -204,8 +203,8 @@ export class WaitQueue implements Waiter {
     if (first && this.#first !== undefined) this.#tryNext();
   }
   /**
-   * The first tries after a turn of the event loop: nobody has looked on its behalf, and what it wants may be there although what the one
-   * before it wanted was not. A bell, unlike a pipe, would not say so.
+   * The first task tries after a turn of the event loop: nothing was polled on its behalf, and its result may be there although that of the
+   * previous task was not. A bell, unlike a pipe, would not say so.
    */
   #tryNext(): void {
     this.#waiting = afterTurn(() => {

@@ -1,8 +1,8 @@
 /**
- * How this thread waits for futex words without blocking: by io_uring (Linux 6.7: no thread at all), by the process's helper thread
- * in futex_waitv (Linux 5.16: up to 127 words), or else by looking every few milliseconds.
+ * How this thread waits for futex words without blocking: by io_uring (Linux 6.7: no thread at all), by the process's helper thread in
+ * futex_waitv (Linux 5.16: up to 127 words), or else by polling every few milliseconds.
  *
- * `VECINO_WORDS=ring|thread|look` forbids the better ways, for tests and for finding out.
+ * `VECINO_WORDS=ring|thread|look` disables the better ways, for tests and diagnosis.
  */
 import { EAGAIN, EBUSY, ENOSYS, EPERM } from './errno.js';
 import { errno } from './errors.js';
@@ -34,7 +34,7 @@ export interface WordKernel {
   readonly way: Way;
   /** Readable when a wait has ended. */
   readonly fd: number;
-  /** -ENOSPC: no more words than there are. */
+  /** -ENOSPC: the limit of words is reached. */
   wait(view: Int32Array, offset: number, expected: number, id: number): number;
   /** The wait ends with -ECANCELED, unless it has ended already. */
   cancel(id: number): number;
@@ -47,7 +47,7 @@ const MAX_COMPLETIONS = 1024;
 
 let best: Way | undefined;
 
-/** Opens the best way that works here; undefined: none does, look now and then. */
+/** Opens the best way that works here; undefined: none does, so poll. */
 export function openWordKernel(): WordKernel | undefined {
   best ??= chosen();
   if (best === 'ring') {

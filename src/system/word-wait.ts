@@ -1,8 +1,8 @@
 /**
- * Waiting for a word of shared memory in the event loop: what futex(2) is to a thread. All locks of `vecino/sync` sleep here.
+ * Waits for a word of shared memory in the event loop: what futex(2) is to a thread. All locks of `vecino/sync` sleep here.
  *
- * While somebody waits there is one descriptor in the event loop, and at most one thread in the process ({@link openWordKernel});
- * while nobody waits there is neither.
+ * While there are waits, there is one descriptor in the event loop, and at most one thread in the process ({@link openWordKernel}). Without
+ * waits there is neither.
  *
  * A wake-up may be lost with the process that it went to: `FUTEX_WAKE` of one waiter, or the kernel's on an owner's death, and
  * that waiter is killed before it acts. Or with an owner that is killed between its release and its wake-up while another one takes the
@@ -19,9 +19,9 @@ import { native } from './native.js';
 import { Readiness } from './readiness.js';
 import { isFull, openWordKernel, type Way, type WordKernel } from './word-kernel.js';
 
-/** Milliseconds. Also the longest that a blocked thread sleeps before it looks. */
+/** Milliseconds. Also the longest sleep of a blocked thread before it polls. */
 export const RECHECK_INTERVAL_MS = 1000;
-/** Milliseconds between looks where the kernel cannot wait for several words. */
+/** Milliseconds between polls where the kernel cannot wait for several words. */
 const POLL_INTERVAL_MS = 4;
 /** Milliseconds that the descriptor is kept for the next wait. */
 const KEEP_DESCRIPTOR_MS = 20;
@@ -41,7 +41,7 @@ interface Wait {
 /** One word that the kernel watches. */
 interface Entry extends AwaitedWord {
   readonly id: number;
-  /** Undefined once nobody is interested in the result any more. */
+  /** Undefined once the result is not needed any more. */
   wait: Wait | undefined;
 }
 
@@ -52,17 +52,17 @@ let looking: NodeJS.Timeout | undefined;
 let looksOften = false;
 let pumping = false;
 let lastId = 0;
-/** What the kernel watches (with `look`: what is looked at), by number. */
+/** The words that the kernel watches (with `look`: that are polled), by number. */
 const entries = new Map<number, Entry>();
-/** What the kernel has no room for: looked at often. Only the helper thread's room is limited. */
+/** Words that the kernel has no room for: polled often. Only the helper thread's room is limited. */
 const excess = new Set<Entry>();
 let lookingOften: NodeJS.Timeout | undefined;
 const waits = new Set<Wait>();
 const pairs = new Float64Array(2 * 256);
 
 /**
- * Resolves once `words[index]` is not `expected` any more and somebody has said so by `FUTEX_WAKE` (C: `futex(2)`, here:
- * {@link futexWake}); at once if it is not `expected` now. It may also resolve for nothing: look at the word again.
+ * Resolves once `words[index]` is not `expected` any more and a process has called `FUTEX_WAKE` (C: `futex(2)`, here: {@link futexWake});
+ * at once if it is not `expected` now. It may also resolve spuriously: check the word again.
  *
  * A time-out or an abort rejects, and a wake-up that it may have used up is passed on to the next waiter.
  */
@@ -76,7 +76,7 @@ export function waitWord(
   return waitWords([{ words, index, expected }], deadline, keepAlive);
 }
 
-/** The same for several words at once: resolves when any of them is no longer what was expected. */
+/** The same for several words at once: resolves when any of them is no longer as expected. */
 export function waitWords(
   places: readonly AwaitedWord[],
   deadline: Deadline,
@@ -105,8 +105,8 @@ export function waitWords(
 }
 
 /**
- * Calls `done` once, later, when any of the words is no longer what was expected, or with an error; unless that is called off by
- * the function that it gives back. It does not keep the program running: the caller's {@link KeepAlive} does.
+ * Calls `done` once, later, when any of the words is no longer as expected, or with an error. Returns a function that cancels that. It does
+ * not keep the program running: the caller's {@link KeepAlive} does.
  */
 export function watchWords(places: readonly AwaitedWord[], done: (error?: unknown) => void): () => void {
   open();
@@ -126,7 +126,7 @@ export function watchWords(places: readonly AwaitedWord[], done: (error?: unknow
     setImmediate(wait.settle, error);
   }
   pump();
-  if (!waits.has(wait)) wait.entries.forEach(abandon); // over while it began
+  if (!waits.has(wait)) wait.entries.forEach(abandon); // it ended while it began
   return () => {
     if (!waits.delete(wait)) return;
     wait.entries.forEach(abandon);
@@ -139,19 +139,19 @@ export function endWaits(buffer: ArrayBufferLike, error: unknown): void {
   for (const wait of [...waits]) if (wait.entries.some((entry) => entry.words.buffer === buffer)) wait.settle(error);
 }
 
-/** How this thread waits, for tests and diagnosis: undefined while nobody waits. */
+/** How this thread waits, for tests and diagnosis: undefined without waits. */
 export function wordWay(): Way | undefined {
   return kernel?.way ?? (looksOften ? 'look' : undefined);
 }
-/** Gives the descriptor back as soon as nobody waits, instead of a moment later. */
+/** Closes the descriptor as soon as there are no waits, instead of a moment later. */
 export async function releaseWordKernel(): Promise<void> {
   while (entries.size > 0) await new Promise(setImmediate);
   shut();
 }
 
 /**
- * Blocks the thread until `words[index]` is not `expected` (then at once), somebody wakes it, or `limit` milliseconds have passed;
- * it may also return for nothing.
+ * Blocks the thread until `words[index]` is not `expected` (then at once), another process wakes it, or `limit` milliseconds have passed;
+ * it may also return spuriously.
  *
  * @throws TimeoutError when `deadline` is over
  */
@@ -202,7 +202,7 @@ function watch(entry: Entry): void {
   excess.add(entry);
   lookingOften ??= setInterval(lookOften, POLL_INTERVAL_MS).unref();
 }
-/** Ends waits whose word has changed, and hands on to the kernel what it has room for now. */
+/** Ends waits whose word has changed, and passes to the kernel what it has room for now. */
 function lookOften(): void {
   for (const entry of [...excess]) if (hasChanged(entry)) entry.wait?.settle();
   for (const entry of excess) {
@@ -215,14 +215,14 @@ function lookOften(): void {
   clearInterval(lookingOften);
   lookingOften = undefined;
 }
-/** Nobody waits for it any more. The kernel may have spent a wake-up on it: {@link reap} will see. */
+/** It is not needed any more. The kernel may have spent a wake-up on it: {@link reap} will see. */
 function abandon(entry: Entry): void {
   if (entry.wait === undefined) return;
   entry.wait = undefined;
   if (excess.delete(entry)) return;
   if (kernel === undefined) entries.delete(entry.id);
   else if (entries.has(entry.id)) {
-    program.begin(); // until it has ended, which is soon: a program that ends before would keep that wake-up from others
+    program.begin(); // until it has ended, which is soon: a program that exits before would keep that wake-up from other waiters
     kernel.cancel(entry.id); // If it fails, the entry ends with its word's next wake-up.
   }
 }
@@ -263,19 +263,19 @@ function open(): void {
   }
   looking ??= setInterval(look, looksOften ? POLL_INTERVAL_MS : RECHECK_INTERVAL_MS).unref();
 }
-/** Hears the kernel as long as anybody waits. */
+/** Waits for events of the kernel while there are waits. */
 async function pump(): Promise<void> {
   if (pumping || readiness === undefined) return;
   pumping = true;
   const forever = new Deadline('wait for words');
   try {
-    // Also until what was abandoned has ended, which is soon: a wake-up may have to be passed on.
+    // Also until abandoned waits have ended, which is soon: a wake-up may have to be passed on.
     while (entries.size > 0) {
       await readiness.readable(forever);
       reap();
     }
   } catch {
-    // The loop cannot watch the descriptor now (no watches or memory left), or it was closed since: we look ourselves until it can.
+    // The loop cannot watch the descriptor now (no watches or memory left), or it was closed since: poll until it can.
     reap();
     if (entries.size > 0) setTimeout(() => void pump(), POLL_INTERVAL_MS).unref();
   } finally {
@@ -285,7 +285,7 @@ async function pump(): Promise<void> {
 function look(): void {
   for (const wait of [...waits]) if (wait.entries.some(hasChanged)) wait.settle();
 }
-/** The last wait is over: the descriptor goes after a moment, since the next wait is often near. */
+/** The last wait is over: the descriptor is closed after a moment, because the next wait often comes soon. */
 function rest(): void {
   clearInterval(looking);
   looking = undefined;
@@ -308,7 +308,7 @@ function shut(): void {
   readiness = undefined;
 }
 
-/** Whether the word is no longer what was expected, or its memory is gone. */
+/** Whether the word is no longer as expected, or its memory is gone. */
 export function hasChanged({ words, index, expected }: AwaitedWord): boolean {
   return index >= words.length || Atomics.load(words, index) !== expected >> 0;
 }
