@@ -1,15 +1,15 @@
-/** What `for await` asks for messages. Not a generator: that would cost more than the message. */
+/** The iterator of `for await` over messages. Not a generator, which would cost more than the message. */
 
-/** Where they come from. */
+/** The source of the messages. */
 export interface Source<T> {
-  /** The next one, if it is there and the event loop need not turn first. */
+  /** The next one, if it is there and the event loop does not need its turn first. */
   resultNow(): IteratorResult<T, undefined> | undefined;
   receive(): Promise<T>;
-  /** Whether the loop ends with that, as if there were no more. */
+  /** Whether this error ends the loop like a normal end. */
   endsLoop(error: unknown): boolean;
 }
 
-/** Takes a message when it is asked for one, and none before: who leaves the loop loses nothing. */
+/** Takes a message only when it is requested, so leaving the loop loses nothing. */
 export class Loop<T> implements AsyncIterableIterator<T> {
   readonly #source: Source<T>;
   #over = false;

@@ -1,6 +1,6 @@
-/** How the command says that it failed: by one line on standard error and exit code 1. */
+/** Reports a failure of the command: one line on standard error, and exit code 1. */
 
-/** Says it. Line breaks and escape sequences, which a file's name may hold, are shown and not obeyed. */
+/** Prints the error. Line breaks and escape sequences, which a file's name may contain, are shown and have no effect. */
 export function fail(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`vecino: ${printable(message)}\n`);
@@ -16,8 +16,8 @@ export function printable(text: string): string {
 }
 
 /**
- * Failures to print, which streams tell when it is too late to catch them. A reader that has left (`| head`) has what it wanted:
- * the exit code is 1, since not everything was printed, but there is nothing to say.
+ * Failures to print, which streams report when it is too late to catch them. A reader that has left (`| head`) has what it wanted: the exit
+ * code is 1, because not everything was printed, but there is no message.
  */
 export function watchOutput(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,4 +1,4 @@
-/** Numbers as people read them. */
+/** Numbers in readable form. */
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 /** `1.50 GiB` */
@@ -16,7 +16,7 @@ export function parseBytes(text: string): number | undefined {
   if (match === null) return undefined;
   return Number(match[1]) * 1024 ** ' KMG'.indexOf((match[2] || ' ').toUpperCase());
 }
-/** Columns, padded: the first to the left, the others to the right. */
+/** Padded columns: the first aligned left, the others right. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const line = (row: readonly string[]) =>

@@ -1,8 +1,8 @@
-/** Ctrl-C and its like: clean up first, then end by that very signal, as the shell expects. */
+/** Ctrl-C and similar signals: clean up first, then end by the same signal, as the shell expects. */
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Runs `work`, aborting its signal when the process is told to end. */
+/** Runs `work`, and aborts its signal when the process gets a terminating signal. */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   let by: NodeJS.Signals | undefined;

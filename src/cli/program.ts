@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addCopy } from './copy.js';
 
-/** Parses the command line and does what it says; throws what goes wrong, but for wrong usage. */
+/** Parses the command line and runs the command; throws all errors except those of wrong usage. */
 export async function run(): Promise<void> {
   const { version, description } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     version: string;

@@ -1,11 +1,11 @@
-/** A progress bar on a terminal, and nothing anywhere else. */
+/** A progress bar on a terminal, and nothing elsewhere. */
 import { formatBytes } from './format.js';
 
 const WIDTH = 30;
 
 export interface Progress {
   update(done: number, total: number | null): void;
-  /** Takes the bar away. */
+  /** Removes the bar. */
   end(): void;
 }
 
@@ -14,7 +14,7 @@ export function progressBar(stream: NodeJS.WriteStream): Progress | undefined {
   const [full, empty] = speaksUtf8() ? ['█', '░'] : ['#', '-'];
   const from = performance.now();
   const show = (line: string) => {
-    // A line that wraps around could not be taken back.
+    // A line that wraps around could not be removed.
     stream.write(`\r\x1b[K${line.slice(0, Math.max(1, (stream.columns || 80) - 1))}`);
   };
   return {
@@ -31,7 +31,7 @@ export function progressBar(stream: NodeJS.WriteStream): Progress | undefined {
   };
 }
 
-/** What the locale says, locale(7); where it says nothing, terminals do. */
+/** Whether the locale says so, locale(7); where it says nothing, terminals do. */
 function speaksUtf8(): boolean {
   const { LC_ALL, LC_CTYPE, LANG } = process.env;
   const locale = LC_ALL || LC_CTYPE || LANG || 'C.UTF-8';

@@ -31,7 +31,7 @@ export class Permits {
   /** Ends the wait for the queue; undefined while the queue is empty. */
   #stop: AbortController | undefined;
 
-  /** @param take acquires a permit if there is one; throws if the semaphore cannot be used */
+  /** @param acquire takes a permit if there is one; throws if the semaphore cannot be used */
   constructor(words: Int32Array, acquire: () => boolean, keepAlive: KeepAlive) {
     this.#words = words;
     this.#acquire = acquire;

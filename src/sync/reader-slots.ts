@@ -1,5 +1,5 @@
 /**
- * The words of an {@link RwLock}'s readers: one for each thread that reads, each a robust lock of its own, so that the kernel frees the word
+ * The words of an {@link RwLock}'s readers: one for each reading thread, each a robust lock of its own, so that the kernel frees the word
  * of a reader that dies.
  */
 import { EBUSY, EDEADLK, EOWNERDEAD } from '../system/errno.js';
@@ -8,7 +8,7 @@ import { FUTEX_WAITERS } from '../system/robust.js';
 import { type AwaitedWord, hasChanged } from '../system/word-wait.js';
 import { isTaken, type LockMemory, RobustLock } from './robust-lock.js';
 
-/** How many threads may read at once. */
+/** How many threads can read at once. */
 export const MAX_READERS = 64;
 const STRIDE_BYTES = 64;
 export const READER_SLOTS_BYTES: number = MAX_READERS * STRIDE_BYTES;
@@ -18,7 +18,7 @@ export class ReaderSlots {
   readonly #words: Int32Array;
   readonly #offset: number;
   readonly #what: string;
-  /** Those that this thread has used so far. */
+  /** The slots that this thread has used so far. */
   readonly #locks: (RobustLock | undefined)[] = [];
   #last = 0;
 
@@ -44,14 +44,14 @@ export class ReaderSlots {
     }
     return undefined;
   }
-  /** Whether somebody reads. */
+  /** Whether there is a reader. */
   get inUse(): boolean {
     for (let slot = 0; slot < MAX_READERS; slot++) {
       if (isTaken(Atomics.load(this.#words, this.#wordOf(slot)))) return true;
     }
     return false;
   }
-  /** The words of those who read, who are told that somebody waits for them. */
+  /** The words of the current readers, which learn that there is a waiter. */
   await(): AwaitedWord[] {
     const awaited: AwaitedWord[] = [];
     const words = this.#words;
@@ -78,8 +78,8 @@ export class ReaderSlots {
 }
 
 /**
- * A waiter that slept on readers' words wakes the others that do: when a reader dies, the kernel wakes one, and a writer that waits for that
- * reader sleeps there as well as a reader that waits for a free word.
+ * A thread that slept on readers' words wakes the other sleepers: when a reader dies, the kernel wakes only one, and both a writer that
+ * waits for that reader and a reader that waits for a free word sleep there.
  */
 export function passOn(slots: readonly AwaitedWord[]): void {
   for (const slot of slots) if (hasChanged(slot)) futexWake(slot.words, slot.index, 0x7fffffff);

@@ -4,10 +4,10 @@
  * While there are waits, there is one descriptor in the event loop, and at most one thread in the process ({@link openWordKernel}). Without
  * waits there is neither.
  *
- * A wake-up may be lost with the process that it went to: `FUTEX_WAKE` of one waiter, or the kernel's on an owner's death, and
- * that waiter is killed before it acts. Or with an owner that is killed between its release and its wake-up while another one takes the
- * lock. Nothing in the kernel tells the others. So words are looked at again once in a {@link RECHECK_INTERVAL_MS}, and a wait whose word
- * has changed ends. It is the backstop for such deaths, not the mechanism.
+ * A wake-up may be lost with the process that it went to: `FUTEX_WAKE` of one waiter, or the kernel's on an owner's death, and that waiter
+ * is killed before it acts. Or with an owner that is killed between its release and its wake-up while another one takes the lock. The
+ * kernel notifies no other waiter. So words are polled once in a {@link RECHECK_INTERVAL_MS}, and a wait whose word has changed ends. It is
+ * the backstop for such deaths, not the mechanism.
  */
 
 import { checkWord } from './arguments.js';

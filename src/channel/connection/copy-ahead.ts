@@ -1,10 +1,10 @@
 /**
- * Messages of a ring to values, by private copies: of a message, and of those behind it that are committed already, all at once. To copy
- * 64 bytes costs as much as to begin copying, and that as much as all else of a receive.
+ * Turns the messages of a ring into values, by private copies: of the requested message, and of committed ones behind it, all at once.
+ * Copying 64 bytes costs as much as starting a copy, and that as much as the rest of a receive.
  *
- * Only copies are made ahead. The records stay where they are, unread, until the ring's reader comes to them, in whichever voice; a copy
- * that is not asked for is nothing lost. What is committed does not change any more, unless the peer is hostile, and then no look at the
- * ring would be better than an earlier one: headers are always read in the ring.
+ * Only the copies are made ahead. The records stay in the ring, unread, until its consumer comes to them, in whatever blocking mode; an
+ * unused copy loses nothing. Committed records do not change any more, unless the peer is hostile, and then a later read is no better than
+ * an earlier one: headers are always read in the ring.
  */
 import { copyOut, MAX_LOOP_BYTES } from '../../lock-free/copy-out.js';
 import type { RingConsumer } from '../../lock-free/ring/consumer.js';
@@ -12,23 +12,23 @@ import type { Decoder } from '../codec/index.js';
 import { MAX_POOLED_BYTES, poolBuffer } from '../codec/pool.js';
 import { Scratch } from '../codec/scratch.js';
 
-/** Bytes that are copied at once, and of a message that has a copy of its own if it is longer. */
+/** The bytes copied at once; a longer message gets a copy of its own. */
 const AHEAD_BYTES = 8192;
 const NOTHING = new Uint8Array(0);
 
 export class CopyAhead<T> {
   readonly #ring: RingConsumer;
   readonly #coder: Decoder<T>;
-  /** Copies are handed out as they are; else they are decoded, and their memory is used again. */
+  /** Copies are returned as they are. Otherwise they are decoded, and their memory is reused. */
   readonly #verbatim: boolean;
-  /** Where copies are made. */
+  /** The memory for copies. */
   #memory = NOTHING;
-  /** Its buffer, which the engine would have to call for. */
+  /** Its buffer; getting it from the view would be a call. */
   #buffer = NOTHING.buffer;
   #words = new Int32Array(0);
-  /** Of that memory, what was handed out or may be. */
+  /** The part of that memory that was or may be returned. */
   #used = 0;
-  /** What was copied last: these offsets in the ring, as the look of that number had found them. Each occurs once in a look. */
+  /** The last copy: these offsets in the ring, as found by the poll of that number. Each offset occurs once per poll. */
   #from = 0;
   #to = 0;
   #look = -1;
@@ -41,13 +41,13 @@ export class CopyAhead<T> {
     this.#coder = coder;
     this.#verbatim = coder.verbatim === true;
   }
-  /** The value of the record that was released last: `length` bytes at `offset`. */
+  /** The value of the last released record: `length` bytes at `offset`. */
   decode(offset: number, length: number): T {
     if (
       offset < this.#from ||
       offset + length > this.#to ||
       this.#ring.looks !== this.#look ||
-      this.#memory.length === 0 // somebody has transferred it
+      this.#memory.length === 0 // a user has transferred it
     ) {
       if (length > MAX_POOLED_BYTES || (this.#coder.shared && !this.#verbatim))
         return this.#decodeAlone(offset, length);

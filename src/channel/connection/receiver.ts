@@ -1,8 +1,8 @@
 /**
- * The receiving half of a connection: records to values, in three voices.
+ * The receiving half of a connection: records to values, in three blocking modes.
  *
- * Guarantee: what the peer has committed is delivered, whole and in order, also after its death; then whoever receives is told.
- * Records are bounded before they are read (ring/consumer.ts), and parts must make exactly the message that they announce.
+ * Guarantee: what the peer has committed is delivered, whole and in order, also after its death; after that a receive fails. Record bounds
+ * are checked before records are read (ring/consumer.ts), and fragments must make exactly the announced message.
  */
 
 import type { RingConsumer } from '../../lock-free/ring/consumer.js';
@@ -20,10 +20,10 @@ import { CopyAhead } from './copy-ahead.js';
 import { FragmentAssembler } from './fragment-assembler.js';
 import type { Link } from './link.js';
 
-/** Whoever only ever tries asks the kernel about the peer at every so many-th miss. */
+/** A caller that only polls asks the kernel about the peer once in so many misses. */
 const MISSES_PER_PEER_CHECK = 4096;
 
-/** Is handed a message where it lies: `length` bytes from `offset` of `memory`, which are the sender's again when it returns. */
+/** Gets a message in place: `length` bytes from `offset` of `memory`, which belong to the sender again when it returns. */
 export type Visit = (memory: Uint8Array, offset: number, length: number) => void;
 
 function checkLimit(limit: unknown): void {
@@ -43,11 +43,11 @@ export class Receiver<T> implements Source<T> {
   readonly #ready: () => boolean;
   readonly #fragments: FragmentAssembler;
   #draining = false;
-  /** The last look found parts and parts that their sender gave up, more than the ring holds; it is to be repeated, but not at once. */
+  /** The last poll found more fragments, given up by their sender, than the ring holds; repeat it, but not at once. */
   #cut = false;
-  /** Room is to be given back when the event loop comes round. */
+  /** Released room will be published in the next turn of the event loop. */
   #publication: NodeJS.Immediate | undefined;
-  /** How often somebody has looked in vain. */
+  /** The number of empty polls. */
   #misses = 0;
 
   constructor(link: Link, coder: Decoder<T>, spin: Spin) {
@@ -88,7 +88,7 @@ export class Receiver<T> implements Source<T> {
     }
     return this.waitQueue.join(taskInContext(this.#coder, this.#task), deadline);
   }
-  /** As {@link receive} of one who has looked already. */
+  /** As {@link receive}, for a caller that has spun already. */
   async receiveAsleep(): Promise<T> {
     this.#use();
     const value = this.waitQueue.mayTry() ? this.#attempt() : undefined;
@@ -102,7 +102,7 @@ export class Receiver<T> implements Source<T> {
       let value = this.#take();
       if (value !== undefined) this.spin.woken(this.#ring.recordTime);
       else if (this.spin.until(this.#ready)) value = this.#take();
-      if (value === undefined) value = this.#attempt(); // what came may have been a part: the sleep must be announced
+      if (value === undefined) value = this.#attempt(); // it may have been a fragment: announce the sleep
       if (value !== undefined) return value;
       if (!this.#cut) this.#link.bell.blockSync(deadline);
       else if (deadline.expired) throw deadline.error();
@@ -110,7 +110,7 @@ export class Receiver<T> implements Source<T> {
   }
   drain(visit: Visit, limit = Number.POSITIVE_INFINITY): number {
     if (typeof visit !== 'function') throw invalidArgument('ERR_INVALID_ARG_TYPE', 'visit', 'a function', visit);
-    // The short way first: whoever looks all the time would feel the call.
+    // The fast path first: a caller that polls all the time would notice the call.
     if (typeof limit !== 'number' || (limit | 0) !== limit || limit < 0) checkLimit(limit);
     if (this.#link.broken || this.#draining) this.#use();
     if (!this.waitQueue.idle) return 0;
@@ -128,10 +128,10 @@ export class Receiver<T> implements Source<T> {
       return 0;
     }
     let count = 0;
-    // What is there at first is no more than this. A sender that is as fast as we are would not let us go.
+    // At first there is no more than this in the ring. A sender that is as fast as we are would keep us here for ever.
     let left = ring.capacity;
-    // Room is given back when it is due, when a look finds nothing more, and if the visitor throws. After one message of one
-    // who takes them one by one it is not: the next look does it, while the answer is on its way.
+    // Room is published when it is due, when a poll finds nothing more, and if the visitor throws. Not after a single message: the next
+    // poll does it, while the answer is being sent.
     let giveBack = true;
     this.#draining = true;
     try {
@@ -170,9 +170,9 @@ export class Receiver<T> implements Source<T> {
   }
 
   /**
-   * The next value, or undefined: there is nothing more, or the look was cut short.
+   * The next value, or undefined: there is nothing more, or the poll was cut short.
    *
-   * @param soon whether the room that it leaves may be given back with that of others, when the event loop comes round at the latest
+   * @param soon whether its room may be published together with that of others, in the next turn of the event loop at the latest
    */
   #take(soon = false): T | undefined {
     const ring = this.#ring;
@@ -206,7 +206,7 @@ export class Receiver<T> implements Source<T> {
           return undefined;
         }
       } finally {
-        // A codec of the user's may have closed the connection.
+        // The user's codec may have closed the connection.
         if (!this.#link.closed) {
           if (kind !== MESSAGE || (due && !soon)) this.#publish();
           else if (due) this.#publishSoon();
@@ -214,7 +214,7 @@ export class Receiver<T> implements Source<T> {
       }
     }
   }
-  /** A sender that is woken for each message goes back to sleep after each: it is woken for many. */
+  /** A sender that is woken for each message goes back to sleep after each: wake it for many. */
   #publishSoon(): void {
     if (this.#ring.kept >= this.#ring.capacity >> 2) this.#publish();
     else this.#publication ??= setImmediate(this.#publishNow);
@@ -223,19 +223,19 @@ export class Receiver<T> implements Source<T> {
     this.#publication = undefined;
     if (!this.#link.closed) this.#publish();
   };
-  /** Before this thread blocks: the peer may need that room to get where it will be waited for. */
+  /** Before this thread blocks: the peer may need that room to get to the point where it is waited for. */
   flush(): void {
     if (this.#publication === undefined) return;
     clearImmediate(this.#publication);
     this.#publishNow();
   }
-  /** What a newcomer does: looks for a while first. */
+  /** For a newcomer: spins first. */
   readonly #attemptAfresh = (): T | undefined => {
     let value = this.#take(true);
     if (value === undefined && this.spin.until(this.#ready)) value = this.#take(true);
-    return value === undefined ? this.#attempt() : value; // what came may have been a part: the sleep must be announced
+    return value === undefined ? this.#attempt() : value; // it may have been a fragment: announce the sleep
   };
-  /** As a waiter does it: looks, announces its sleep, looks again. */
+  /** For a waiter: polls, announces its sleep, polls again. */
   readonly #attempt = (): T | undefined => {
     this.#link.use();
     const { bell } = this.#link;
@@ -260,7 +260,7 @@ export class Receiver<T> implements Source<T> {
     return value;
   };
   readonly #task: Task<T> = { attempt: this.#attempt, attemptAfresh: this.#attemptAfresh };
-  /** After a look in vain: whether the peer is gone, so that what is there by now is all there will be. */
+  /** After an empty poll: whether the peer has gone, so that no more will come than is there now. */
   #isOver(): boolean {
     const { bell } = this.#link;
     if (this.#ring.producerClosed) return true;
@@ -289,7 +289,7 @@ export class Receiver<T> implements Source<T> {
     }
     return value;
   }
-  /** Adds a part; the message, if it was the last. */
+  /** Adds a fragment; returns the message, if it was the last. */
   #gather(offset: number, length: number, kind: number): Uint8Array | undefined {
     const whole = this.#fragments.add(offset, length, kind);
     if (typeof whole === 'string') throw this.#damaged(whole);

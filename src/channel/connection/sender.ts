@@ -1,8 +1,8 @@
 /**
- * The sending half of a connection: values to records, in three voices.
+ * The sending half of a connection: values to records, in three blocking modes.
  *
- * Guarantee: a message counts as sent when its record, or the last of its parts, is committed. A sender that is killed, aborted or
- * out of time before that has sent nothing that anybody will see: parts without their last are thrown away by the receiver.
+ * Guarantee: a message counts as sent when its record, or its last fragment, is committed. If the sender is killed, aborted or times out
+ * before that, the message was not sent: the receiver drops fragments without their last.
  */
 
 import { FIRST_FRAGMENT, LAST_FRAGMENT, longestRecord, MESSAGE, MIDDLE_FRAGMENT } from '../../lock-free/ring/layout.js';
@@ -18,9 +18,9 @@ import { PREFIX } from './fragment-assembler.js';
 import type { Link } from './link.js';
 import { Loan } from './loan.js';
 
-/** What a send that need not wait gives, always. */
+/** The result of a send that need not wait. */
 const sent: Promise<void> = Promise.resolve();
-/** In place of a loan while a value is encoded right into the ring. */
+/** In place of a loan while a value is encoded directly into the ring. */
 const ENCODING: unique symbol = Symbol('encoding');
 
 export class Sender<T> {
@@ -33,16 +33,16 @@ export class Sender<T> {
   readonly #ring: RingProducer;
   readonly #coder: Coder<T, unknown>;
   readonly #spin: Spin;
-  /** The longest message that goes as one record. */
+  /** The longest message in one record. */
   readonly #whole: number;
-  /** The longest part. Several fit in the ring, so that both sides are at work. */
+  /** The longest fragment. Several fit in the ring, so that both sides can work. */
   readonly #part: number;
   #loan: Loan | typeof ENCODING | undefined;
   #ended = false;
   /** There is a loan, or the end was sent. */
   #busy = false;
   readonly #peerTakes: number;
-  /** Values all have this length and are encoded right into the ring; 0: not so. */
+  /** All values have this length and are encoded directly into the ring; 0: not so. */
   readonly #direct: number;
 
   constructor(link: Link, coder: Coder<T, unknown>, spin: Spin) {
@@ -87,8 +87,8 @@ export class Sender<T> {
     }
   }
   async #wait(payload: Uint8Array, mayTry: boolean, deadline: Deadline | undefined): Promise<void> {
-    // What waits is kept: the coder's memory is used again.
-    const task = this.#task(new Uint8Array(payload)); // the slice of a Buffer would be no copy
+    // A waiting message needs a copy: the coder's memory is reused.
+    const task = this.#task(new Uint8Array(payload)); // the slice of a Buffer would not be a copy
     if (mayTry) {
       const attempt = () => task.attempt() === true;
       if (this.#spin.until(attempt) || attempt()) return;
@@ -100,7 +100,7 @@ export class Sender<T> {
     this.#use();
     if (!this.waitQueue.idle) {
       this.waitQueue.finishSync(deadline, () => this.#link.bell.blockSync(deadline));
-      this.#use(); // what waited may have been the end
+      this.#use(); // the pending send may have been the end
     }
     const payload = this.#encode(value);
     if (payload.length <= this.#whole && this.#write(payload)) return;
@@ -118,7 +118,7 @@ export class Sender<T> {
       this.#ended = true;
       this.#busy = true;
       this.#ring.end();
-      this.#link.bell.ring(); // whether it sleeps or not: it looks at nothing else
+      this.#link.bell.ring(); // whether it sleeps or not: it checks nothing else
       return true;
     };
     if (this.waitQueue.idle) finish();
@@ -144,7 +144,7 @@ export class Sender<T> {
     this.#loan = new Loan(this.#link.buffer, offset, length, this.#settle);
     return this.#loan;
   }
-  /** Ends what waits. Before the link closes. */
+  /** Ends pending sends. Call it before the link closes. */
   close(): void {
     this.waitQueue.close();
   }
@@ -165,7 +165,7 @@ export class Sender<T> {
       this.#lookAfterPeer();
       return false;
     }
-    // A getter of the value that sends would write over this place; it is told that there is a loan.
+    // A getter of the value that sends would write over this place; it gets the error of an open loan.
     this.#loan = ENCODING;
     this.#busy = true;
     try {
@@ -188,7 +188,7 @@ export class Sender<T> {
       );
     }
     const payload = this.#coder.encode(value);
-    if (this.#link.broken || this.#busy) this.#use(); // what the value's own code has done meanwhile: closed it, reserved, ended
+    if (this.#link.broken || this.#busy) this.#use(); // the value's own code may have closed it, reserved, or ended
     if (payload.length <= this.#peerTakes) return payload;
     throw this.#tooLarge(payload.length);
   }
@@ -228,7 +228,7 @@ export class Sender<T> {
       this.#link.bell.ring();
     } else if (what === 'closed') throw this.#link.gone(true);
   }
-  /** No room: perhaps because nobody reads any more. */
+  /** No room: perhaps the peer has stopped reading. */
   #lookAfterPeer(): void {
     const { bell } = this.#link;
     if (!this.#ring.consumerClosed) {
@@ -237,7 +237,7 @@ export class Sender<T> {
     }
     throw this.#link.gone(this.#ring.consumerClosed);
   }
-  /** Writes a message that had no room, or has parts, as far as it goes each time. */
+  /** Writes a message that had no room, or has fragments, as far as possible each time. */
   #task(payload: Uint8Array): Task<true> {
     let sent = 0;
     const advance = (): boolean => {
@@ -253,7 +253,7 @@ export class Sender<T> {
     return {
       attempt: () => {
         this.#link.use();
-        if (this.#ended) throw this.#over(); // it came behind the end
+        if (this.#ended) throw this.#over(); // it was queued behind the end
         const { bell } = this.#link;
         this.#link.quiet(this.waitQueue);
         if (bell.ended || this.#ring.consumerClosed) throw this.#link.gone(this.#ring.consumerClosed);

@@ -1,4 +1,4 @@
-/** What a participant of a copy did and what it cost, counted by itself from what its calls returned. */
+/** The cost of one participant of a copy, counted from the results of its own calls. */
 import { systemCallCounters } from '../../system/index.js';
 
 export interface Account {
@@ -7,9 +7,9 @@ export interface Account {
   bytesFromKernel: number;
   /** Bytes that system calls copied from the process into the kernel. */
   bytesToKernel: number;
-  /** Bytes that the kernel moved for the process without handing them to it. */
+  /** Bytes that the kernel moved for the process without passing them to it. */
   bytesWithinKernel: number;
-  /** How many of the first two were not the file's: a byte that goes with a descriptor, an answer. */
+  /** The bytes of the first two that were not the file's: a byte that goes with a descriptor, an answer. */
   controlBytes: number;
   systemCalls: number;
   cpuSeconds: { user: number; system: number };
@@ -17,7 +17,7 @@ export interface Account {
   maxResidentBytes: number;
 }
 
-/** What a participant tells the coordinator at its end. Times are nanoseconds of the monotonic clock. */
+/** A participant's report to the coordinator at its end. Times are nanoseconds of the monotonic clock. */
 export type Report =
   | { ok: true; bytes: number; begin: number; end: number; account: Account }
   | { ok: false; code: string; message: string };

@@ -1,5 +1,5 @@
 /**
- * A ring of chunks in shared memory: one process fills, one empties, at the same time.
+ * A ring of chunks in shared memory: one process fills them and one empties them, at the same time.
  *
  * ```text
  *    0  produced   Int32  chunks filled since the beginning, wrapping   written by the producer
@@ -10,11 +10,11 @@
  * 4096  chunks     SLOTS times `chunk` bytes
  * ```
  *
- * Synchronisation: the store to `produced` (fill) pairs with the load in `next`, and publishes the chunk's bytes and length;
- * the store to `consumed` (release) pairs with the load in `room`. Who is about to sleep sets its flag and looks again; who
- * publishes looks at the other's flag after. So no wake-up is lost.
+ * Synchronisation: the store to `produced` (fill) pairs with the load in `next`, and publishes the chunk's bytes and length; the store to
+ * `consumed` (release) pairs with the load in `room`. A side that is about to sleep sets its flag and checks again; a side that publishes
+ * checks the other's flag afterwards. So no wake-up is lost.
  *
- * Crash: if either side is killed the other sleeps for ever; whoever started both must watch over them (coordinator.ts does).
+ * Crash: if either side is killed the other sleeps for ever; the process that started both must watch them (coordinator.ts does).
  */
 import { SharedMemory } from '../../memory/index.js';
 import { futexWait, futexWake } from '../../system/index.js';
@@ -26,11 +26,11 @@ const PRODUCER_SLEEPS = 1;
 const CONSUMED = 16;
 const CONSUMER_SLEEPS = 17;
 const LENGTHS = 32;
-/** Looks before it sleeps: about 40 µs, less than what waking a process costs. */
+/** Polls before it sleeps: about 40 µs, less than what waking a process costs. */
 const SPINS = 4000;
 
 export class ChunkRing {
-  /** The memory of all chunks; a chunk is at the offset that {@link room} and {@link next} give. */
+  /** The memory of all chunks; {@link room} and {@link next} return the offset of a chunk. */
   readonly bytes: Uint8Array;
   readonly chunk: number;
   readonly #words: Int32Array;
@@ -46,29 +46,29 @@ export class ChunkRing {
     this.bytes = new Uint8Array(memory.buffer, HEADER, SLOTS * chunk);
   }
 
-  /** Producer: waits for an empty chunk and gives its offset. */
+  /** Producer: waits for an empty chunk and returns its offset. */
   room(): number {
     if (((this.#produced - this.#consumed) | 0) >= SLOTS) {
       this.#consumed = this.#await(CONSUMED, PRODUCER_SLEEPS, (this.#produced - SLOTS) | 0);
     }
     return (this.#produced & (SLOTS - 1)) * this.chunk;
   }
-  /** Producer: publishes `length` bytes of the chunk that {@link room} gave; 0 says that it was all. */
+  /** Producer: publishes `length` bytes of the chunk of {@link room}; 0 marks the end. */
   fill(length: number): void {
     this.#words[LENGTHS + (this.#produced & (SLOTS - 1))] = length;
     this.#produced = (this.#produced + 1) | 0;
     this.#publish(PRODUCED, this.#produced, CONSUMER_SLEEPS);
   }
-  /** Consumer: waits for a full chunk and gives its offset. */
+  /** Consumer: waits for a full chunk and returns its offset. */
   next(): number {
     if (this.#produced === this.#consumed) this.#produced = this.#await(PRODUCED, CONSUMER_SLEEPS, this.#consumed);
     return (this.#consumed & (SLOTS - 1)) * this.chunk;
   }
-  /** Consumer: the bytes in the chunk that {@link next} gave. */
+  /** Consumer: the bytes in the chunk of {@link next}. */
   length(): number {
     return this.#words[LENGTHS + (this.#consumed & (SLOTS - 1))]!;
   }
-  /** Consumer: hands the chunk back. */
+  /** Consumer: releases the chunk. */
   release(): void {
     this.#consumed = (this.#consumed + 1) | 0;
     this.#publish(CONSUMED, this.#consumed, PRODUCER_SLEEPS);

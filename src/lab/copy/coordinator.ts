@@ -1,9 +1,8 @@
 /**
  * Copies a file by two processes: a server that reads SOURCE and a client that writes DESTINATION.
  *
- * Crash guarantee: DESTINATION gets its name after both have ended well and the digests agree. If the server, the client or this
- * process is killed, there is no partial DESTINATION, and no object of the kernel is left: they have no names (or are watched, see
- * orphan-reaper.ts).
+ * Crash guarantee: DESTINATION gets its name after both have ended well and the digests agree. If the server, the client or this process is
+ * killed, there is no partial DESTINATION, and no kernel object is left: they have no names (or are watched, see orphan-reaper.ts).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,9 +22,9 @@ export interface CopyOptions {
   destination: string;
   /** A name in `transports`. */
   via: string;
-  /** Bytes per call; the transport's own choice if not given. */
+  /** Bytes per call. Default: the transport's own choice. */
   chunk?: number;
-  /** Called now and then with the bytes that have arrived and those that will. */
+  /** Called from time to time with the bytes that have arrived and the total. */
   onProgress?: (done: number, total: number | null) => void;
   signal?: AbortSignal;
 }
@@ -41,14 +40,14 @@ export interface CopyResult {
   /** Bytes that crossed between user space and the kernel, in either process and direction, for each byte of the file. */
   copiesPerByte: number;
   sha256: { source: string; destination: string };
-  /** Whether SOURCE had more bytes at the end than at the beginning; the copy has those of the beginning. */
+  /** Whether SOURCE was longer at the end than at the beginning; the copy has its original length. */
   sourceGrew: boolean;
   processes: { server: Account; client: Account };
 }
-/** Milliseconds between two looks at the progress. */
+/** Milliseconds between two updates of the progress. */
 const PROGRESS_INTERVAL_MS = 100;
 
-/** @throws IpcError naming what failed; DESTINATION is then as it was */
+/** @throws IpcError that names the failed part; DESTINATION is then unchanged */
 export async function copy(options: CopyOptions): Promise<CopyResult> {
   const transport = transports.get(options.via)!;
   const open: { source?: Source; destination?: Destination; prepared?: Prepared; progress?: SharedMemory } = {};
@@ -97,7 +96,7 @@ export async function copy(options: CopyOptions): Promise<CopyResult> {
   }
 }
 
-/** Both results; an error only when neither is at work any more, so that what they work on may be closed. */
+/** Both results. Rejects only when neither is running any more, so that their resources can be closed. */
 async function both<T>(work: Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(work);
   return Promise.all(work);
@@ -124,7 +123,7 @@ function start(
     });
     return { role, child, ended: read(child) };
   };
-  // The client first: where something must be removed when this process is killed, it is the one that does (orphan-reaper.ts).
+  // The client first: if something must be removed when this process is killed, the client does it (orphan-reaper.ts).
   const client = participant('client', destination, prepared.client);
   try {
     return [participant('server', source, prepared.server), client];
@@ -137,7 +136,7 @@ async function read(
   child: ChildProcess,
 ): Promise<{ report: Report | undefined; signal: NodeJS.Signals | null; code: number | null }> {
   let text = '';
-  // Without descriptors to spare Node makes no pipes, and 'error' is on its way.
+  // Without spare descriptors Node creates no pipes, and emits 'error' later.
   const pipes = child.stdio as readonly unknown[] | undefined;
   (pipes?.[3] as Readable | undefined)?.setEncoding('utf8').on('data', (piece: string) => {
     text += piece;
@@ -155,14 +154,14 @@ async function read(
   try {
     report = JSON.parse(text) as Report;
   } catch {
-    // It ended before it could say anything.
+    // It ended before it could report.
   }
   return { report, signal, code };
 }
 
 type Success = Extract<Report, { ok: true }>;
 
-/** Waits for both. When one fails the other is killed, unless its own failure is the cause and on its way. */
+/** Waits for both. When one fails the other is killed, unless its own failure is the cause and its report is coming. */
 async function outcome(pair: [Participant, Participant], signal?: AbortSignal): Promise<[Success, Success]> {
   const killed = new Set<Participant>();
   const end = (one: Participant) => {
@@ -179,7 +178,7 @@ async function outcome(pair: [Participant, Participant], signal?: AbortSignal): 
       const { report, signal: by, code } = await one.ended;
       if (report?.ok) return report;
       const failure = describe(one, report, by, code);
-      // These only say that the other one is gone; that one's own report is still to come.
+      // These only mean that the other one has gone, whose own report is still to come.
       const broken = report?.ok === false && ['EPIPE', 'ECONNRESET'].includes(report.code);
       if (!broken) end(pair[1 - index]!);
       if (!killed.has(one)) failures.push({ weight: broken ? 1 : 0, error: failure });
@@ -210,7 +209,7 @@ function describe(
   return new PeerDiedError(`${who} ended with ${code} and no report; nothing was copied`);
 }
 
-/** The bytes copied, if they are all that there were. */
+/** The bytes copied, if they are the whole file. */
 function complete(bytes: number, source: Source, path: string): number {
   if (source.length === null || bytes === source.length) return bytes;
   throw new CorruptError(
@@ -218,7 +217,7 @@ function complete(bytes: number, source: Source, path: string): number {
   );
 }
 
-/** Shows the progress until the result is called. */
+/** Shows the progress until the returned function is called. */
 function watch(options: CopyOptions, shown: Float64Array, total: number | null): () => void {
   const { onProgress } = options;
   if (onProgress === undefined) return () => {};

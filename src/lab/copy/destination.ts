@@ -1,8 +1,8 @@
 /**
- * DESTINATION, which appears whole or not at all.
+ * DESTINATION, which appears complete or not at all.
  *
- * The data goes into a file that has no name yet (O_TMPFILE), so that whoever is killed whenever leaves nothing. Only
- * `publish` gives it its name: by link(2), or over an existing file by a second name beside it and rename(2).
+ * The data goes into a file without a name (O_TMPFILE), so that a process that is killed at any moment leaves nothing. Only `publish` names
+ * it: by link(2), or over an existing file by a second name beside it and rename(2).
  */
 import { randomUUID } from 'node:crypto';
 import { lstatSync, realpathSync, renameSync, rmSync, type Stats, statSync } from 'node:fs';
@@ -22,15 +22,15 @@ export interface Destination {
   readonly fd: number;
   /** Gives it SOURCE's permission bits and its name. */
   publish(): void;
-  /** Gives it up, unless it was published. Idempotent. */
+  /** Discards it, unless it was published. Idempotent. */
   cleanUp(): void;
 }
 
-/** @throws IpcError if it is a directory, a device, or SOURCE itself; SystemError if it cannot be made */
+/** @throws IpcError if it is a directory, a device, or SOURCE itself; SystemError if it cannot be created */
 export function openDestination(path: string, source: FileStatus): Destination {
   const target = resolve(path, source);
   const folder = dirname(target);
-  const spare = join(folder, `.vecino-copy-${randomUUID()}`); // not made of its name, which may be as long as names can be
+  const spare = join(folder, `.vecino-copy-${randomUUID()}`); // not derived from its name, which may have the maximal length
   const writable = constants['O_RDWR']!;
   let named = false;
   let fd: number;
@@ -74,7 +74,7 @@ export function openDestination(path: string, source: FileStatus): Destination {
   };
 }
 
-/** Where the file really goes: a symbolic link is followed, as cp does. */
+/** The final path: a symbolic link is followed, as cp does. */
 function resolve(path: string, source: FileStatus): string {
   let status: Stats | undefined;
   let link: Stats | undefined;

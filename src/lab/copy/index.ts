@@ -1,4 +1,4 @@
-/** The experiment of the seed texts: what it costs two processes to move a file, for each way of doing it. */
+/** An experiment: what it costs two processes to copy a file, by each mechanism. */
 export type { Account } from './account.js';
 export { type CopyOptions, type CopyResult, copy } from './coordinator.js';
 export type { Transport } from './transport.js';

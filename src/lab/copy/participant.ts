@@ -1,9 +1,9 @@
 /**
  * The program of the two processes, started by coordinator.ts:  node participant.js server|client PARENT PLAN
  *
- * Descriptors: 3 the report, 4 the file, 5 a page where progress is shown without a system call, 6… the transport's.
- * It ends with its parent: the kernel kills it (PR_SET_PDEATHSIG), so that nothing goes on that nobody watches. Where something
- * must be removed first, the client does that (orphan-reaper.ts).
+ * Descriptors: 3 the report, 4 the file, 5 a page where progress is shown without a system call, 6… the transport's. It ends with its
+ * parent: the kernel kills it (PR_SET_PDEATHSIG), so that no orphan continues. If an object must be removed first, the client does that
+ * (orphan-reaper.ts).
  */
 import { writeSync } from 'node:fs';
 import { constants as os } from 'node:os';
@@ -34,7 +34,7 @@ function run(role: string, plan: Plan, descriptors: number): Report {
     file: FILE,
     descriptors: Array.from({ length: descriptors }, (_, index) => FIRST + index),
     begin() {
-      // The clock starts when both are up: what Node takes to start is not the transport's.
+      // The clock starts when both are running: the start of Node is not part of the transport.
       if (role === 'client') {
         Atomics.store(ready, 0, 1);
         futexWake(ready, 0);

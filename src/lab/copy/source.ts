@@ -1,4 +1,4 @@
-/** SOURCE, opened once: nobody can swap it between the check and the use. */
+/** SOURCE, opened once: it cannot be replaced between the check and the use. */
 import {
   close,
   constants,
@@ -14,15 +14,15 @@ import {
 export interface Source {
   readonly fd: number;
   readonly status: FileStatus;
-  /** Bytes to copy: its size now, however it grows; null for files that have no size but content (in /proc). */
+  /** Bytes to copy: its size now, however it grows; null for files with content but without a size (in /proc). */
   readonly length: number | null;
 }
 
-/** @throws SystemError if it is missing or may not be read; IpcError if it is not a regular file */
+/** @throws SystemError if it is missing or not readable; IpcError if it is not a regular file */
 export function openSource(path: string): Source {
   let fd: number;
   try {
-    // Non-blocking, or a FIFO by that name would keep us here until somebody writes to it.
+    // Non-blocking, or a FIFO of that name would block us until it gets a writer.
     fd = open(path, constants['O_RDONLY']! | constants['O_NONBLOCK']!);
   } catch (error) {
     throw explained(error, path);

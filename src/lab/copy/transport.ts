@@ -1,42 +1,42 @@
-/** What a way of moving a file between two processes must supply. One file each in `transports/`. */
+/** The interface of a transport, which copies a file between two processes. One file each in `transports/`. */
 
-/** What both participants know; plain data, handed to them as JSON. */
+/** What both participants know; plain data, passed to them as JSON. */
 export interface Plan {
   /** The name in the registry. */
   via: string;
-  /** Bytes that SOURCE had when it was opened; null to read to its end (files in /proc have no size). */
+  /** Bytes that SOURCE had when it was opened; null: read to its end (files in /proc have no size). */
   length: number | null;
-  /** Bytes moved by one call at the most. */
+  /** The most bytes moved by one call. */
   chunk: number;
-  /** What the transport's `prepare` wants its participants to know. */
+  /** Data from the transport's `prepare` for its participants. */
   note?: string;
 }
 
-/** What a participant works with. Its descriptors are blocking: it has nothing else to do. */
+/** The resources of a participant. Its descriptors are blocking: it has nothing else to do. */
 export interface Side {
   readonly plan: Plan;
   /** SOURCE in the server, DESTINATION in the client. */
   readonly file: number;
-  /** The descriptors that `prepare` gave this side. */
+  /** The descriptors from `prepare` for this side. */
   readonly descriptors: readonly number[];
-  /** Call when data begins to move, after all that is only set-up. */
+  /** Call it when data begins to move, after all preparations. */
   begin(): void;
-  /** Call after each step with the bytes done so far. */
+  /** Call it after each step with the bytes copied so far. */
   progress(bytes: number): void;
-  /** Bytes that went through the kernel but are not the file's, so that they are not counted as its copies. */
+  /** Bytes that went through the kernel but are not the file's, so they do not count as copies of it. */
   control(bytes: number): void;
 }
 
-/** What `prepare` made, in the process that starts the two. */
+/** The result of `prepare`, in the process that starts the two. */
 export interface Prepared {
   readonly server: readonly number[];
   readonly client: readonly number[];
   readonly note?: string;
-  /** Bytes per call, where a limit of the kernel allows fewer than were asked for. */
+  /** Bytes per call, if a limit of the kernel allows fewer than requested. */
   readonly chunk?: number;
   /** Called once both have been started: closes this process's copies of the descriptors. */
   started(): void;
-  /** Called at the end, however it ended. Idempotent. */
+  /** Called at the end, in any case. Idempotent. */
   cleanUp(): void;
 }
 
@@ -45,21 +45,21 @@ export interface Transport {
   readonly name: string;
   /** One line for help texts. */
   readonly summary: string;
-  /** Bytes per call that serve it best here; measured, see docs/copy.md. */
+  /** The best number of bytes per call; measured, see docs/copy.md. */
   readonly chunk: number;
   prepare(chunk: number): Prepared;
-  /** Reads SOURCE and passes it on; gives the bytes that it passed. Blocks until done. */
+  /** Reads SOURCE and sends it; returns the number of bytes. Blocks until done. */
   serve(side: Side): number;
-  /** Writes DESTINATION; gives the bytes that it wrote. Blocks until done. */
+  /** Writes DESTINATION; returns the number of bytes. Blocks until done. */
   receive(side: Side): number;
   /**
-   * Only for transports whose object outlives its users: removes it. Called in the client when the command is gone; the kernel
+   * Only for transports whose kernel object outlives its users: removes it. Called in the client when the command has ended; the kernel
    * does not kill such a client together with the command.
    */
   orphaned?(plan: Plan): void;
 }
 
-/** How many bytes the next read of SOURCE may take: never more than it had at the beginning, however it grows. */
+/** The size of the next read of SOURCE: never beyond its original length, however it grows. */
 export function wanted(plan: Plan, done: number): number {
   return plan.length === null ? plan.chunk : Math.min(plan.chunk, plan.length - done);
 }

@@ -1,4 +1,4 @@
-/** Where a server is: `unix:PATH` or `tcp:PORT` (of 127.0.0.1, nothing else). */
+/** The address of a server: `unix:PATH` or `tcp:PORT` (of 127.0.0.1 only). */
 
 import type { Server, Socket } from '../../socket/index.js';
 import { tcp, unix } from '../../socket/index.js';
@@ -6,14 +6,14 @@ import type { WaitOptions } from '../../system/index.js';
 
 export type Address = { kind: 'unix'; path: string } | { kind: 'tcp'; port: number };
 
-/** `undefined` if it is no address. */
+/** `undefined` if it is not an address. */
 export function parseAddress(text: string): Address | undefined {
   const [, kind, rest] = /^(unix|tcp):(.+)$/s.exec(text) ?? [];
   if (kind === 'unix') return { kind, path: rest! };
   if (kind === 'tcp' && /^\d{1,5}$/.test(rest!) && Number(rest) <= 65535) return { kind, port: Number(rest) };
   return undefined;
 }
-/** Listens. Port 0 is any that is free; what it is, the result's address tells. */
+/** Listens. Port 0 means any free port; the result's address has its number. */
 export function listenAt(address: Address): { server: Server<Socket>; address: Address } {
   if (address.kind === 'unix') return { server: unix.listen(address.path), address };
   const server = tcp.listen({ port: address.port });

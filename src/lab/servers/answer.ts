@@ -1,4 +1,4 @@
-/** What the servers do for their clients: the same for all forms. */
+/** The operations of the servers: the same for all forms. */
 import {
   encodeFrame,
   encodeU32,
@@ -17,7 +17,7 @@ export function requestReader(): FrameReader {
   return new FrameReader((kind) => operations.has(kind));
 }
 
-/** @throws ProtocolError if the payload is not what the operation takes */
+/** @throws ProtocolError if the payload does not suit the operation */
 export function answer({ kind, payload }: Frame, form: string): Uint8Array {
   switch (kind) {
     case OPERATION.ECHO:
@@ -32,7 +32,7 @@ export function answer({ kind, payload }: Frame, form: string): Uint8Array {
       return encodeFrame(OUTCOME.OK, Buffer.from(JSON.stringify({ form, pid: process.pid })));
   }
 }
-/** A frame that tells the client what it did wrong. */
+/** A frame that says what the client did wrong. */
 export function refusal(error: ProtocolError): Uint8Array {
   return encodeFrame(OUTCOME.ERROR, Buffer.from(error.message));
 }

@@ -17,9 +17,9 @@ export class Client implements Disposable {
   constructor(socket: Socket) {
     this.socket = socket;
   }
-  /** Sends a request and waits for an answer. Do not call it again before that has come. */
+  /** Sends a request and waits for an answer. Wait for it before you call this again. */
   async request(operation: number, payload: Uint8Array): Promise<Frame> {
-    // Sent and received at the same time: a large answer begins before a large request has ended.
+    // Sends and receives at the same time: a large answer begins before a large request has ended.
     const sent = this.socket.send(encodeFrame(operation, payload));
     const [frame] = await Promise.all([this.answer(), sent]);
     return frame;

@@ -1,4 +1,4 @@
-/** A client of a server that never blocks: how far its requests have come, and its answers have gone. */
+/** A connection of a non-blocking server: the progress of its requests and answers. */
 import type { Socket } from '../../socket/index.js';
 import { SystemError } from '../../system/index.js';
 import { answer, refusal, requestReader } from './answer.js';
@@ -12,11 +12,11 @@ const IN_A_ROW = 8;
 
 export class Connection {
   readonly socket: Socket;
-  /** What {@link advance} said last. */
+  /** The last result of {@link advance}. */
   wants: Wants = 'read';
   readonly #form: string;
   readonly #reader = requestReader();
-  /** Answers that the kernel has not taken; the first of them from `#sent` on. While there are any, nothing is read. */
+  /** Answers that the kernel has not taken; of the first one from `#sent` on. While there are any, nothing is read. */
   #answers: Uint8Array[] = [];
   #sent = 0;
   #ending = false;
@@ -25,12 +25,12 @@ export class Connection {
     this.socket = socket;
     this.#form = form;
   }
-  /** Does what can be done now, without waiting. With `nothing` it is closed. */
+  /** Does what is possible now, without waiting. With `nothing` it is closed. */
   advance(): Wants {
     try {
       this.wants = this.#advance();
     } catch (error) {
-      // Reset, or gone while an answer was on its way.
+      // A reset, or closed while an answer was being sent.
       if (!(error instanceof SystemError)) throw error;
       this.wants = 'nothing';
     }
@@ -48,7 +48,7 @@ export class Connection {
       if (this.#ending) return 'nothing';
       const message = this.socket.tryReceive();
       if (message === undefined) return 'read';
-      // Its direction has ended: what it asked for has been answered; half a request has no answer.
+      // Its direction has ended: all complete requests were answered, and an incomplete one has no answer.
       if (message === null) return 'nothing';
       this.#take(message.bytes);
     }
@@ -63,7 +63,7 @@ export class Connection {
       this.#ending = true;
     }
   }
-  /** Whether all has gone. */
+  /** Whether everything was sent. */
   #flush(): boolean {
     const answers = this.#answers;
     if (answers.length === 0) return true;

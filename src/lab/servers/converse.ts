@@ -1,10 +1,10 @@
-/** One client, served by a thread that has nothing else to do: read, answer, write, each blocking. */
+/** Serves one client in a thread of its own: read, answer, write, each blocking. */
 import type { Socket } from '../../socket/index.js';
 import { SystemError } from '../../system/index.js';
 import { answer, refusal, requestReader } from './answer.js';
 import { ProtocolError } from './protocol.js';
 
-/** Returns when the client has gone or was refused; the socket is closed. */
+/** Returns when the client has left or was refused; the socket is closed. */
 export function converse(socket: Socket, form: string): void {
   const reader = requestReader();
   try {
@@ -13,7 +13,7 @@ export function converse(socket: Socket, form: string): void {
     }
   } catch (error) {
     if (error instanceof ProtocolError) socket.trySend(refusal(error));
-    else if (!(error instanceof SystemError)) throw error; // those are a reset, or a client that is gone
+    else if (!(error instanceof SystemError)) throw error; // others are a reset, or a client that has gone
   } finally {
     socket.close();
   }

@@ -1,4 +1,4 @@
-/** A bounded load for any of the servers, on this machine only: so many connections, so many requests, every answer checked. */
+/** A bounded load for any of the servers, on this machine only: a number of connections and requests, with every answer checked. */
 import { checkInteger } from '../../system/arguments.js';
 import type { Address } from './address.js';
 import { checksum } from './answer.js';
@@ -9,13 +9,13 @@ export interface LoadOptions {
   address: Address;
   /** Open at the same time; 1 to 10,000. */
   connections: number;
-  /** In all, given to the connections in turn; 0 to 1,000,000. */
+  /** In total, distributed over the connections; 0 to 1,000,000. */
   requests: number;
-  /** Requests under way at the same time, each on a connection of its own; 1 to `connections`. */
+  /** Requests in flight at the same time, each on a connection of its own; 1 to `connections`. */
   concurrency: number;
   /** Payload of an ECHO in bytes. */
   size: number;
-  /** WORK of so many rounds instead. */
+  /** The number of rounds of WORK, instead of ECHO. */
   rounds?: number;
   /** Called when all connections are open and each has had an answer, before the load begins. */
   onOpen?: () => void | Promise<void>;
@@ -23,7 +23,7 @@ export interface LoadOptions {
 export interface LoadResult {
   connections: number;
   requests: number;
-  /** Answers that were wrong or did not come. */
+  /** Wrong or missing answers. */
   errors: number;
   /** The first of them. */
   firstError?: unknown;
@@ -70,7 +70,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
     const openSeconds = (performance.now() - began) / 1000;
     await options.onOpen?.();
     const start = performance.now();
-    // A ring: who is taken out comes back at the end. As no more are out than there are, one is always in.
+    // A ring: a client that is taken out comes back at the end. No more are out than there are, so one is always in.
     const ring = clients.slice();
     let taken = 0;
     let returned = 0;
@@ -122,7 +122,7 @@ function work(rounds: number): Kind {
     ({ kind, payload }) => kind === OUTCOME.OK && readU32(payload, 0) === right,
   ];
 }
-/** Does `task` `count` times, `width` at a time. One that fails is told of, and ends its share of the width. */
+/** Runs `task` `count` times, `width` at a time. A failure is reported, and ends its share of the width. */
 async function inTurn(
   count: number,
   width: number,

@@ -1,7 +1,7 @@
 /**
  * The server:  node main.js FORM --listen unix:PATH|tcp:PORT [--period MS] [--children N]
  *
- * Says `listening ADDRESS` when it does. SIGTERM and SIGINT end it; its socket file goes with it. Loopback only.
+ * Prints `listening ADDRESS` when it is ready. SIGTERM and SIGINT end it, and its socket file is removed. Loopback only.
  */
 import { parseArgs } from 'node:util';
 import { IpcError } from '../../system/index.js';

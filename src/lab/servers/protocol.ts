@@ -1,5 +1,5 @@
 /**
- * The protocol that all five servers speak: frames over a stream.
+ * The protocol of all five servers: frames over a stream.
  *
  * ```text
  * 0  u32, little-endian  length of the payload, at most MAX_PAYLOAD
@@ -7,8 +7,8 @@
  * 5  payload
  * ```
  *
- * Answers come in the order of the requests, which a client may send without waiting. What is no such frame is a protocol error: an
- * answer with ERROR, and the end of that connection.
+ * Answers come in the order of the requests, which a client may send without waiting. Anything else is a protocol error: an answer with
+ * ERROR, and the end of that connection.
  */
 
 export const OPERATION = {
@@ -23,10 +23,10 @@ export const OUTCOME = { OK: 0x80, ERROR: 0xff } as const;
 
 export const HEADER = 5;
 export const MAX_PAYLOAD: number = 256 * 1024;
-/** A fraction of a millisecond: what a client may ask for is bounded, because others wait meanwhile. */
+/** A fraction of a millisecond: a request is bounded, because other clients wait meanwhile. */
 export const MAX_ROUNDS = 100_000;
 
-/** What came is no frame of this protocol. */
+/** The bytes are not a frame of this protocol. */
 export class ProtocolError extends Error {}
 
 export interface Frame {
@@ -57,7 +57,9 @@ function writeU32(bytes: Uint8Array, at: number, value: number): void {
 
 const nothing = new Uint8Array(0);
 
-/** Cuts a stream into frames, however it arrives. Holds at most one incomplete frame, and memory only for what has come of it. */
+/**
+ * Splits a stream into frames, however it arrives. Holds at most one incomplete frame, and memory only for the part of it that has come.
+ */
 export class FrameReader {
   readonly #isKind: (kind: number) => boolean;
   #held = nothing;
@@ -69,7 +71,7 @@ export class FrameReader {
   get complete(): boolean {
     return this.#length === 0;
   }
-  /** The frames that are complete with `piece`. Must be run to its end. @throws ProtocolError */
+  /** The frames that are complete with `piece`. Iterate to its end. @throws ProtocolError */
   *push(piece: Uint8Array): Generator<Frame, void, undefined> {
     const data = this.#length === 0 ? piece : this.#append(piece);
     let at = 0;

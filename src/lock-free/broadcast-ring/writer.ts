@@ -43,9 +43,10 @@ export class RingWriter {
   /** Units of the pad before the reserved record. */
   #pad = 0;
   /**
-   * Where some of our records begin: those that are at least {@link #step} units long or as far behind the one before, so every other one is
-   * so far behind the one before that. The first and the next one's index, which wrap. With them room is made without a look at the old
-   * records, whose lines are in no cache, or in a reader's; and a long one does not go with a short one before it.
+   * Where some of our records begin: those that are at least {@link #step} units long, or that far behind the previous note, so every other
+   * note is that far behind the one before the previous. The first note and the index of the next, which wrap. With them room is made
+   * without reading old records, whose lines are in no cache, or in a reader's; and a long record is not overwritten together with a short
+   * one before it.
    */
   readonly #marks = new Int32Array(4 * MARKS);
   readonly #step: number;

@@ -1,13 +1,13 @@
 /**
- * Where everything lies in a queue: the file `slots` beside the control file, which all who take part map.
+ * The layout of a queue: the file `slots` beside the control file, which all participants map.
  *
- *     byte      0  magic, version, highest seat ever used + 1, whether somebody needs fences (hazards.ts)
- *             128  consumers asleep   a word: bit 0 somebody may sleep, bit 1 eagerly (waiter-table.ts), the rest counts changes;
+ *     byte      0  magic, version, highest seat ever used + 1, whether a participant needs fences (hazards.ts)
+ *             128  consumers asleep   a word: bit 0 there may be a sleeper, bit 1 an eager one (waiter-table.ts), the rest counts changes;
  *                                     and the last ticket that was given to a sleeper
- *             256  producers asleep   the same for those who wait for room
- *             384  returned           the same for messages that were given back (redelivery.ts)
- *             512  for each of 256 seats: its incarnation; odd while somebody uses the seat
- *            1536  … : where the generations of its state words go on (generations.ts)
+ *             256  producers asleep   the same for waits for room
+ *             384  returned           the same for messages to redeliver (redelivery.ts)
+ *             512  for each of 256 seats: its incarnation; odd while the seat is in use
+ *            1536  … : where the generations of its state words continue (generations.ts)
  *            2560  … : its ticket as a sleeping consumer, 0 awake
  *            3584  … : its ticket as a sleeping producer
  *            5120  for each seat, 128 bytes: the state words that it is about to exchange (hazards.ts)
@@ -17,8 +17,8 @@
  *                  rings    for each priority the ready index (ready-index.ts): at least twice as many words as slots
  *                  slots    each of 32 bytes and the payload, to multiples of 64:
  *                           0 length  4 priority  8 type  12 attempts  16 position in the order of commit  20 … unused  32 payload
- *                           All but the attempts is written by whoever sends it, before it is committed: the position too, anew for
- *                           each place that it tries. So whoever has it later, or finds it with somebody dead, knows where it belongs.
+ *                           The sender writes all but the attempts, before it commits: the position too, again for each position
+ *                           that it tries. So a later owner, or a process that recovers it from a dead one, knows its position.
  *
  * The state word is the only truth about a slot:
  *
@@ -26,21 +26,22 @@
  *
  *     FREE ──put──> SENT ──take──> TAKEN ──acknowledge──> FREE
  *                                    │  ^
- *                         give back  v  │  take
+ *                            reject  v  │  take
  *                                  RETURNED
  *
- * Every change of hands is one compare-and-exchange on it, which records the seat of the new owner; to free it is a store of its owner. The generation makes each word of a
- * seat differ from all that stand in a slot or that somebody is about to exchange, so that a word that was read is never taken for a
- * later one, however long ago it was read (generations.ts). Only a slot's owner writes to the slot: SENT, until its entry is in the ready index, the seat that
- * sent it; TAKEN the seat that took it. FREE is 0.
+ * Every change of ownership is one compare-and-exchange on it, which records the seat of the new owner; freeing is a store of the owner.
+ * The generation makes each word of a seat differ from all words that are in a slot or that a process is about to exchange. So a word that
+ * was read is never taken for a later one, however long ago it was read (generations.ts).
+ * Only a slot's owner writes to the slot: SENT, until its entry is in the ready index, the seat that sent it; TAKEN, the seat that took it.
+ * FREE is 0.
  *
- * Commit: a message exists once its entry is in the ready index, which is one compare-and-exchange. A producer killed before has
- * sent nothing; recovery.ts finds its slot SENT and without an entry, and frees it.
+ * Commit: a message exists once its entry is in the ready index, which is one compare-and-exchange. A producer that is killed before that
+ * has sent nothing; recovery.ts finds its slot SENT and without an entry, and frees it.
  *
- * An entry is cleared before the slot that it names is freed. So an entry that is still there after the slot's state was read
- * vouches that the state is the one of that entry's message, and not of a later one in the same slot.
+ * An entry is cleared before the slot that it names is freed. So an entry that is still there after the slot's state was read proves that
+ * the state is the one of that entry's message, and not of a later one in the same slot.
  *
- * Nobody waits for anybody: each step of anyone who is stopped is either done or can be passed over by the others.
+ * No process waits for another: each step of a process that is stopped is either complete, or the others can skip it.
  */
 
 import { CorruptError, invalidArgument } from '../../system/errors.js';

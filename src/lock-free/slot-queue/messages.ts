@@ -72,8 +72,8 @@ export class Messages {
   }
 
   /**
-   * Sends bytes, at most `messageSize` of them. False: there is no room among the next `looks` slots. All of them are a thousand loads, of
-   * words that consumers are writing: too much for whoever looks again anyway before sleeping.
+   * Sends at most `messageSize` bytes. False: there is no room among the next `looks` slots. All slots are a thousand loads, of words that
+   * consumers are writing: too much for a caller that checks again anyway before sleeping.
    */
   put(payload: Uint8Array, priority: number, type: number, looks: number = this.#capacity): boolean {
     const slot = this.#allocate(Math.min(looks, this.#capacity));

@@ -1,4 +1,4 @@
-/** Through a FIFO, fifo(7): a pipe in the file system, which both open, each for itself. Four copies. */
+/** Through a FIFO, fifo(7): a named pipe, which each process opens for itself. Four copies. */
 import { mkdtempSync, rmdirSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,10 +24,7 @@ export const fifo: Transport = {
   receive: (side) => drain(side, openFifo(side, constants['O_RDONLY']!)),
 };
 
-/**
- * A FIFO without a name, held by a descriptor that only says where it is (O_PATH). Whoever might have removed the name later could
- * be killed before, and leave it.
- */
+/** A FIFO without a name, held by an O_PATH descriptor. A process that removes the name later could be killed before that, and leave it. */
 function makeFifo(): number {
   const folder = mkdtempSync(join(tmpdir(), 'vecino-copy-'));
   try {

@@ -1,4 +1,4 @@
-/** The ways that `vecino copy` knows, by name. */
+/** The transports of `vecino copy`, by name. */
 import type { Transport } from '../transport.js';
 import { descriptor } from './descriptor.js';
 import { fifo } from './fifo.js';

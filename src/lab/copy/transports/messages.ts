@@ -1,4 +1,4 @@
-/** What the two kinds of queue have in common: a message for each chunk, and an empty one for the end. */
+/** Common to the two kinds of queue: a message for each chunk, and an empty one for the end. */
 import { MESSAGE_HEADER, read, write } from '../../../system/index.js';
 import { type Side, wanted } from '../transport.js';
 
@@ -17,7 +17,7 @@ export function dispatch(side: Side, send: (message: Uint8Array) => void): numbe
     side.progress(done);
   }
 }
-/** From messages into the file, until an empty one. `receive` puts the next one into `room` and gives its length. */
+/** From messages into the file, until an empty one. `receive` puts the next one into `room` and returns its length. */
 export function collect(side: Side, room: Uint8Array, receive: () => number): number {
   let done = 0;
   side.begin();

@@ -21,7 +21,7 @@ export const pipe: Transport = {
   receive: (side) => drain(side, side.descriptors[0]!),
 };
 
-/** From the file into a byte stream. The pipe's end tells the client that it was all. */
+/** From the file into a byte stream. The end of the stream marks the end of the file. */
 export function feed(side: Side, writer: number): number {
   const { plan, file } = side;
   const bytes = new Uint8Array(plan.chunk);

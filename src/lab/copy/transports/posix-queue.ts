@@ -24,7 +24,7 @@ export const posixQueue: Transport = {
     const name = `vecino-copy-${randomUUID()}`;
     const flags = constants['O_CREAT']! | constants['O_EXCL']! | constants['O_RDWR']!;
     const queue = mqOpen(name, flags, 0o600, { maxMessages, messageSize });
-    mqUnlink(name); // both inherit the descriptor; from here on it goes with its last user
+    mqUnlink(name); // both inherit the descriptor; from here on the queue disappears with its last user
     let open = true;
     const cleanUp = () => {
       if (!open) return;

@@ -1,8 +1,8 @@
 /**
  * Through a System V message queue: each chunk a message, in and out of the kernel's copy of it. Four copies.
  *
- * Such a queue outlives its users, and removing it ends it for everybody at once; so it cannot be removed before the end. The
- * command removes it at its end, and the client does when the command has been killed (orphan-reaper.ts).
+ * Such a queue outlives its users, and removing it ends it at once for all of them; so it cannot be removed before the end. The command
+ * removes it at its end, and the client does when the command was killed (orphan-reaper.ts).
  */
 import { MESSAGE_HEADER, msgget, msgRemove, msgrcvInto, msgsnd, SystemError } from '../../../system/index.js';
 import { kernelLimit } from '../../../system/limits.js';
@@ -42,7 +42,7 @@ export const sysvQueue: Transport = {
 function idOf(plan: Plan): number {
   return Number(plan.note);
 }
-/** Ids are not given out again soon (the kernel counts them up), so a second removal meets nobody else's queue. */
+/** The kernel does not reuse ids soon (it counts them up), so a second removal does not hit another queue. */
 function remove(id: number): void {
   try {
     msgRemove(id);

@@ -1,4 +1,4 @@
-/** Through a connected pair of Unix stream sockets. For the bytes it is a pipe, that could answer. Four copies. */
+/** Through a connected pair of Unix stream sockets: for this purpose a pipe with two directions. Four copies. */
 import { close, socketpair } from '../../../system/index.js';
 import type { Prepared, Transport } from '../transport.js';
 import { drain, feed } from './pipe.js';

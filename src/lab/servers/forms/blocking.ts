@@ -1,8 +1,8 @@
 /**
- * One client at a time: accept, serve until it leaves, accept. The simplest program there is, and the next client waits as long as the
- * one before it likes to stay.
+ * One client at a time: accept, serve until it leaves, accept. The simplest program possible; the next client waits for as long as the
+ * current one stays.
  *
- * It blocks a thread, so it has one of its own; the main thread only hears the signal that ends the server.
+ * It blocks a thread, so it has one of its own; the main thread only receives the signal that ends the server.
  */
 import { once } from 'node:events';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';

@@ -1,4 +1,4 @@
-/** epoll(7): the list of clients stays in the kernel. A turn costs by what is ready, not by how many there are. */
+/** epoll(7): the list of clients stays in the kernel. A turn costs by the number of ready clients, not of all. */
 import { type EpollEvent, readiness } from '../../../socket/index.js';
 import { Connection } from '../connection.js';
 import { acceptWaiting, type Form } from '../form.js';
@@ -27,7 +27,7 @@ export const epoll: Form = {
         for (const { fd, data: connection } of ready) {
           if (connection === undefined) {
             room = acceptWaiting(server, (socket) => welcome(new Connection(socket, this.name)));
-            // Without a descriptor for it, the next in line would be reported again and again.
+            // Without a descriptor for it, the next connection would be reported again and again.
             if (!room) set.remove(server.fd);
             continue;
           }

@@ -1,6 +1,6 @@
 /**
- * Non-blocking calls and a clock: every `period` it asks the listener and each client whether there is something. What nobody asked
- * about for a period waits that long, and an idle server works all the same, by the number of its clients.
+ * Non-blocking calls and a clock: every `period` it polls the listener and each client. A request waits for up to a period, and an idle
+ * server still works, in proportion to the number of its clients.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '../connection.js';
@@ -17,7 +17,7 @@ export const polling: Form = {
         for (const connection of connections) {
           if (connection.advance() === 'nothing') connections.delete(connection);
         }
-        // The one place where a sleep is the subject itself: this server knows no other way to wait.
+        // The one place where a sleep is the subject itself: this server has no other way to wait.
         await sleep(settings.period, undefined, { signal: stop }).catch(() => {});
       }
     } finally {

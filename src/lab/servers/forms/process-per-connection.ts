@@ -1,6 +1,6 @@
 /**
- * A process for each client, which can block as it likes: a crash or a long computation is that client's only. The kernel does the
- * scheduling. In C a fork(2) is cheap; here it is a whole Node, tens of milliseconds and megabytes. That is the lesson.
+ * A process for each client, which may block: a crash or a long computation affects only that client. The kernel does the scheduling. In C
+ * a fork(2) is cheap; here it is a whole Node, tens of milliseconds and megabytes. That is the lesson.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,7 +19,7 @@ export const processPerConnection: Form = {
     const children = new Map<ChildProcess, Promise<unknown>>();
     try {
       for (;;) {
-        // As many as may be: those who come now wait in the listener's backlog until one has ended.
+        // The maximum is reached: new clients wait in the listener's backlog until a process has ended.
         while (children.size >= settings.children) await untilOneEnds(children, stop);
         let socket: Socket;
         try {
@@ -44,14 +44,14 @@ export const processPerConnection: Form = {
   },
 };
 
-/** Hands the connection to a process of its own. */
+/** Passes the connection to a process of its own. */
 function start(socket: Socket, kind: Address['kind']): ChildProcess {
   try {
     return spawn(process.execPath, [program, String(process.pid), kind, NAME], {
       stdio: ['ignore', 'ignore', 'inherit', socket.fd],
     });
   } finally {
-    // The process has its copy. If it could not be started, this was the last, and the client sees the end.
+    // The process has its copy. If it could not be started, this was the last one, and the client sees the end.
     socket.close();
   }
 }

@@ -1,6 +1,6 @@
 /**
- * select(2): the kernel tells which of all clients have something. The whole list goes there and back each time, so that a turn
- * costs by the number of clients, and a descriptor from 1024 on does not fit in.
+ * select(2): the kernel says which of all clients are ready. The whole list is copied there and back each time, so a turn costs by the
+ * number of clients, and descriptors from 1024 on do not fit.
  */
 import { readiness, type SelectResult } from '../../../socket/index.js';
 import { FD_SETSIZE } from '../../../system/index.js';
