@@ -39,7 +39,7 @@ export class End {
     if (!isKind(status, 'S_IFIFO')) throw new IpcError(NOT_A_PIPE, `fd ${fd} is neither an end of a pipe nor a FIFO`);
     const access = fcntl(fd, constants['F_GETFL']!) & (constants['O_ACCMODE']! | constants['O_PATH']!);
     if (access !== constants['O_RDWR'] && access !== constants[side === 'reader' ? 'O_RDONLY' : 'O_WRONLY']) {
-      const hint = `It is the wrong end: a pipe ${side} needs the other one`;
+      const hint = `It is not the end that a pipe ${side} needs. Pass the other end`;
       throw new SystemError(EBADF, side === 'reader' ? 'read' : 'write', { path: `fd ${fd}`, hint });
     }
     fcntl(fd, constants['F_SETFD']!, constants['FD_CLOEXEC']!);

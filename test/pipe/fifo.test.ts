@@ -138,7 +138,7 @@ test('Fifo: what is not a FIFO is refused by every opener and by unlink(), and i
     const refused = (error: unknown) =>
       error instanceof IpcError &&
       error.code === 'ERR_VECINO_NOT_A_PIPE' &&
-      error.message.includes(`not a FIFO but ${kind}`);
+      error.message.includes(`is ${kind}, not a FIFO`);
     await assert.rejects(Fifo.openReader(path), refused);
     await assert.rejects(Fifo.openReader(path, { persistent: true }), refused);
     await assert.rejects(Fifo.openWriter(path), refused);

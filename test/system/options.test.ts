@@ -191,11 +191,11 @@ test('Options: A time-out is told in whole milliseconds and names the channel', 
   using subscription = topic.subscribe();
   using mailbox = vecino.MessageQueue.create(uniqueName());
   const cases: [() => unknown, RegExp][] = [
-    [() => connection.receive({ timeout: 1.25 }), new RegExp(`'${name}'.* within 2 ms$`)],
-    [() => connection.receiveSync({ timeout: 0.5 }), new RegExp(`'${name}'.* within 1 ms$`)],
-    [() => queue.receive({ timeout: 1 / 3 }), new RegExp(`queue '${queue.name}'.* within 1 ms$`)],
-    [() => subscription.receiveSync({ timeout: 0 }), new RegExp(`topic '${topic.name}'.* within 0 ms$`)],
-    [() => mailbox.receive({ timeout: 1.5 }), new RegExp(`'${mailbox.name}'.* within 2 ms$`)],
+    [() => connection.receive({ timeout: 1.25 }), new RegExp(`'${name}'.* timed out after 2 ms$`)],
+    [() => connection.receiveSync({ timeout: 0.5 }), new RegExp(`'${name}'.* timed out after 1 ms$`)],
+    [() => queue.receive({ timeout: 1 / 3 }), new RegExp(`queue '${queue.name}'.* timed out after 1 ms$`)],
+    [() => subscription.receiveSync({ timeout: 0 }), new RegExp(`topic '${topic.name}'.* timed out after 0 ms$`)],
+    [() => mailbox.receive({ timeout: 1.5 }), new RegExp(`'${mailbox.name}'.* timed out after 2 ms$`)],
   ];
   for (const [call, message] of cases) await assert.rejects(async () => call(), { name: 'TimeoutError', message });
   connection.close();
