@@ -1,5 +1,5 @@
 /**
- * The words of an {@link RwLock}'s readers: one for each reading thread, each a robust lock of its own, so that the kernel frees the word
+ * The words of an RwLock's readers: one for each reading thread, each a robust lock of its own, so that the kernel frees the word
  * of a reader that dies.
  */
 import { EBUSY, EDEADLK, EOWNERDEAD } from '../system/errno.js';

@@ -45,7 +45,7 @@ const NOTHING = new Int32Array(0);
  * A counting semaphore. A real sem_t: C programs use the same one with `sem_open`, `sem_wait` and `sem_post`, and Python with posix_ipc.
  *
  * A semaphore has no owner. When a process dies with permits that it acquired, **they are lost**: no process knows who had them, and no
- * later call releases them. If that matters, use {@link SysVSemaphore} with `undo`, {@link FileLock} or {@link Mutex}. A process that is
+ * later call releases them. If that matters, use {@link SysVSemaphore} with `undo`, {@link FileLock} or `Mutex`. A process that is
  * killed while it waits takes no permit with it, and the others go on.
  *
  * @example
