@@ -162,7 +162,7 @@ export class Outbox {
   /** Resolves when another try is worthwhile. */
   writable(options?: WaitOptions): Promise<void> {
     try {
-      const deadline = new Deadline(`wait until ${this.#handle.what} takes more`, options);
+      const deadline = new Deadline(`wait until ${this.#handle.what} is writable`, options);
       deadline.signal?.throwIfAborted();
       const fd = this.#handle.open();
       return this.#getLine()

@@ -137,7 +137,7 @@ export async function welcome(socket: UnixSocket, host: Host, options: WaitOptio
       throw await refuse(
         socket,
         'ERR_VECINO_MISMATCH',
-        `the listener uses the codec ${settings.codec}, but this process asked for ${String(codec)}`,
+        `the listener uses the codec ${settings.codec}, but the connecting process asked for ${String(codec)}`,
       );
     }
     if (!isCapacity(capacity) || capacity > Math.max(settings.capacity * MAX_RING_RATIO, 2 ** 20) || !isSize(takes)) {

@@ -69,7 +69,7 @@ export class RingWriter {
     const oldest = Atomics.load(this.#words, OLDEST);
     const tail = Atomics.load(this.#words, TAIL);
     // One unit is reserved for the number at the tail.
-    if ((tail - oldest) >>> 0 >= this.#units) throw this.#damaged(`positions ${oldest >>> 0} and ${tail >>> 0}`);
+    if ((tail - oldest) >>> 0 >= this.#units) throw this.#damaged(`invalid positions ${oldest >>> 0} and ${tail >>> 0}`);
     this.#oldest = oldest;
     this.#tail = tail;
     this.#began = tail;
@@ -164,9 +164,9 @@ export class RingWriter {
         break;
       }
       const length = this.#words[this.#index(oldest) + LENGTH]!;
-      if (length < 0 || length >> 4 >= used) throw this.#damaged(`a record of ${length} bytes`);
+      if (length < 0 || length >> 4 >= used) throw this.#damaged(`invalid record of ${length} bytes`);
       const size = unitsOf(length);
-      if (size > used) throw this.#damaged(`a record of ${length} bytes`);
+      if (size > used) throw this.#damaged(`invalid record of ${length} bytes`);
       oldest = (oldest + size) | 0;
     }
     return oldest;
