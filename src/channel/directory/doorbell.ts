@@ -66,7 +66,9 @@ export class Doorbell {
     let result = send(this.#fd, address);
     if (result === EAGAIN) result = ringAnew(address);
     if (result >= 0 || result === EAGAIN) return true;
-    if (result === ECONNREFUSED || result === ENOENT) return false;
+    if (result === ECONNREFUSED) return false;
+    // A program that tidies up may have removed the socket's name under its owner.
+    if (result === ENOENT && !this.#participant.isTaken(seat)) return false;
     return this.#participant.knock() ? true : undefined;
   }
   /**

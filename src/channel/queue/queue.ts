@@ -13,7 +13,7 @@ import { enter, leave, recover } from '../../lock-free/slot-queue/recovery.js';
 import { WaiterTable } from '../../lock-free/slot-queue/waiter-table.js';
 import { checkInteger, checkName, checkOptions } from '../../system/arguments.js';
 import { Deadline, type SyncWaitOptions, type WaitOptions } from '../../system/deadline.js';
-import { closed, type Remains, whenDropped } from '../../system/dropped.js';
+import { closed, whenDropped } from '../../system/dropped.js';
 import { ClosedError, MessageTooLargeError, type RemovedError } from '../../system/errors.js';
 import { KeepAlive } from '../../system/keep-alive.js';
 import type { Mapping } from '../../system/memory.js';
@@ -28,7 +28,6 @@ import { Participant } from '../directory/participant.js';
 import { RemovalWatcher } from '../directory/removal-watcher.js';
 import { unlinkPlace } from '../directory/unlink.js';
 import { Delivery, type DeliveryOwner, Undecodable } from './delivery.js';
-import type { LivenessChecker } from './liveness-checker.js';
 import { codecOf, describe, type QueueOptions } from './open.js';
 import {
   type QueueReceiveOptions,
@@ -39,6 +38,8 @@ import {
   typeOf,
   typesOf,
 } from './options.js';
+import { RecoveryTimer } from './recovery-timer.js';
+import { Remnant } from './remnant.js';
 import { hasSegment, mapSegment, type Segment } from './segment.js';
 import { type Attempts, type Job, type Types, Waiting } from './waiting.js';
 import { Waker } from './waker.js';
@@ -53,11 +54,6 @@ const RECEIVED_COUNT = 1;
 const ACKNOWLEDGED_COUNT = 2;
 const RETURNED_COUNT = 3;
 const RECOVERED_COUNT = 4;
-
-/** Milliseconds between two checks for dead peers, for consumers that never wait. */
-const DEAD_CHECK_MS = 20;
-/** The most messages taken between two readings of the clock. */
-const MAX_UNTIMED_MESSAGES = 256;
 
 /**
  * A named queue for all processes of one user. It exists, with its messages, from the first `open` until {@link Queue.unlink}, also while
@@ -106,13 +102,9 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   readonly #keepAlive = new KeepAlive();
   readonly #remains: Remnant;
   readonly #watch: RemovalWatcher<Queue<T, R>>;
+  readonly #recoveryTimer = new RecoveryTimer(() => this.#recover());
   #loss: RemovedError | undefined;
   #waitingOrNone: Waiting<R> | undefined;
-  /** When we last checked for dead peers, and how many messages may be taken before the clock is read. */
-  #looked = 0;
-  #untimed = 0;
-  #batch = 0;
-  #clock = 0;
   #closed = false;
 
   private constructor(participant: Participant, mapping: Mapping, plan: Plan, coder: Coder<T, R>, spin: Spin) {
@@ -223,7 +215,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     this.#mustBeOpen();
     if (this.#sendersWait()) return false;
     if (this.#put(payload, priority, type)) return true;
-    return this.#lookedForDead() && this.#put(payload, priority, type);
+    return this.#recoveryTimer.recoveredIfDue() && this.#put(payload, priority, type);
   }
   /** As {@link send}, but blocks the thread while the queue is full. */
   sendSync(value: T, options?: QueueSendOptions & SyncWaitOptions): void {
@@ -261,7 +253,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     const types = typesOf(options);
     this.#mustBeOpen();
     this.#waitingOrNone?.serve();
-    return this.#take(types) ?? (this.#lookedForDead() ? this.#take(types) : undefined);
+    return this.#take(types) ?? (this.#recoveryTimer.recoveredIfDue() ? this.#take(types) : undefined);
   }
   /** As {@link receive}, but blocks the thread while there is no message. */
   receiveSync(options?: QueueReceiveOptions & SyncWaitOptions): Delivery<R> {
@@ -394,7 +386,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
   }
   #take(types: Types): Delivery<R> | undefined {
     const messages = this.#messages;
-    if (--this.#untimed < 0) this.#lookNowAndThen();
+    this.#recoveryTimer.beforeMessage();
     const slot = messages.take(types);
     if (slot < 0) {
       this.#waker.flush();
@@ -442,25 +434,6 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     // A waker may have died first, so sleepers check for themselves; the ones here have checked and found nothing.
     this.#waker.all(returned > 0, freed > 0);
   }
-  /** A busy consumer never waits, but must still check for dead peers: their messages come before those that are ready. */
-  #lookNowAndThen(): void {
-    const now = performance.now();
-    const elapsed = now - this.#clock;
-    this.#clock = now;
-    this.#lookedForDead();
-    // As many as may come in a quarter of the interval, at the current rate.
-    const rate = (this.#batch + 1) / Math.max(elapsed, 0.01);
-    this.#batch = Math.min(MAX_UNTIMED_MESSAGES, Math.floor((rate * DEAD_CHECK_MS) / 4));
-    this.#untimed = this.#batch;
-  }
-  /** For non-blocking calls: from time to time, whether a peer has died. */
-  #lookedForDead(): boolean {
-    const now = performance.now();
-    if (now - this.#looked < DEAD_CHECK_MS) return false;
-    this.#looked = now;
-    this.#recover();
-    return true;
-  }
   #sendersWait(): boolean {
     const waiting = this.#waitingOrNone;
     if (waiting === undefined) return false;
@@ -494,35 +467,5 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
       this.#what,
       this.#keepAlive,
     );
-  }
-}
-
-/**
- * Cleans up a queue that was dropped, when neither the program, nor a delivery, nor a pending call refers to it any more. It counts as
- * killed, and other processes recover its messages in flight.
- */
-class Remnant implements Remains {
-  readonly what: string;
-  livenessChecker: LivenessChecker | undefined;
-  readonly #participant: Participant;
-  readonly #bell: Doorbell;
-  readonly #mapping: Mapping;
-
-  readonly #watch: RemovalWatcher;
-
-  constructor(participant: Participant, bell: Doorbell, mapping: Mapping, watch: RemovalWatcher) {
-    this.what = `queue '${participant.name}'`;
-    this.#participant = participant;
-    this.#bell = bell;
-    this.#mapping = mapping;
-    this.#watch = watch;
-  }
-  abandon(): boolean {
-    this.livenessChecker?.close();
-    this.#watch.close();
-    this.#bell.close();
-    this.#participant.close();
-    this.#mapping.unmap();
-    return true;
   }
 }

@@ -1,6 +1,8 @@
 /** Bells that the kernel does not ring, for want of memory or because of a signal: nobody sleeps on, and nothing that has happened fails. */
 import '../../support/leaks.js';
 import assert from 'node:assert/strict';
+import { readdirSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { listen, Queue, Topic } from 'vecino';
 import { Participant } from '#src/channel/directory/participant.js';
@@ -135,4 +137,47 @@ for (const [how, failure] of failures.filter(([, [, more]]) => more?.always !== 
       connection.close();
     });
   }
+}
+
+/** What a program does that tidies up in temporary folders. */
+function removeBells(name: string): number {
+  const folder = join(process.env['VECINO_RUNTIME_DIR']!, name);
+  const bells = readdirSync(folder).filter((file) => file.startsWith('bell-'));
+  for (const bell of bells) unlinkSync(join(folder, bell));
+  return bells.length;
+}
+for (const receive of ['await subscription.receive()', 'subscription.receiveSync()']) {
+  test(`Topic: ${receive} whose bell was removed by another program gets the message`, async () => {
+    using topic = await Topic.open(uniqueName(), { codec: 'text' });
+    const peer = await sleeper(
+      topic.name,
+      `const topic = await Topic.open(name, { codec: 'text', spin: 0 });
+       const subscription = topic.subscribe();
+       console.log('ready');
+       console.log(${receive});
+       topic.close();`,
+    );
+    assert.ok(removeBells(topic.name) > 0);
+    await topic.publish('it');
+    assert.equal(await peer.line(), 'it');
+    await peer.ended;
+  });
+}
+for (const receive of ['await queue.receive()', 'queue.receiveSync()']) {
+  test(`Queue: ${receive} whose bell was removed by another program gets the message`, async () => {
+    using queue = await Queue.open<string>(uniqueName(), { codec: 'text', spin: 0 });
+    const peer = await sleeper(
+      queue.name,
+      `const queue = await Queue.open(name, { spin: 0 });
+       console.log('ready');
+       const delivery = ${receive};
+       delivery.acknowledge();
+       console.log(delivery.value);
+       queue.close();`,
+    );
+    assert.ok(removeBells(queue.name) > 0);
+    await queue.send('it');
+    assert.equal(await peer.line(), 'it');
+    await peer.ended;
+  });
 }
