@@ -6,6 +6,7 @@
  */
 import { afterTurn, loopTurned, mayGoOn } from '../system/cooperative-budget.js';
 import type { Deadline } from '../system/deadline.js';
+import { TimeoutError } from '../system/errors.js';
 import type { KeepAlive } from '../system/keep-alive.js';
 import { type AwaitedWord, hasChanged, waitWordsSync, watchWords } from '../system/word-wait.js';
 import type { Looking } from './looking.js';
@@ -77,6 +78,8 @@ export class WaitQueue {
   #serving = false;
   /** Ends the wait of the first task; undefined while it does not wait. */
   #stop: (() => void) | undefined;
+  /** The turn of the event loop after which {@link WaitQueue.#serve} continues. */
+  #turn: NodeJS.Immediate | undefined;
 
   constructor(keepAlive: KeepAlive) {
     this.#keepAlive = keepAlive;
@@ -97,6 +100,8 @@ export class WaitQueue {
       if (this.#entries.push(entry) === 1) this.#serve();
       if (!this.#entries.includes(entry)) return; // served at once
       entry.callOff = deadline.onEnd((error) => {
+        if (error instanceof TimeoutError) this.#serveLate(entry);
+        if (!this.#entries.includes(entry)) return; // served after all
         this.#leave(entry, error);
         this.#serve();
       });
@@ -125,6 +130,16 @@ export class WaitQueue {
     if (value === undefined) entry.reject(error);
     else entry.resolve(value);
   }
+  /** The time of an entry is up: it may not have had its one try yet (timers come before immediates), or the event loop is late. */
+  #serveLate(entry: Entry): void {
+    if (this.#turn !== undefined) {
+      clearImmediate(this.#turn);
+      this.#turn = undefined;
+      this.#serving = false;
+      loopTurned();
+    } else if (this.#entries[0] === entry) this.#stop?.();
+    this.#serve();
+  }
   #remove(entry: Entry): void {
     const index = this.#entries.indexOf(entry);
     if (index >= 0) {
@@ -139,7 +154,8 @@ export class WaitQueue {
     this.#serving = true;
     for (let entry = this.#entries[0]; entry !== undefined; entry = this.#entries[0]) {
       if (!mayGoOn()) {
-        afterTurn(() => {
+        this.#turn = afterTurn(() => {
+          this.#turn = undefined;
           this.#serving = false;
           this.#serve();
         });

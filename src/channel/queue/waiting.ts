@@ -9,7 +9,7 @@
 import type { WaiterTable } from '../../lock-free/slot-queue/waiter-table.js';
 import { afterTurn, loopTurned, mayGoOn } from '../../system/cooperative-budget.js';
 import type { Deadline } from '../../system/deadline.js';
-import { ClosedError } from '../../system/errors.js';
+import { ClosedError, TimeoutError } from '../../system/errors.js';
 import type { KeepAlive } from '../../system/keep-alive.js';
 import { Pending } from '../../system/pending.js';
 import { READABLE, type Waiter } from '../../system/readiness.js';
@@ -125,6 +125,7 @@ export class Waiting<T> {
       pending: new Pending(
         deadline,
         (error) => {
+          if (this.#isServedLate(this.#receivers, receiver, error)) return;
           this.#receivers.delete(receiver);
           receiver.pending.reject(error);
           this.#left(false);
@@ -143,6 +144,7 @@ export class Waiting<T> {
       pending: new Pending(
         deadline,
         (error) => {
+          if (this.#isServedLate(this.#senders, sender, error)) return;
           this.#senders.delete(sender);
           sender.pending.reject(error);
           this.#left(this.#senders.size === 0 && this.#producers.withdraw());
@@ -238,6 +240,17 @@ export class Waiting<T> {
   #begin(): void {
     this.#watchDeaths();
     if (this.#rest === undefined) this.#settle();
+  }
+  /**
+   * Whether a call whose time is up is served after all: it may not have had its one try yet (timers come before immediates), or the event
+   * loop is late.
+   */
+  #isServedLate<Call>(calls: ReadonlySet<Call>, call: Call, error: unknown): boolean {
+    if (!(error instanceof TimeoutError)) return false;
+    this.serve();
+    if (calls.has(call)) return false;
+    if (this.#rest === undefined) this.#settle();
+    return true;
   }
   /** A call has stopped waiting. `room`: without using the room that it was woken for. */
   #left(room: boolean): void {
