@@ -2,7 +2,7 @@
 import { checkInteger, checkOptions, type OptionNames } from '../../system/arguments.js';
 import { WAIT_OPTIONS, type WaitOptions } from '../../system/deadline.js';
 import { invalidArgument } from '../../system/errors.js';
-import type { Types } from './waiting.js';
+import type { Types } from './attempts.js';
 
 /** Options for sending a message. */
 export interface QueueSendOptions {

@@ -41,7 +41,8 @@ import {
 import { RecoveryTimer } from './recovery-timer.js';
 import { Remnant } from './remnant.js';
 import { hasSegment, mapSegment, type Segment } from './segment.js';
-import { type Attempts, type Job, type Types, Waiting } from './waiting.js';
+import type { Attempts, Job, Types } from './attempts.js';
+import { Waiting } from './waiting.js';
 import { Waker } from './waker.js';
 
 const FOREVER = new Deadline('wait for a queue');

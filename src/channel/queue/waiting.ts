@@ -14,39 +14,14 @@ import type { KeepAlive } from '../../system/keep-alive.js';
 import { Pending } from '../../system/pending.js';
 import { READABLE, type Waiter } from '../../system/readiness.js';
 import type { Spin } from '../../system/spin.js';
-import type { Decoder } from '../codec/coder.js';
 import { inContext } from '../codec/context.js';
-import { SEAT_OWN, SEAT_OWN_WORDS } from '../directory/control-file.js';
 import type { Doorbell } from '../directory/doorbell.js';
 import type { Participant } from '../directory/participant.js';
+import type { Attempts, Job, Types } from './attempts.js';
 import type { Delivery } from './delivery.js';
 import { LivenessChecker } from './liveness-checker.js';
+import { wantTypes } from './wanted-types.js';
 
-export type Types = readonly number[] | undefined;
-/** A message that waits for room. */
-export interface Job {
-  readonly payload: Uint8Array;
-  readonly priority: number;
-  readonly type: number;
-}
-/** The operations to try. */
-export interface Attempts<T> {
-  /** Decodes messages for {@link receive}. */
-  readonly coder: Decoder<T>;
-  receive(types: Types): Delivery<T> | undefined;
-  send(job: Job): boolean;
-  /** Checks for dead peers. */
-  recover(): void;
-  /** Called with the checker that reports them. */
-  watches(livenessChecker: LivenessChecker): void;
-  /** A quick check. */
-  looksReady(): boolean;
-  looksFree(): boolean;
-  /** A waiter that may have been woken for something leaves it to others. `room`: it was woken for room. */
-  passOn(room: boolean): void;
-  /** Repeats failed wake-ups; true: some still fail. */
-  ringAgain(): boolean;
-}
 interface Receiver<T> {
   readonly types: Types;
   receive(): Delivery<T> | undefined;
@@ -172,7 +147,7 @@ export class Waiting<T> {
           const delivery = this.#next(types);
           if (delivery !== undefined) return delivery;
         }
-        this.#tellTypes(types, true);
+        this.#wantTypes([types]);
         this.#consumers.announce();
         const delivery = this.#next(types);
         if (delivery !== undefined) return delivery;
@@ -269,7 +244,7 @@ export class Waiting<T> {
       return;
     }
     if (this.#receivers.size > 0) {
-      this.#tellTypes(undefined, false);
+      this.#wantTypes();
       this.#consumers.announce();
     }
     const untilGathered = this.#full + GATHER_MS - performance.now();
@@ -377,22 +352,9 @@ export class Waiting<T> {
       this.#full = performance.now();
     }
   }
-  /** Publishes the types of messages to wake us for: a count, 0 for all, and the types. */
-  #tellTypes(types: Types, blocking: boolean): void {
-    const wanted = new Set<number>(blocking ? types : []);
-    let all = blocking && types === undefined;
-    for (const receiver of this.#receivers) {
-      if (receiver.types === undefined) all = true;
-      else for (const type of receiver.types) wanted.add(type);
-      if (all || wanted.size >= SEAT_OWN_WORDS) break;
-    }
-    const { words } = this.#participant;
-    let at = this.#participant.wordOf(this.#participant.seat) + SEAT_OWN;
-    if (all || wanted.size >= SEAT_OWN_WORDS) words[at] = 0;
-    else {
-      words[at++] = wanted.size;
-      for (const type of wanted) words[at++] = type;
-    }
+  /** Publishes what pending receivers wait for, and `others`. */
+  #wantTypes(others: readonly Types[] = []): void {
+    wantTypes(this.#participant, [...others, ...[...this.#receivers].map(({ types }) => types)]);
   }
   /** Sleeps until the bell rings, a process dies, or `most` milliseconds are over. */
   #block(deadline: Deadline, most: number): void {
