@@ -154,7 +154,7 @@ export class SharedMemory implements Disposable {
       fd = shmOpen(plain, constants[readOnly ? 'O_RDONLY' : 'O_RDWR']! | NEVER_WAITS);
     } catch (error) {
       throw hinted(error, plain, {
-        ENOENT: 'It was not created yet, or it was unlinked. Create it, or use openOrCreate()',
+        ENOENT: 'It was not created yet, or it was unlinked. Create it',
         EACCES: 'It belongs to another user. Create it with a mode that allows this access',
       });
     }

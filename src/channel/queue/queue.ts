@@ -27,6 +27,7 @@ import { Doorbell } from '../directory/doorbell.js';
 import { Participant } from '../directory/participant.js';
 import { RemovalWatcher } from '../directory/removal-watcher.js';
 import { unlinkPlace } from '../directory/unlink.js';
+import type { Attempts, Job, Types } from './attempts.js';
 import { Delivery, type DeliveryOwner, Undecodable } from './delivery.js';
 import { codecOf, describe, type QueueOptions } from './open.js';
 import {
@@ -41,7 +42,6 @@ import {
 import { RecoveryTimer } from './recovery-timer.js';
 import { Remnant } from './remnant.js';
 import { hasSegment, mapSegment, type Segment } from './segment.js';
-import type { Attempts, Job, Types } from './attempts.js';
 import { Waiting } from './waiting.js';
 import { Waker } from './waker.js';
 

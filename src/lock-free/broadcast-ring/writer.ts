@@ -69,7 +69,8 @@ export class RingWriter {
     const oldest = Atomics.load(this.#words, OLDEST);
     const tail = Atomics.load(this.#words, TAIL);
     // One unit is reserved for the number at the tail.
-    if ((tail - oldest) >>> 0 >= this.#units) throw this.#damaged(`invalid positions ${oldest >>> 0} and ${tail >>> 0}`);
+    if ((tail - oldest) >>> 0 >= this.#units)
+      throw this.#damaged(`invalid positions ${oldest >>> 0} and ${tail >>> 0}`);
     this.#oldest = oldest;
     this.#tail = tail;
     this.#began = tail;
