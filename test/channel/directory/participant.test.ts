@@ -200,7 +200,10 @@ test('Channel directory: a bell wakes who waits, is quiet after, and says when n
       break;
     }
   }
+  const { seat } = b;
   yours.close();
-  assert.equal(mine.ring(b.seat), false);
+  assert.equal(mine.ring(seat), true, 'without its bell its owner is woken otherwise');
+  b.close();
+  assert.equal(mine.ring(seat), false);
   mine.close();
 });
