@@ -20,7 +20,7 @@ import { streams } from './streams.js';
  * once. A message that is longer than the ring travels in fragments, which you do not notice.
  *
  * When the peer is killed, at whatever instruction, everything that it had sent is delivered. After that your calls fail with a
- * `PeerDiedError`. If the peer closes, or exits with code 0, it is a {@link ClosedError} instead, and the end of a `for await`.
+ * `PeerDiedError`. If the peer closes, or exits with code 0, it is a `ClosedError` instead, and the end of a `for await`.
  *
  * A connection belongs to the thread that created it. An open connection does not keep the program running; a pending wait does, unless you
  * call {@link unref}.
