@@ -1,9 +1,10 @@
 // @ts-check
 /**
- * The floor of what JavaScript can do: the ring of c/ring.c, written in JavaScript. Plain loads and stores on the same shared memory, one store of
- * an index and one look at the other's for each message, its copy in and its copy out, and nothing else: messages all have one length, which both
- * sides know; nobody sleeps, dies or lies; nothing is counted. No channel can be faster, and the distance from this row to the one in C is
- * the engine's.
+ * The ring of c/ring.c, written in JavaScript. Plain loads and stores on the same shared memory, one store of an index for each message, its copy
+ * in and its copy out, and nothing else: messages all have one length, which both sides know; nobody sleeps, dies or lies; nothing is counted.
+ *
+ * It is no bound: one way, with 64 B, it was three times as fast as the ring in C. Why has not been measured. Which side waits for the other
+ * may be it: a reader that catches up takes the line of the index away for each message.
  *
  * On x86-64 a plain store of an index is one that nobody sees before what was stored earlier. Elsewhere this needs `Atomics`, and so it
  * is skipped there.
@@ -138,7 +139,7 @@ function port([there, back], size) {
 export default {
   name: 'js-ring-floor',
   group: 'connection',
-  about: 'the ring in C written in JavaScript: what the engine can do at best',
+  about: 'the ring in C written in JavaScript, without checks or counts',
   kinds: ['round-trip', 'one-way'],
   sizes: [64, 1024, 2 ** 20],
   against: ['c-ring', 'c-ring-fixed'],
