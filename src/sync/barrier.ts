@@ -18,10 +18,10 @@ import { KeepAlive } from '../system/keep-alive.js';
 import { readOnly } from '../system/read-only.js';
 import { FUTEX_OWNER_DIED } from '../system/robust.js';
 import type { AwaitedWord } from '../system/word-wait.js';
+import { type Attempt, finishSync, LockWaitQueue } from './lock-wait-queue.js';
 import { Looking } from './looking.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
 import { checkPlace, type LockMemory, place, RobustLock } from './robust-lock.js';
-import { type Attempt, finishSync, WaitQueue } from './wait-queue.js';
 
 const MAGIC = 0x76636261;
 /** futex_waitv(2) takes at most 128 words: the state and these. */
@@ -73,7 +73,7 @@ export class Barrier implements Disposable {
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #slots: (RobustLock | undefined)[] = [];
-  readonly #waitQueues = new Set<WaitQueue>();
+  readonly #waitQueues = new Set<LockWaitQueue>();
   readonly #keepAlive = new KeepAlive();
   readonly #looking = new Looking();
   readonly #own: Disposable | undefined;
@@ -161,7 +161,7 @@ export class Barrier implements Disposable {
     const deadline = new Deadline(`wait at ${this.#what}`, options);
     deadline.signal?.throwIfAborted();
     this.#use();
-    const waitQueue = new WaitQueue(this.#keepAlive); // each call is a party of its own
+    const waitQueue = new LockWaitQueue(this.#keepAlive); // each call is a party of its own
     this.#waitQueues.add(waitQueue);
     try {
       return await waitQueue.join(this.#attempt(), deadline);

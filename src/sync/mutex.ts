@@ -7,10 +7,10 @@ import { KeepAlive } from '../system/keep-alive.js';
 import { readOnly } from '../system/read-only.js';
 import { ROBUST_BYTES, ROBUST_KIND } from '../system/robust.js';
 import { type Guard, type Guarded, LockGuard, notHeld } from './guard.js';
+import { type Attempt, LockWaitQueue } from './lock-wait-queue.js';
 import { KIND, whyNot } from './mutex-kind.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
 import { Contender, checkPlace, type LockMemory, place, RobustLock } from './robust-lock.js';
-import { type Attempt, WaitQueue } from './wait-queue.js';
 
 /**
  * A mutex: a lock that one thread of one process holds at a time. It is a `pthread_mutex_t` of the C library (glibc), so C programs can use
@@ -46,7 +46,7 @@ export class Mutex implements Disposable {
   readonly #lock: RobustLock;
   readonly #own: Disposable | undefined;
   readonly #keepAlive = new KeepAlive();
-  readonly #waitQueue = new WaitQueue(this.#keepAlive);
+  readonly #waitQueue = new LockWaitQueue(this.#keepAlive);
   readonly #guarded: Guarded = {
     release: () => this.#release(),
     markConsistent: () => this.#lock.markConsistent(),

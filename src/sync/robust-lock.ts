@@ -17,8 +17,8 @@ import { futexWake } from '../system/futex.js';
 import { native } from '../system/native.js';
 import { acquire, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, release, threadId } from '../system/robust.js';
 import { waitWordSync } from '../system/word-wait.js';
+import type { Obstacle } from './lock-wait-queue.js';
 import { Looking } from './looking.js';
-import type { Obstacle } from './wait-queue.js';
 
 const { lockAcquireAwaited, lockForget } = native;
 

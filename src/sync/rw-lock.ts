@@ -18,11 +18,11 @@ import { readOnly } from '../system/read-only.js';
 import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, ROBUST_KIND, threadId } from '../system/robust.js';
 import type { AwaitedWord } from '../system/word-wait.js';
 import { type Guard, type Guarded, LockGuard } from './guard.js';
+import { type Attempt, finishSync, LockWaitQueue, type Obstacle } from './lock-wait-queue.js';
 import { Looking } from './looking.js';
 import { NAMED_OFFSET, type NamedOptions, openNamed, unlinkNamed } from './named.js';
 import { MAX_READERS, passOn, READER_SLOTS_BYTES, ReaderSlots } from './reader-slots.js';
 import { Contender, checkPlace, isTaken, type LockMemory, place, RobustLock } from './robust-lock.js';
-import { type Attempt, finishSync, type Obstacle, WaitQueue } from './wait-queue.js';
 
 const MAGIC = 0x76637277;
 /** In bytes. */
@@ -75,7 +75,7 @@ export class RwLock implements Disposable {
   readonly #readers: ReaderSlots;
   readonly #own: Disposable | undefined;
   readonly #keepAlive = new KeepAlive();
-  readonly #waitQueue = new WaitQueue(this.#keepAlive);
+  readonly #waitQueue = new LockWaitQueue(this.#keepAlive);
   readonly #readLooking = new Looking();
   readonly #writeLooking = new Looking();
   readonly #readGuarded: Guarded = { release: () => this.#endRead(), markConsistent() {} };

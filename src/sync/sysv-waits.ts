@@ -17,7 +17,7 @@ interface Waiter {
   reject(error: unknown): void;
 }
 /** A queue of equal operations. */
-interface WaitQueue {
+interface LockWaitQueue {
   readonly words: Int16Array;
   readonly waiters: Waiter[];
   /** The thread that waits for the first one. */
@@ -27,7 +27,7 @@ interface WaitQueue {
 export class Waits {
   readonly #id: number;
   readonly #keepAlive: KeepAlive;
-  readonly #lines = new Map<string, WaitQueue>();
+  readonly #lines = new Map<string, LockWaitQueue>();
 
   constructor(id: number, keepAlive: KeepAlive) {
     this.#id = id;
@@ -71,7 +71,7 @@ export class Waits {
   }
 
   /** Does what is possible now, and starts a thread to wait for the rest. */
-  #serve(name: string, line: WaitQueue): void {
+  #serve(name: string, line: LockWaitQueue): void {
     while (line.waiters.length > 0) {
       let result = native.semtimedop(this.#id, patient(line.words, false), line.words.length / 3, 0);
       if (result === EINTR) continue;
@@ -90,12 +90,12 @@ export class Waits {
     }
     this.#lines.delete(name);
   }
-  #settle(line: WaitQueue, result: number): void {
+  #settle(line: LockWaitQueue, result: number): void {
     const waiter = line.waiters.shift()!;
     if (result >= 0) waiter.resolve();
     else waiter.reject(operationError(result, this.#id, line.words.length / 3));
   }
-  #ended(name: string, line: WaitQueue, error: unknown): void {
+  #ended(name: string, line: LockWaitQueue, error: unknown): void {
     const result = native.semOperateFinish(line.wait!.leave(), error !== undefined);
     line.wait = undefined;
     if (result === EINTR) line.waiters.shift()!.reject(error);
@@ -103,13 +103,13 @@ export class Waits {
     this.#serve(name, line);
   }
   /** Interrupts the queue's thread. If it had done its operation, the first in the queue gets it. */
-  #recall(line: WaitQueue): void {
+  #recall(line: LockWaitQueue): void {
     if (line.wait === undefined) return;
     const result = native.semOperateFinish(line.wait.leave(), true);
     line.wait = undefined;
     if (result !== EINTR) this.#settle(line, result);
   }
-  #leave(name: string, line: WaitQueue, waiter: Waiter, error: unknown): void {
+  #leave(name: string, line: LockWaitQueue, waiter: Waiter, error: unknown): void {
     // Without a next one, nobody would be left to get what the thread acquires.
     if (line.waiters.length === 1) this.#recall(line);
     const index = line.waiters.indexOf(waiter);

@@ -13,7 +13,7 @@ import { removeDead, UNLINKED } from './folder.js';
  * Removes the name of a channel of that kind. Its folder gets another name in the same step, and is removed when it has no participants any
  * more. Returns false if the name does not exist.
  */
-export function unlinkPlace(name: string, kind: ChannelKind, { path: root }: ChannelDirectory): boolean {
+export function unlinkChannel(name: string, kind: ChannelKind, { path: root }: ChannelDirectory): boolean {
   let fd = -1;
   try {
     fd = openFile(`${root}/${name}/control`, 'read');

@@ -26,7 +26,7 @@ import { DIRECTORY_OPTIONS, type DirectoryOptions, directoryOf } from '../direct
 import { Doorbell } from '../directory/doorbell.js';
 import { Participant } from '../directory/participant.js';
 import { RemovalWatcher } from '../directory/removal-watcher.js';
-import { unlinkPlace } from '../directory/unlink.js';
+import { unlinkChannel } from '../directory/unlink.js';
 import type { Attempts, Job, Types } from './attempts.js';
 import { Delivery, type DeliveryOwner, Undecodable } from './delivery.js';
 import { codecOf, describe, type QueueOptions } from './open.js';
@@ -47,7 +47,7 @@ import { Waker } from './waker.js';
 
 const FOREVER = new Deadline('wait for a queue');
 /** Slots that a call that may block checks before it waits: two cache lines of them. It checks all before it sleeps. */
-const GLANCE = 32;
+const QUICK_CHECK_SLOTS = 32;
 
 /** Counters of a seat. */
 const SENT_COUNT = 0;
@@ -188,7 +188,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
    */
   static unlink(name: string, options?: DirectoryOptions): boolean {
     const plain = checkName('name', name);
-    return unlinkPlace(plain, 'queue', directoryOf(checkOptions('options', options, DIRECTORY_OPTIONS)));
+    return unlinkChannel(plain, 'queue', directoryOf(checkOptions('options', options, DIRECTORY_OPTIONS)));
   }
 
   /**
@@ -226,7 +226,7 @@ export class Queue<T = unknown, R = T> implements Disposable, AsyncDisposable, A
     const type = typeOf(options);
     const payload = this.#encode(value);
     this.#mustBeOpen();
-    if (!this.#sendersWait() && this.#put(payload, priority, type, GLANCE)) return;
+    if (!this.#sendersWait() && this.#put(payload, priority, type, QUICK_CHECK_SLOTS)) return;
     this.#mapping.check();
     // Not a copy: nothing else can be encoded before this call returns.
     this.#waiting.sendSync({ payload, priority, type }, deadline ?? FOREVER);

@@ -147,7 +147,7 @@ export class Waiting<T> {
           const delivery = this.#next(types);
           if (delivery !== undefined) return delivery;
         }
-        this.#wantTypes([types]);
+        wantTypes(this.#participant, this.#receivers, { types });
         this.#consumers.announce();
         const delivery = this.#next(types);
         if (delivery !== undefined) return delivery;
@@ -244,7 +244,7 @@ export class Waiting<T> {
       return;
     }
     if (this.#receivers.size > 0) {
-      this.#wantTypes();
+      wantTypes(this.#participant, this.#receivers);
       this.#consumers.announce();
     }
     const untilGathered = this.#full + GATHER_MS - performance.now();
@@ -351,10 +351,6 @@ export class Waiting<T> {
       this.#senders.delete(sender);
       this.#full = performance.now();
     }
-  }
-  /** Publishes what pending receivers wait for, and `others`. */
-  #wantTypes(others: readonly Types[] = []): void {
-    wantTypes(this.#participant, [...others, ...[...this.#receivers].map(({ types }) => types)]);
   }
   /** Sleeps until the bell rings, a process dies, or `most` milliseconds are over. */
   #block(deadline: Deadline, most: number): void {

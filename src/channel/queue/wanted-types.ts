@@ -6,14 +6,14 @@ import { SEAT_OWN, SEAT_OWN_WORDS } from '../directory/control-file.js';
 import type { Participant } from '../directory/participant.js';
 import type { Types } from './attempts.js';
 
-/** Publishes what all waits of this seat together want; a wait without types wants all. */
-export function wantTypes(participant: Participant, waits: readonly Types[]): void {
-  const wanted = new Set<number>();
-  let all = false;
-  for (const types of waits) {
+/** Publishes what all waits of this seat together want: pending ones, and the one that blocks the thread. A wait without types wants all. */
+export function wantTypes(participant: Participant, pending: Iterable<Wait>, blocking?: Wait): void {
+  const wanted = new Set<number>(blocking?.types);
+  let all = blocking !== undefined && blocking.types === undefined;
+  for (const { types } of pending) {
+    if (all || wanted.size >= SEAT_OWN_WORDS) break;
     if (types === undefined) all = true;
     else for (const type of types) wanted.add(type);
-    if (all || wanted.size >= SEAT_OWN_WORDS) break;
   }
   const { words } = participant;
   let at = participant.wordOf(participant.seat) + SEAT_OWN;
@@ -22,4 +22,7 @@ export function wantTypes(participant: Participant, waits: readonly Types[]): vo
     words[at++] = wanted.size;
     for (const type of wanted) words[at++] = type;
   }
+}
+interface Wait {
+  readonly types: Types;
 }

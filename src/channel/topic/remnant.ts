@@ -11,7 +11,7 @@ export class TopicRemnant implements Remains {
   /** The topic's own seat, and those of its subscriptions. */
   readonly seats = new Set<Seat>();
   readonly waitQueues = new Set<WaitQueue>();
-  readonly exitWatcher = new Set<Pick<ExitWatcher, 'close'>>();
+  readonly exitWatchers = new Set<Pick<ExitWatcher, 'close'>>();
   ring: Mapping | undefined;
   waking: Waking | undefined;
 
@@ -21,7 +21,7 @@ export class TopicRemnant implements Remains {
   }
   abandon(): boolean {
     for (const waitQueue of this.waitQueues) waitQueue.close();
-    for (const exitWatcher of this.exitWatcher) exitWatcher.close();
+    for (const exitWatcher of this.exitWatchers) exitWatcher.close();
     this.waking?.close();
     this.ring?.unmap();
     for (const seat of this.seats) seat.close();

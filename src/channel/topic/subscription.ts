@@ -40,7 +40,7 @@ const FOREVER = new Deadline('receive from a topic');
  * {@link Subscription.lost} says how many. A publisher's death changes nothing: what was published arrives.
  */
 export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterable<T> {
-  readonly #fragments: SubscriptionParts<T>;
+  readonly #parts: SubscriptionParts<T>;
   readonly #what: string;
   readonly #counts = new Float64Array(4);
   readonly #scratch = new Scratch();
@@ -59,7 +59,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   /** @internal {@link Topic.subscribe} */
   constructor(parts: SubscriptionParts<T>) {
     const { seat, capacity, from } = parts;
-    this.#fragments = parts;
+    this.#parts = parts;
     this.#what = `subscription of topic '${seat.participant.name}'`;
     this.#waiter = new WaiterEntry(seat.participant);
     const rings = new Rings(seat.participant, this.#waiter, capacity, this.#counts, from);
@@ -100,7 +100,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
       const value = this.#look();
       if (value !== NOTHING) return value;
     }
-    return (await this.#waitQueue.join(taskInContext(this.#fragments.coder, this.#task), deadline))[0];
+    return (await this.#waitQueue.join(taskInContext(this.#parts.coder, this.#task), deadline))[0];
   }
   /** Returns the next message if there is one, and no earlier {@link receive} waits for it; otherwise `undefined`. */
   tryReceive(): T | undefined {
@@ -113,7 +113,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   receiveSync(options?: SyncWaitOptions): T {
     const deadline = options === undefined ? FOREVER : new Deadline(`receive from ${this.#what}`, options);
     this.#checkOpen();
-    const { bell } = this.#fragments.seat;
+    const { bell } = this.#parts.seat;
     const block = () => {
       const exitWatcher = this.#exitWatcher!;
       exitWatcher.blockSync(bell.fd, deadline);
@@ -125,7 +125,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
       if (value !== NOTHING) return value;
       try {
         block();
-        this.#fragments.spin.woken(bell.wakeTime);
+        this.#parts.spin.woken(bell.wakeTime);
       } finally {
         this.#waiter.awake();
         bell.quiet();
@@ -189,13 +189,13 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     this.#show();
     this.#closed = true;
     this.#waitQueue.close();
-    const { remains } = this.#fragments;
+    const { remains } = this.#parts;
     remains.waitQueues.delete(this.#waitQueue);
-    if (this.#exitWatcher !== undefined) remains.exitWatcher.delete(this.#exitWatcher);
+    if (this.#exitWatcher !== undefined) remains.exitWatchers.delete(this.#exitWatcher);
     this.#exitWatcher?.close();
     this.#waiter.awake();
     this.#rings.close();
-    this.#fragments.closed(this);
+    this.#parts.closed(this);
   }
   /** @internal Closes it with an error, which later calls get too. */
   fail(error: CorruptError | RemovedError): void {
@@ -219,7 +219,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   }
   /** One try for the wait queue. Boxed, because a value may be undefined. */
   readonly #attempt = (): [T] | undefined => {
-    const { seat, spin } = this.#fragments;
+    const { seat, spin } = this.#parts;
     seat.bell.quiet();
     let value = this.#take();
     if (value === NOTHING) value = this.#lastLook();
@@ -237,13 +237,13 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   /** For a newcomer: spins, then announces its sleep. */
   #look(): T | typeof NOTHING {
     let value = this.#take();
-    if (value === NOTHING && this.#fragments.spin.until(this.#ready)) value = this.#take();
+    if (value === NOTHING && this.#parts.spin.until(this.#ready)) value = this.#take();
     return value === NOTHING ? this.#lastLook() : value;
   }
   #watch(): ExitWatcher {
     const waitQueue = this.#waitQueue; // and nothing that refers to this object: the watcher must not keep a dropped subscription
-    const exitWatcher = new ExitWatcher(this.#fragments.seat.participant, () => waitQueue.retry());
-    this.#fragments.remains.exitWatcher.add(exitWatcher);
+    const exitWatcher = new ExitWatcher(this.#parts.seat.participant, () => waitQueue.retry());
+    this.#parts.remains.exitWatchers.add(exitWatcher);
     return exitWatcher;
   }
   /** Announces the sleep and polls once more; a message cancels the announcement. */
@@ -256,13 +256,13 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
     if (value === NOTHING) {
       this.#check();
       this.#exitWatcher.sleeps();
-      this.#fragments.spin.sleeps();
-    } else if (this.#waiter.awake()) this.#fragments.seat.bell.missed();
+      this.#parts.spin.sleeps();
+    } else if (this.#waiter.awake()) this.#parts.seat.bell.missed();
     return value;
   }
   #take(): T | typeof NOTHING {
     if (this.#failure !== undefined) throw this.#failure;
-    const { coder } = this.#fragments;
+    const { coder } = this.#parts;
     const { shared } = coder;
     const rings = this.#rings;
     for (;;) {
@@ -287,7 +287,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   }
   /** The value of a private copy, which cannot change any more, or of memory that the coder may see change. */
   #decode(bytes: Uint8Array, offset: number, length: number): T {
-    const { coder } = this.#fragments;
+    const { coder } = this.#parts;
     try {
       return coder.decode(bytes, offset, length);
     } catch (cause) {
@@ -299,7 +299,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   }
   #check(): void {
     try {
-      this.#fragments.seat.participant.check();
+      this.#parts.seat.participant.check();
       this.#rings.check();
     } catch (error) {
       throw this.#failed(error);
@@ -307,7 +307,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   }
   /** For calls that block the thread, which get no events. */
   #throwIfLost(): void {
-    const error = this.#fragments.seat.participant.loss();
+    const error = this.#parts.seat.participant.loss();
     if (error === undefined) return;
     this.fail(error);
     throw error;
@@ -322,7 +322,7 @@ export class Subscription<T> implements Disposable, AsyncDisposable, AsyncIterab
   }
   /** Publishes the counters. */
   #show(): void {
-    const { shown } = this.#fragments.seat;
+    const { shown } = this.#parts.seat;
     const counts = this.#counts;
     shown[FIRST_RECEIVED] = counts[RECEIVED]!;
     shown[FIRST_RECEIVED + 1] = counts[RECEIVED_BYTES]!;

@@ -116,7 +116,7 @@ export class Topic<T, R = T> implements Disposable, AsyncDisposable {
     this.#coder = coder;
     this.#spin = spin;
     this.#watch = new RemovalWatcher<Topic<T, R>>(seat.participant, this, Topic.#told);
-    this.#remains.exitWatcher.add(this.#watch);
+    this.#remains.exitWatchers.add(this.#watch);
   }
 
   /**

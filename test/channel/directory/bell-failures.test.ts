@@ -52,6 +52,26 @@ async function sleeper(name: string, source: string): Promise<Running> {
   await asleep(peer.pid);
   return peer;
 }
+/** They print the one message that `receive` gives them. */
+const subscriber = (name: string, receive: string): Promise<Running> =>
+  sleeper(
+    name,
+    `const topic = await Topic.open(name, { codec: 'text', spin: 0 });
+     const subscription = topic.subscribe();
+     console.log('ready');
+     console.log(${receive});
+     topic.close();`,
+  );
+const consumer = (name: string, receive: string): Promise<Running> =>
+  sleeper(
+    name,
+    `const queue = await Queue.open(name, { spin: 0 });
+     console.log('ready');
+     const delivery = ${receive};
+     delivery.acknowledge();
+     console.log(delivery.value);
+     queue.close();`,
+  );
 const failures: readonly [string, Parameters<typeof fail>][] = [
   ['is interrupted twice', [['EINTR', 'EINTR']]],
   ['finds no memory, for ever', [['ENOBUFS'], { always: true }]],
@@ -60,20 +80,14 @@ const failures: readonly [string, Parameters<typeof fail>][] = [
     [['ENOMEM', 'ENOMEM', 'ENOMEM'], { knocks: 3 }],
   ],
 ];
-const voices = ['await subscription.receive()', 'subscription.receiveSync()'];
+const subscriptionReceives = ['await subscription.receive()', 'subscription.receiveSync()'];
+const queueReceives = ['await queue.receive()', 'queue.receiveSync()'];
 
 for (const [how, failure] of failures) {
-  for (const voice of voices) {
-    test(`Topic: publish() whose bell ${how} resolves, and ${voice} gets the message`, async () => {
+  for (const receive of subscriptionReceives) {
+    test(`Topic: publish() whose bell ${how} resolves, and ${receive} gets the message`, async () => {
       using topic = await Topic.open(uniqueName(), { codec: 'text' });
-      const peer = await sleeper(
-        topic.name,
-        `const topic = await Topic.open(name, { codec: 'text', spin: 0 });
-         const subscription = topic.subscribe();
-         console.log('ready');
-         console.log(${voice});
-         topic.close();`,
-      );
+      const peer = await subscriber(topic.name, receive);
       const failed = fail(...failure);
       try {
         await topic.publish('it');
@@ -85,18 +99,10 @@ for (const [how, failure] of failures) {
       await peer.ended;
     });
   }
-  for (const voice of ['await queue.receive()', 'queue.receiveSync()']) {
-    test(`Queue: send() whose bell ${how} resolves, and ${voice} gets the message`, async () => {
+  for (const receive of queueReceives) {
+    test(`Queue: send() whose bell ${how} resolves, and ${receive} gets the message`, async () => {
       using queue = await Queue.open<string>(uniqueName(), { codec: 'text', spin: 0 });
-      const peer = await sleeper(
-        queue.name,
-        `const queue = await Queue.open(name, { spin: 0 });
-         console.log('ready');
-         const delivery = ${voice};
-         delivery.acknowledge();
-         console.log(delivery.value);
-         queue.close();`,
-      );
+      const peer = await consumer(queue.name, receive);
       const failed = fail(...failure);
       try {
         await queue.send('it');
@@ -110,15 +116,15 @@ for (const [how, failure] of failures) {
   }
 }
 for (const [how, failure] of failures.filter(([, [, more]]) => more?.always !== true)) {
-  for (const voice of ['await connection.receive()', 'connection.receiveSync()']) {
-    test(`Connection: send() whose bell ${how} resolves, and ${voice} gets the message`, async () => {
+  for (const receive of ['await connection.receive()', 'connection.receiveSync()']) {
+    test(`Connection: send() whose bell ${how} resolves, and ${receive} gets the message`, async () => {
       const name = uniqueName();
       await using listener = await listen<string>(name, { codec: 'text' });
       const starting = sleeper(
         name,
         `const connection = await connect(name, { codec: 'text', spin: 0 });
          console.log('ready');
-         console.log(${voice});
+         console.log(${receive});
          connection.sendSync('back');
          connection.close();`,
       );
@@ -146,35 +152,20 @@ function removeBells(name: string): number {
   for (const bell of bells) unlinkSync(join(folder, bell));
   return bells.length;
 }
-for (const receive of ['await subscription.receive()', 'subscription.receiveSync()']) {
+for (const receive of subscriptionReceives) {
   test(`Topic: ${receive} whose bell was removed by another program gets the message`, async () => {
     using topic = await Topic.open(uniqueName(), { codec: 'text' });
-    const peer = await sleeper(
-      topic.name,
-      `const topic = await Topic.open(name, { codec: 'text', spin: 0 });
-       const subscription = topic.subscribe();
-       console.log('ready');
-       console.log(${receive});
-       topic.close();`,
-    );
+    const peer = await subscriber(topic.name, receive);
     assert.ok(removeBells(topic.name) > 0);
     await topic.publish('it');
     assert.equal(await peer.line(), 'it');
     await peer.ended;
   });
 }
-for (const receive of ['await queue.receive()', 'queue.receiveSync()']) {
+for (const receive of queueReceives) {
   test(`Queue: ${receive} whose bell was removed by another program gets the message`, async () => {
     using queue = await Queue.open<string>(uniqueName(), { codec: 'text', spin: 0 });
-    const peer = await sleeper(
-      queue.name,
-      `const queue = await Queue.open(name, { spin: 0 });
-       console.log('ready');
-       const delivery = ${receive};
-       delivery.acknowledge();
-       console.log(delivery.value);
-       queue.close();`,
-    );
+    const peer = await consumer(queue.name, receive);
     assert.ok(removeBells(queue.name) > 0);
     await queue.send('it');
     assert.equal(await peer.line(), 'it');

@@ -13,7 +13,7 @@ import type { Looking } from './looking.js';
 
 /** What keeps an attempt from succeeding. */
 export interface Obstacle {
-  /** Try again when one of these words changes; if there are none, only after {@link WaitQueue.nudge}. */
+  /** Try again when one of these words changes; if there are none, only after {@link LockWaitQueue.nudge}. */
   places: readonly AwaitedWord[];
   /** Milliseconds after which to try again anyway. */
   limit?: number;
@@ -71,14 +71,14 @@ export function finishSync<T>(
   }
 }
 
-export class WaitQueue {
+export class LockWaitQueue {
   readonly #keepAlive: KeepAlive;
   readonly #entries: Entry[] = [];
-  /** Set while {@link WaitQueue.#serve} runs or is about to. */
+  /** Set while {@link LockWaitQueue.#serve} runs or is about to. */
   #serving = false;
   /** Ends the wait of the first task; undefined while it does not wait. */
   #stop: (() => void) | undefined;
-  /** The turn of the event loop after which {@link WaitQueue.#serve} continues. */
+  /** The turn of the event loop after which {@link LockWaitQueue.#serve} continues. */
   #turn: NodeJS.Immediate | undefined;
 
   constructor(keepAlive: KeepAlive) {
